@@ -1,0 +1,7 @@
+//! What the product is, without I/O, threads, clocks or frameworks: values and pure functions.
+
+pub mod event;
+pub mod id;
+pub mod problem;
+pub mod scope;
+pub mod time;

@@ -1,0 +1,85 @@
+//! What is wrong with something a user wrote: where, why, and what to do.
+
+use serde::Serialize;
+
+/// One fault in a document, addressed by an RFC 6901 pointer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Where: an RFC 6901 pointer into the document, `""` for the whole of it.
+    pub pointer: String,
+    /// What kind of fault, in snake case; stable.
+    pub code: String,
+    /// What is wrong, for a person.
+    pub detail: String,
+    /// What to do about it, where that can be said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// Describes a fault at `pointer`.
+    pub fn new(pointer: impl Into<String>, code: &str, detail: impl Into<String>) -> Problem {
+        Problem {
+            pointer: pointer.into(),
+            code: code.to_owned(),
+            detail: detail.into(),
+            hint: None,
+        }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Problem {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Appends one segment to an RFC 6901 pointer, escaped.
+#[must_use]
+pub fn pointer_to(base: &str, segment: &str) -> String {
+    format!("{base}/{}", segment.replace('~', "~0").replace('/', "~1"))
+}
+
+/// Returns the name among `known` that is nearest to `typed`, if one is near enough to be meant.
+#[must_use]
+pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (typed.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|name| (distance(typed, name), name))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (above, a) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = above + 1;
+        for (column, b) in right.iter().enumerate() {
+            let substituted = diagonal + usize::from(a != *b);
+            diagonal = row[column + 1];
+            row[column + 1] = substituted.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_found_or_none_is() {
+        assert_eq!(nearest("~startz", ["~eq", "~starts", "~ends"]), Some("~starts"));
+        assert_eq!(nearest("banana", ["~eq", "~starts"]), None);
+    }
+
+    #[test]
+    fn pointers_escape_their_segments() {
+        assert_eq!(pointer_to("/filter", "a/~b"), "/filter/a~1~0b");
+    }
+}

@@ -1,0 +1,42 @@
+//! What an expression or a filter can see: one JSON object with the roots of the language.
+
+use serde_json::{Map, Value, json};
+
+/// The roots `trigger`, `steps`, `run`, `workflow`, `tenant`, `vars`, `item` and `error`, as far as
+/// they exist where the expression stands; `trigger` is the whole event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scope(Value);
+
+impl Scope {
+    /// Returns the scope of a trigger's filter: the event alone.
+    #[must_use]
+    pub fn of_event(event: Value) -> Scope {
+        Scope(json!({ "trigger": event, "steps": {} }))
+    }
+
+    /// Returns every root, as one object.
+    #[must_use]
+    pub fn root(&self) -> &Value {
+        &self.0
+    }
+
+    /// Sets a root such as `run` or `tenant`.
+    pub fn set(&mut self, root: &str, value: Value) {
+        self.roots().insert(root.to_owned(), value);
+    }
+
+    /// Removes a root, as when a compensation's `error` goes out of sight.
+    pub fn unset(&mut self, root: &str) {
+        self.roots().remove(root);
+    }
+
+    /// Records a field (`input`, `output`, `status`, `error`) of the step `id`.
+    pub fn set_step(&mut self, id: &str, field: &str, value: Value) {
+        let steps = self.roots().entry("steps").or_insert_with(|| Value::Object(Map::new()));
+        steps[id][field] = value;
+    }
+
+    fn roots(&mut self) -> &mut Map<String, Value> {
+        self.0.as_object_mut().expect("a scope is made as an object and stays one")
+    }
+}

@@ -1,0 +1,3 @@
+//! Where state lives: the seam, its implementations, and typed access to what they keep.
+
+pub mod seam;

@@ -1,0 +1,278 @@
+//! The one seam to a database: ordered bytes in partitions, each with one fenced owner.
+//!
+//! Eight rules hold for every implementation, and one conformance suite checks them:
+//! 1. **Atomic**: a batch is visible entirely or not at all.
+//! 2. **Fenced**: after `claim` returned epoch *e*, no commit of an earlier epoch takes effect.
+//! 3. **Ordered**: `seq` has no gaps; a view at *n* holds exactly the commits 1..=*n* of its part.
+//! 4. **Durable before `Ok`**: what was answered survives a crash and a power cut.
+//! 5. **Unknown is explicit**: never retried blindly; `claim` again and compare `seq`.
+//! 6. **Reads are snapshots**: an owner's view sees every commit that it was told of.
+//! 7. **The inbox is idempotent**: one message per (part, id), also while a part has no owner.
+//! 8. **Nothing above knows** tables, transactions or files.
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use std::ops::Bound;
+
+/// The unit of ownership, order and atomicity.
+pub type Part = u16;
+
+/// Grows by one with every change of a part's owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(pub u64);
+
+/// Counts the commits of a part since it exists, without gaps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seq(pub u64);
+
+/// A family of keys; each has its own table where the store has tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Space {
+    /// Small facts about a part or a tenant: counters, settings, keys, sessions.
+    Meta = 0,
+    /// What each run recorded, in order.
+    Journal = 1,
+    /// One head per run.
+    Run = 2,
+    /// Deadlines in order of time.
+    Timer = 3,
+    /// Schedules with their next firing.
+    Cron = 4,
+    /// What was already accepted: event ids, idempotency keys.
+    Dedupe = 5,
+    /// Messages to a part from outside its owner.
+    Inbox = 6,
+    /// Messages of a part to another.
+    Outbox = 7,
+    /// The platform's own records: tickets, accounts, workflows …
+    Row = 8,
+    /// Indexes for lists and searches; the values are empty or tiny.
+    Vis = 9,
+    /// Large values.
+    Blob = 10,
+    /// Events as accepted, in order of acceptance.
+    Event = 11,
+}
+
+impl Space {
+    /// Every space.
+    pub const ALL: [Space; 12] = [
+        Space::Meta,
+        Space::Journal,
+        Space::Run,
+        Space::Timer,
+        Space::Cron,
+        Space::Dedupe,
+        Space::Inbox,
+        Space::Outbox,
+        Space::Row,
+        Space::Vis,
+        Space::Blob,
+        Space::Event,
+    ];
+}
+
+/// One change of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mutation {
+    /// The family of the key.
+    pub space: Space,
+    /// The key, without its part.
+    pub key: Bytes,
+    /// The new value, or `None` to remove the key.
+    pub value: Option<Bytes>,
+}
+
+/// Changes that become visible and durable together; at most one per key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// In any order.
+    pub mutations: Vec<Mutation>,
+}
+
+/// Why a commit did not answer `Ok`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// Another owner has the part: stop its subtree now, discard its memory, acknowledge nothing.
+    #[error("another owner has claimed this part")]
+    Fenced,
+    /// Surely not applied; the same batch may be tried again.
+    #[error("the commit was not applied: {0}")]
+    NotCommitted(String),
+    /// In doubt: only a new `claim` tells, by the sequence it returns, whether it landed.
+    #[error("the outcome of the commit is unknown: {0}")]
+    Unknown(String),
+    /// The batch is larger than the store takes.
+    #[error("the batch of {bytes} bytes exceeds the {bytes_max} that the store takes")]
+    TooLarge {
+        /// The batch's size.
+        bytes: usize,
+        /// The store's limit.
+        bytes_max: usize,
+    },
+}
+
+/// Why the store could not be opened, claimed or read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The store exists but cannot be used as it is; the text says what to do.
+    #[error("{0}")]
+    Refused(String),
+    /// Reading or writing failed; it may work later.
+    #[error("the store cannot be reached: {0}")]
+    Unavailable(String),
+    /// A record does not match its checksum, its key or its version.
+    #[error("the record {space:?} {key} is damaged: {reason}")]
+    Damaged {
+        /// Where it lies.
+        space: Space,
+        /// Its key in hexadecimal.
+        key: String,
+        /// What does not match.
+        reason: String,
+    },
+}
+
+/// Whether the store takes writes, and if not, why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Reads and writes work.
+    Healthy,
+    /// Reads work, writes are refused for the reason given.
+    ReadOnly(String),
+    /// The file is being opened again after a fault.
+    Reopening,
+}
+
+/// What an implementation can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// The largest batch that it takes.
+    pub batch_bytes_max: usize,
+    /// The largest value that it takes.
+    pub value_bytes_max: usize,
+    /// How many parts it has.
+    pub parts: Part,
+}
+
+/// Which way a scan goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Lowest key first.
+    Ascending,
+    /// Highest key first.
+    Descending,
+}
+
+/// A key and its value.
+pub type Pair = (Bytes, Bytes);
+/// The keys that a scan covers.
+pub type Range<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+/// A database: parts that can be claimed, snapshots that anybody may read.
+pub trait Store: Send + Sync + 'static {
+    /// Becomes the owner of `part`; the epoch grows by one and any earlier owner is fenced off.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be reached or its file is damaged.
+    fn claim(&self, part: Part) -> Result<Box<dyn Owned>, StoreError>;
+    /// Returns a snapshot of `part` without owning it.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be reached.
+    fn read(&self, part: Part) -> Result<Box<dyn View>, StoreError>;
+    /// Puts a message into the inbox of `part` once per `id`; answers false for a repeat.
+    fn inbox_put(
+        &self,
+        part: Part,
+        id: Bytes,
+        message: Bytes,
+    ) -> BoxFuture<'static, Result<bool, CommitError>>;
+    /// Returns whether writes work.
+    fn health(&self) -> Health;
+    /// Returns what this implementation can do.
+    fn caps(&self) -> Caps;
+    /// Returns who owns what and where tenants live.
+    fn directory(&self) -> &dyn Directory;
+    /// Returns the operations of an administrator.
+    fn admin(&self) -> &dyn Admin;
+}
+
+/// The right to write one part; there is one live holder, and `commit` needs it exclusively.
+pub trait Owned: Send {
+    /// Returns the part.
+    fn part(&self) -> Part;
+    /// Returns the epoch under which it was claimed.
+    fn epoch(&self) -> Epoch;
+    /// Returns the number of the last commit.
+    fn seq(&self) -> Seq;
+    /// Makes `batch` durable, all or nothing, if this is still the owner; `seq` grows by one.
+    fn commit(&mut self, batch: Batch) -> BoxFuture<'_, Result<Seq, CommitError>>;
+    /// Returns a snapshot that holds every commit that this owner was told of.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be reached.
+    fn view(&self) -> Result<Box<dyn View>, StoreError>;
+}
+
+/// A consistent snapshot of one part. Reads are synchronous: a remote store loads ahead and lets
+/// the transaction run again when a key was not there, so that the logic above never waits inside.
+pub trait View: Send {
+    /// Returns the number of the last commit that it holds.
+    fn seq(&self) -> Seq;
+    /// Returns the value of a key.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StoreError>;
+    /// Returns at most `limit` pairs of a range in order.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    fn scan(
+        &self,
+        space: Space,
+        range: Range<'_>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Pair>, StoreError>;
+}
+
+/// Who owns what. The embedded store answers "me" for everything.
+pub trait Directory: Send + Sync {
+    /// Returns every part with its epoch, as far as it was ever claimed.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be reached.
+    fn owners(&self) -> Result<Vec<(Part, Epoch)>, StoreError>;
+    /// Returns the home part of a tenant: where it was placed, else where it would be.
+    fn place(&self, tenant: u32) -> Part;
+}
+
+/// What a store tells and does for an administrator.
+pub trait Admin: Send + Sync {
+    /// Returns the rows and bytes of each space.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be reached.
+    fn stats(&self) -> Result<Vec<SpaceStats>, StoreError>;
+    /// Reads everything and returns each damaged record.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be reached.
+    fn verify(&self) -> Result<Vec<StoreError>, StoreError>;
+    /// Returns the size of the store on disk.
+    fn bytes_on_disk(&self) -> u64;
+}
+
+/// How much one space holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpaceStats {
+    /// The family of keys.
+    pub space: Space,
+    /// How many keys it has.
+    pub rows: u64,
+    /// The bytes of its keys and values.
+    pub bytes: u64,
+}
