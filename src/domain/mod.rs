@@ -1,7 +1,9 @@
 //! What the product is, without I/O, threads, clocks or frameworks: values and pure functions.
 
+pub mod activity;
 pub mod event;
 pub mod id;
 pub mod problem;
 pub mod scope;
 pub mod time;
+pub mod workflow;

@@ -1,0 +1,204 @@
+//! A workflow: what was checked at its saving, and what a run follows.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::expression::Template;
+use super::filter::Filter;
+
+/// A named, versioned definition that passed every check; a run keeps the version it began with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workflow {
+    /// Unique in its tenant: lower case, digits, hyphens.
+    pub name: String,
+    /// The name for people.
+    pub title: String,
+    /// What it is for.
+    pub description: String,
+    /// What starts it.
+    pub trigger: Trigger,
+    /// How many of its runs may be active for one key.
+    pub concurrency: Option<Concurrency>,
+    /// How long a run may take altogether before it fails with `timeout`.
+    pub timeout: Option<Duration>,
+    /// In the order in which they run; at least one.
+    pub steps: Vec<Step>,
+    /// Fields of Thena's body that have no meaning here but are kept and returned.
+    pub thena: Option<ThenaFields>,
+}
+
+impl Workflow {
+    /// Returns the position of the step `id`.
+    #[must_use]
+    pub fn step_index(&self, id: &str) -> Option<usize> {
+        self.steps.iter().position(|step| step.id == id)
+    }
+}
+
+/// What starts a run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trigger {
+    /// An event of this canonical type that passes the filter.
+    Event {
+        /// The canonical event type.
+        kind: String,
+        /// `Filter::any()` when the definition has none.
+        filter: Filter,
+    },
+    /// Only a person or a program that asks for it.
+    Manual,
+}
+
+/// At most `limit` active runs for each rendered `key`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Concurrency {
+    /// Rendered against the event.
+    pub key: Template,
+    /// How many runs of one key may be active, at least 1.
+    pub limit: u32,
+    /// What happens to one more.
+    pub policy: ConcurrencyPolicy,
+}
+
+/// What happens to a run that would exceed the limit of its concurrency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConcurrencyPolicy {
+    /// It waits, as `queued`, in order of arrival.
+    Queue,
+    /// It is not started; the event's explanation says `limited`.
+    Skip,
+    /// The runs that are active are cancelled and undone first.
+    CancelRunning,
+}
+
+/// One step of a workflow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Unique in its workflow.
+    pub id: String,
+    /// The name for people, empty when there is none.
+    pub title: String,
+    /// Skipped when this does not hold.
+    pub condition: Option<Filter>,
+    /// What it does.
+    pub action: Action,
+    /// How often an attempt is made.
+    pub retry: Retry,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// What happens when the last attempt failed.
+    pub on_failure: OnFailure,
+    /// How it is undone once it has finished.
+    pub compensate: Undo,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Calls an activity.
+    Call {
+        /// The activity's identifier, without a version.
+        activity: String,
+        /// A pinned version; `None` follows the newest.
+        version: Option<u32>,
+        /// Rendered for every run of the step.
+        input: Template,
+    },
+    /// Pauses the run; the rendered value is a duration (`"4h"`, a number of seconds).
+    Sleep {
+        /// Rendered when the step begins.
+        duration: Template,
+    },
+}
+
+/// How often and how fast a failed attempt is made again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Retry {
+    /// All attempts, the first included; at least 1.
+    pub attempts: u32,
+    /// The pause before the second attempt.
+    pub initial: Duration,
+    /// What each pause is multiplied by for the next.
+    pub factor: f64,
+    /// No pause is longer.
+    pub max: Duration,
+    /// Whether each pause is shortened by a random part of up to a half.
+    pub jitter: bool,
+}
+
+impl Retry {
+    /// Three attempts with pauses of 1 s and 2 s, as Thena's engine page has it.
+    pub const DEFAULT: Retry = Retry {
+        attempts: 3,
+        initial: Duration::from_secs(1),
+        factor: 2.0,
+        max: Duration::from_secs(60),
+        jitter: false,
+    };
+
+    /// One attempt.
+    pub const NEVER: Retry = Retry { attempts: 1, ..Retry::DEFAULT };
+
+    /// Returns the pause after failed attempt number `attempt` (from 1); `chance` in 0..=1 decides
+    /// the jitter.
+    #[must_use]
+    pub fn pause_after(&self, attempt: u32, chance: f64) -> Duration {
+        let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
+        let seconds = self.initial.as_secs_f64() * self.factor.powi(exponent);
+        let capped = seconds.min(self.max.as_secs_f64()).max(0.0);
+        let shortened = if self.jitter { capped * (1.0 - chance / 2.0) } else { capped };
+        Duration::try_from_secs_f64(shortened).unwrap_or(self.max)
+    }
+}
+
+/// What happens when a step has failed for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// Finished steps are undone in reverse order, then the run fails.
+    #[default]
+    Compensate,
+    /// The run fails; nothing is undone.
+    Abort,
+    /// The failure is recorded and the next step runs.
+    Continue,
+}
+
+/// How a finished step is undone.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Undo {
+    /// The platform puts back what the step changed.
+    Auto,
+    /// Nothing is undone.
+    None,
+    /// Another activity undoes it.
+    Call {
+        /// The activity's identifier.
+        activity: String,
+        /// A pinned version; `None` follows the newest.
+        version: Option<u32>,
+        /// Rendered when the undo begins; sees the step's own output and `error`.
+        input: Template,
+    },
+}
+
+/// Fields of Thena's create body that are kept as they were given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ThenaFields {
+    /// `MANUAL` or `WORKFLOW`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `WORKFLOW` or `AI_AGENT`.
+    pub sub_type: String,
+    /// The owning team.
+    pub team_id: Option<String>,
+    /// The identity that the steps act as.
+    pub executing_agent: Option<String>,
+    /// Anything the author wants to keep with it.
+    pub metadata: Map<String, Value>,
+}
