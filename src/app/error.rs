@@ -1,0 +1,73 @@
+//! The few ways in which a use case refuses; one place turns them into HTTP, one into exit codes.
+
+use std::time::Duration;
+
+use crate::domain::problem::Problem;
+
+/// Why a use case did not do what was asked; nothing was changed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such thing in this tenant.
+    #[error("there is no {what} `{id}`")]
+    NotFound {
+        /// The kind of thing: `run`, `workflow`, `ticket` …
+        what: &'static str,
+        /// What was asked for.
+        id: String,
+    },
+    /// The input is wrong; every problem is listed.
+    #[error("the input is not valid")]
+    Invalid(Vec<Problem>),
+    /// It does not fit the present state.
+    #[error("{detail}")]
+    Conflict {
+        /// What kind of conflict; stable.
+        code: &'static str,
+        /// What conflicts, for a person.
+        detail: String,
+    },
+    /// `If-Match` names another version than the present one.
+    #[error("it was changed meanwhile; the present version is {etag}")]
+    Stale {
+        /// The present entity tag.
+        etag: String,
+    },
+    /// No key, or one that is not valid.
+    #[error("{0}")]
+    Unauthenticated(String),
+    /// The key lacks a scope.
+    #[error("this needs the scope `{scope}`, which the key does not have")]
+    Forbidden {
+        /// The scope that is missing.
+        scope: String,
+    },
+    /// The input is larger than a limit.
+    #[error("{what} of {size} exceeds the limit of {limit}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// How large it is.
+        size: u64,
+        /// How large it may be.
+        limit: u64,
+    },
+    /// Too much was asked for in too short a time.
+    #[error("{detail}")]
+    Busy {
+        /// What limit was met.
+        detail: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// It cannot be written now; nothing that was accepted is lost.
+    #[error("{detail}")]
+    Unavailable {
+        /// Why.
+        detail: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// A fault of the program or of a stored record.
+    #[error("{0}")]
+    Internal(String),
+}

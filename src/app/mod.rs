@@ -1,0 +1,5 @@
+//! The use cases: what the API, the pages and the command line call alike.
+
+pub mod error;
+pub mod principal;
+pub mod views;

@@ -1,0 +1,389 @@
+//! What the API answers and the pages show, in the shapes that users rely on.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::domain::event::{Actor, Cause};
+use crate::domain::id::RunId;
+use crate::domain::time::Timestamp;
+
+/// One page of a list, and where the next one begins.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Page<T> {
+    /// At most `limit` items.
+    pub data: Vec<T>,
+    /// Give it back as `cursor` for the next page; `None` after the last.
+    pub next_cursor: Option<String>,
+}
+
+/// A workflow version with its state.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowView {
+    /// The name that is unique in the tenant.
+    pub name: String,
+    /// Thena's `uniqueIdentifier`: the same for every version.
+    pub unique_identifier: String,
+    /// Thena's `uid`: names this version.
+    pub uid: String,
+    /// The name for people.
+    pub title: String,
+    /// What it is for.
+    pub description: String,
+    /// Counts from 1.
+    pub version: u32,
+    /// Whether events start it.
+    pub active: bool,
+    /// `event` or `manual`.
+    pub trigger_kind: String,
+    /// The event type that it listens to.
+    pub event: Option<String>,
+    /// The definition in canonical JSON.
+    pub definition: Value,
+    /// When the first version was saved.
+    pub created_at: Timestamp,
+    /// When this version was saved.
+    pub updated_at: Timestamp,
+    /// Who saved this version.
+    pub created_by: String,
+    /// What a check warned of.
+    pub warnings: Vec<crate::domain::problem::Problem>,
+    /// Runs of the workflow by outcome since it exists.
+    pub totals: WorkflowTotals,
+    /// The statuses of the last runs, newest first, for a strip.
+    pub last_runs: Vec<RunTick>,
+}
+
+/// Counts of a workflow's runs.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowTotals {
+    /// Runs that were started.
+    pub started: u64,
+    /// Runs that succeeded.
+    pub succeeded: u64,
+    /// Runs that failed.
+    pub failed: u64,
+    /// Runs that were cancelled.
+    pub cancelled: u64,
+}
+
+/// A run reduced to what a strip of ticks shows.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunTick {
+    /// The run.
+    pub id: RunId,
+    /// Its status.
+    pub status: String,
+}
+
+/// A run as lists show it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunSummary {
+    /// The run.
+    pub id: RunId,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The version that it follows.
+    pub version: u32,
+    /// One of the contract's statuses.
+    pub status: String,
+    /// Thena's status.
+    pub state: String,
+    /// Why it is not moving, and until when.
+    pub waiting_for: Option<WaitingForView>,
+    /// `none`, `done` or `incomplete`.
+    pub compensation: String,
+    /// The event that started it.
+    pub event_id: Option<String>,
+    /// The type of that event.
+    pub event_type: Option<String>,
+    /// What that event is about.
+    pub subject: Option<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its first step began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How long it took, or has taken, in milliseconds.
+    pub duration_ms: i64,
+    /// Steps that are over, and all steps.
+    pub steps_done: usize,
+    /// All steps.
+    pub steps_total: usize,
+    /// The step where it stands.
+    pub current_step: Option<String>,
+    /// Why it failed.
+    pub error: Option<RunErrorView>,
+}
+
+/// Why a run failed.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunErrorView {
+    /// The step that failed, if one did.
+    pub step: Option<String>,
+    /// What kind of failure; stable.
+    pub code: String,
+    /// What happened, for a person.
+    pub message: String,
+}
+
+/// What a run waits for.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WaitingForView {
+    /// `sleep`, `retry`, `concurrency`, `call` …
+    pub kind: String,
+    /// When it will move by itself, where that is known.
+    pub until: Option<Timestamp>,
+    /// The step that waits.
+    pub step: Option<String>,
+}
+
+/// A run in full.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunView {
+    /// What lists show.
+    #[serde(flatten)]
+    pub summary: RunSummary,
+    /// Its steps, in order.
+    pub steps: Vec<StepView>,
+    /// Undone steps in the order in which they were undone.
+    pub compensations: Vec<CompensationView>,
+    /// Whether cancelling was asked for.
+    pub cancel_requested: bool,
+    /// Whether a retry is possible now.
+    pub can_retry: bool,
+    /// The event that started it, in full.
+    pub trigger: Option<Value>,
+}
+
+/// One step of a run.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepView {
+    /// Its id in the definition.
+    pub id: String,
+    /// Its name for people.
+    pub title: String,
+    /// The activity, or `sleep`.
+    pub activity: String,
+    /// One of `pending`, `running`, `retrying`, `waiting`, `succeeded`, `failed`, `skipped`,
+    /// `cancelled`.
+    pub status: String,
+    /// The input as written in the definition.
+    pub template: Value,
+    /// The input as rendered.
+    pub input: Option<Value>,
+    /// What it answered.
+    pub output: Option<Value>,
+    /// Why it failed.
+    pub error: Option<StepErrorView>,
+    /// Every try.
+    pub attempts: Vec<AttemptView>,
+    /// `null`, or how its undo stands: `pending`, `running`, `done`, `failed`.
+    pub compensation: Option<String>,
+    /// The trace of the condition that skipped it.
+    pub skipped_because: Option<Value>,
+    /// When it will go on by itself: a sleep's end, the next attempt.
+    pub until: Option<Timestamp>,
+}
+
+/// Why a step failed.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepErrorView {
+    /// `retryable`, `terminal` or `inDoubt`.
+    pub class: String,
+    /// What kind of failure; stable.
+    pub code: String,
+    /// What happened, for a person.
+    pub message: String,
+    /// What the activity knows of it.
+    pub details: Value,
+}
+
+/// One try of a step or of its undo.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttemptView {
+    /// Counts from 1.
+    pub number: u32,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// `running`, `succeeded`, `failed` or `unknown`.
+    pub outcome: String,
+    /// Why it failed.
+    pub error: Option<StepErrorView>,
+}
+
+/// The undo of one step.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CompensationView {
+    /// The step that was undone.
+    pub step: String,
+    /// What undid it: an activity, or `auto`.
+    pub activity: String,
+    /// `running`, `retrying`, `done` or `failed`.
+    pub status: String,
+    /// What it was given.
+    pub input: Option<Value>,
+    /// What it answered.
+    pub output: Option<Value>,
+    /// Why it failed.
+    pub error: Option<StepErrorView>,
+    /// Every try.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// One entry of a run's journal.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JournalEntryView {
+    /// Its place in the journal, from 1.
+    pub number: u64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// What was recorded: `{type, …}`.
+    pub entry: Value,
+}
+
+/// An event with what it did.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventView {
+    /// The sender's id, or the one made here.
+    pub id: String,
+    /// The canonical type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Who sent it.
+    pub source: String,
+    /// What it is about.
+    pub subject: Option<String>,
+    /// When it happened.
+    pub time: Timestamp,
+    /// When it was accepted.
+    pub received_at: Timestamp,
+    /// Who made it happen.
+    pub actor: Actor,
+    /// The type's own data.
+    pub payload: Value,
+    /// Anything beside the payload.
+    pub metadata: Value,
+    /// The run that caused it.
+    pub cause: Option<Cause>,
+    /// The runs that it started.
+    pub runs: Vec<RunId>,
+}
+
+/// Why one workflow did or did not start for an event.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The version that was active when the event came, or is now.
+    pub version: u32,
+    /// `started`, `filtered`, `inactive`, `duplicate`, `limited` or `newer`.
+    pub outcome: String,
+    /// In a sentence.
+    pub reason: String,
+    /// The run that was started.
+    pub run_id: Option<RunId>,
+    /// The filter's tree with each leaf's wanted and real value.
+    pub trace: Value,
+}
+
+/// An API key without its secret.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyView {
+    /// Names the key in lists and for revoking.
+    pub id: String,
+    /// What it is for.
+    pub name: String,
+    /// The first characters of the key.
+    pub prefix: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends, if it does.
+    pub expires_at: Option<Timestamp>,
+    /// When it was used last, to the minute.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// What the dashboard shows.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DashboardView {
+    /// Events accepted in the last 24 hours.
+    pub events_24h: u64,
+    /// Runs started in the last 24 hours.
+    pub runs_24h: u64,
+    /// Runs succeeded in the last 24 hours.
+    pub succeeded_24h: u64,
+    /// Runs failed in the last 24 hours.
+    pub failed_24h: u64,
+    /// Runs in each status that is not final, now.
+    pub queued: u64,
+    /// Now running.
+    pub running: u64,
+    /// Now between attempts.
+    pub retrying: u64,
+    /// Now asleep or waiting.
+    pub waiting: u64,
+    /// Now being undone.
+    pub compensating: u64,
+    /// Runs started and failed in each of the last 24 hours, oldest first.
+    pub hours: Vec<HourView>,
+    /// Failed runs of the last day grouped by cause, largest first.
+    pub attention: Vec<CauseView>,
+    /// The newest runs.
+    pub recent: Vec<RunSummary>,
+}
+
+/// One hour of the dashboard's chart.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HourView {
+    /// When the hour began.
+    pub at: Timestamp,
+    /// Events accepted in it.
+    pub events: u64,
+    /// Runs that ended well in it.
+    pub succeeded: u64,
+    /// Runs that failed in it.
+    pub failed: u64,
+}
+
+/// Failed runs with one cause.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CauseView {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The step that failed.
+    pub step: Option<String>,
+    /// The failure's code.
+    pub code: String,
+    /// The newest message.
+    pub message: String,
+    /// How many runs.
+    pub count: u64,
+    /// The newest of them.
+    pub newest: RunId,
+    /// When the first of them ended.
+    pub first_at: Timestamp,
+}
