@@ -177,7 +177,9 @@ impl Fields {
         self.problem(name, "wrong_type", format!("must be {wanted}, not {}", kind_of(found)));
     }
 
-    fn has_problem(&self, name: &str) -> bool {
+    /// Returns whether something is wrong with a field already.
+    #[must_use]
+    pub fn has_problem(&self, name: &str) -> bool {
         let pointer = pointer_to(&self.base, name);
         self.problems.iter().any(|problem| problem.pointer == pointer)
     }

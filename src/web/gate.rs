@@ -23,7 +23,7 @@ const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// Where a person without a session is led.
-pub const SIGN_IN: &str = "/login";
+pub const SIGN_IN: &str = "/sign-in";
 
 /// Lets a request through to its handler or answers in its place.
 ///

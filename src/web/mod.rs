@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod json;
 pub mod metrics;
 pub mod openapi;
+pub mod query;
 pub mod route;
 pub mod settings;
 pub mod state;
@@ -62,8 +63,11 @@ pub fn server(app: Data<App>, front: Data<Front>, listeners: Listeners) -> io::R
     .keep_alive(Duration::from_millis(settings.keep_alive_ms))
     .shutdown_timeout(settings.shutdown_ms.div_ceil(1_000))
     .disable_signals()
-    .on_connect(mark_local)
-    .listen(listeners.tcp)?;
+    .on_connect(mark_local);
+    let builder = match listeners.tcp {
+        Some(listener) => builder.listen(listener)?,
+        None => builder,
+    };
     let builder = match listeners.control {
         Some(path) => builder.listen_uds(control_socket(&path)?)?,
         None => builder,

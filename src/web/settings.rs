@@ -82,7 +82,7 @@ impl WebSettings {
 #[derive(Debug)]
 pub struct Listeners {
     /// Already bound, so that a port in use is refused before anything else is done.
-    pub tcp: std::net::TcpListener,
+    pub tcp: Option<std::net::TcpListener>,
     /// Where the control socket is made; its callers are the owner of the box.
     pub control: Option<PathBuf>,
 }
