@@ -1,3 +1,15 @@
 //! Where state lives: the seam, its implementations, and typed access to what they keep.
 
+pub mod access;
+pub mod counters;
+pub mod event_types;
+pub mod events;
+pub mod key;
+mod layer;
+pub mod ledger;
+pub mod records;
+pub mod runs;
 pub mod seam;
+pub mod tenant;
+pub mod timers;
+pub mod workflows;
