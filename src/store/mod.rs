@@ -4,3 +4,7 @@ pub mod codec;
 mod envelope;
 pub mod redb_store;
 pub mod seam;
+pub mod sim;
+
+#[cfg(test)]
+mod conformance;

@@ -77,12 +77,15 @@ fn space_stats(tx: &ReadTransaction, space: Space) -> Result<SpaceStats, StoreEr
     })
 }
 
+/// Says whether a stored row is sound.
+type OpenRow<'a> = &'a dyn Fn(&[u8], &[u8]) -> Result<(), StoreError>;
+
 /// Reads a whole table and collects what is wrong with it.
 fn check(
     tx: &ReadTransaction,
     definition: super::tables::BytesTable,
     space: Space,
-    open: &dyn Fn(&[u8], &[u8]) -> Result<(), StoreError>,
+    open: OpenRow<'_>,
     faults: &mut Vec<StoreError>,
 ) {
     let whole = reading(space, &[], || {

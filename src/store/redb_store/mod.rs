@@ -11,6 +11,9 @@ mod tables;
 mod view;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use settings::StoreSettings;
 
 use crate::store::seam::{
@@ -26,6 +29,7 @@ use shared::Shared;
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 use tables::PartState;
@@ -65,6 +69,7 @@ impl RedbStore {
             settings: settings.clone(),
             path: opened.path,
             parts_at_first: opened.format.parts_at_first,
+            commits: AtomicU64::new(0),
         });
         let writer = Writer::new(shared.clone(), reopen)?;
         let writer = thread::Builder::new()
@@ -83,6 +88,12 @@ impl RedbStore {
         let (answer, answered) = sync_channel(1);
         self.shared.queue.push(Request::Place { tenant, part, answer });
         answered.recv().unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Returns how many transactions were made durable since the start; a group is one.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.shared.commits.load(Ordering::Relaxed)
     }
 
     /// Writes what waits, closes the file for an instant restart and returns when that is done.

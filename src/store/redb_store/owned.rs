@@ -1,7 +1,7 @@
 //! The right to write one part of the file.
 
 use super::queue::Request;
-use super::rows::{Rows, batch_bytes};
+use super::rows::Rows;
 use super::shared::Shared;
 use super::tables::PartState;
 use super::view::RedbView;
@@ -44,7 +44,7 @@ impl Owned for RedbOwned {
                     "an earlier commit of this owner is in doubt".into(),
                 ));
             }
-            let (bytes, bytes_max) = (batch_bytes(&batch), self.shared.settings.batch_bytes_max);
+            let (bytes, bytes_max) = (batch.bytes(), self.shared.settings.batch_bytes_max);
             if bytes > bytes_max {
                 return Err(CommitError::TooLarge { bytes, bytes_max });
             }

@@ -36,7 +36,7 @@ impl Rows {
         );
         let overhead = (PART_BYTES + envelope::OVERHEAD_BYTES) * batch.mutations.len();
         let mut rows = Rows {
-            bytes: Vec::with_capacity(batch_bytes(&batch) + overhead),
+            bytes: Vec::with_capacity(batch.bytes() + overhead),
             spans: Vec::with_capacity(batch.mutations.len()),
         };
         for mutation in &batch.mutations {
@@ -84,10 +84,4 @@ impl Rows {
             value: span.value_end.map(|end| &self.bytes[span.key_end..end]),
         }
     }
-}
-
-/// Returns the bytes of a batch's keys and values.
-pub fn batch_bytes(batch: &Batch) -> usize {
-    let of_value = |value: &Option<bytes::Bytes>| value.as_ref().map_or(0, bytes::Bytes::len);
-    batch.mutations.iter().map(|row| row.key.len() + of_value(&row.value)).sum()
 }

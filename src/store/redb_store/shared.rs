@@ -7,6 +7,7 @@ use parking_lot::RwLock;
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 
 /// The state behind every handle of one store.
 pub struct Shared {
@@ -21,6 +22,8 @@ pub struct Shared {
     pub path: PathBuf,
     /// Decides where a tenant lives that was never placed.
     pub parts_at_first: Part,
+    /// How many transactions the writer has made durable since the start.
+    pub commits: AtomicU64,
 }
 
 impl Shared {

@@ -3,7 +3,9 @@
 use super::shared::Shared;
 use super::tables::{PART_BYTES, PARTS, PartState, StoredKey, damaged, of, stored_key};
 use crate::store::envelope;
-use crate::store::seam::{Direction, Pair, Part, Range, Seq, Space, StoreError, View};
+use crate::store::seam::{
+    Direction, Pair, Part, Range, Seq, Space, StoreError, View, bounds_cross,
+};
 use bytes::Bytes;
 use redb::{AccessGuard, ReadOnlyTable, ReadTransaction};
 use std::cell::OnceCell;
@@ -84,7 +86,8 @@ impl View for RedbView {
         limit: usize,
     ) -> Result<Vec<Pair>, StoreError> {
         let (low, high) = self.bounds(range);
-        if limit == 0 || is_empty(&low, &high) {
+        // The engine is not asked for bounds that cross, as it may take them for a mistake.
+        if limit == 0 || bounds_cross(&low, &high) {
             return Ok(Vec::new());
         }
         reading(space, &[], || {
@@ -117,18 +120,6 @@ fn pair(
     let payload = envelope::open(space as u8, stored, value.value())
         .map_err(|reason| damaged(space, &stored[PART_BYTES.min(stored.len())..], reason))?;
     Ok((Bytes::copy_from_slice(&stored[PART_BYTES..]), Bytes::copy_from_slice(payload)))
-}
-
-/// Bounds that cross hold nothing; the engine is not asked, as it may take them for a mistake.
-fn is_empty(low: &Bound<StoredKey>, high: &Bound<StoredKey>) -> bool {
-    match (low, high) {
-        (Bound::Included(low), Bound::Included(high)) => low > high,
-        (
-            Bound::Included(low) | Bound::Excluded(low),
-            Bound::Included(high) | Bound::Excluded(high),
-        ) => low >= high,
-        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
-    }
 }
 
 /// Returns the last owner and commit of `part`.

@@ -11,6 +11,7 @@ use redb::{Database, ReadableTable, WriteTransaction};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 const REOPEN_WAIT_MIN: Duration = Duration::from_millis(10);
@@ -149,6 +150,7 @@ impl Writer {
             return Ok(());
         }
         tx.commit().map_err(|error| Fault::During(error.to_string()))?;
+        self.shared.commits.fetch_add(1, Ordering::Relaxed);
         self.restless = true;
         Ok(())
     }
