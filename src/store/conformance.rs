@@ -2,17 +2,17 @@
 
 use super::redb_store::{RedbStore, StoreSettings};
 use super::seam::{
-    Batch, CommitError, Direction, Epoch, Mutation, Owned, Part, Seq, Space, Store, StoreError,
-    View,
+    Batch, CommitError, Direction, Epoch, Mutation, Owned, Part, Range, Seq, Space, Store,
+    StoreError, View,
 };
 use super::sim::{Faults, SimStore};
 use bytes::Bytes;
 use std::future::Future;
-use std::ops::Bound::{self, Excluded, Included, Unbounded};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-const ALL: (Bound<&[u8]>, Bound<&[u8]>) = (Unbounded, Unbounded);
+const ALL: Range<'_> = (Unbounded, Unbounded);
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
@@ -267,22 +267,22 @@ fn a_scan_keeps_to_its_bounds_its_direction_and_its_limit() {
         let rows = letters.iter().rev().map(|key| put(Space::Timer, key, key)).collect();
         commit(&mut *owner, rows).unwrap();
         let view = owner.view().unwrap();
-        let table: [(Bound<&[u8]>, Bound<&[u8]>, usize, &str); 11] = [
-            (Unbounded, Unbounded, 9, "a b bb c d"),
-            (Unbounded, Unbounded, 2, "a b"),
-            (Unbounded, Unbounded, 0, ""),
-            (Included(b"b"), Unbounded, 9, "b bb c d"),
-            (Excluded(b"b"), Unbounded, 9, "bb c d"),
-            (Unbounded, Included(b"c"), 9, "a b bb c"),
-            (Unbounded, Excluded(b"c"), 9, "a b bb"),
-            (Included(b"b"), Included(b"b"), 9, "b"),
-            (Excluded(b"b"), Excluded(b"b"), 9, ""),
-            (Included(b"c"), Included(b"a"), 9, ""),
-            (Included(b"x"), Unbounded, 9, ""),
+        let table: [(Range<'_>, usize, &str); 11] = [
+            ((Unbounded, Unbounded), 9, "a b bb c d"),
+            ((Unbounded, Unbounded), 2, "a b"),
+            ((Unbounded, Unbounded), 0, ""),
+            ((Included(b"b"), Unbounded), 9, "b bb c d"),
+            ((Excluded(b"b"), Unbounded), 9, "bb c d"),
+            ((Unbounded, Included(b"c")), 9, "a b bb c"),
+            ((Unbounded, Excluded(b"c")), 9, "a b bb"),
+            ((Included(b"b"), Included(b"b")), 9, "b"),
+            ((Excluded(b"b"), Excluded(b"b")), 9, ""),
+            ((Included(b"c"), Included(b"a")), 9, ""),
+            ((Included(b"x"), Unbounded), 9, ""),
         ];
-        for (low, high, limit, expected) in table {
+        for (range, limit, expected) in table {
             let scan = |direction, limit| {
-                let pairs = view.scan(Space::Timer, (low, high), direction, limit).unwrap();
+                let pairs = view.scan(Space::Timer, range, direction, limit).unwrap();
                 let text = |(key, value): (Bytes, Bytes)| {
                     assert_eq!(key, value);
                     String::from_utf8(key.to_vec()).unwrap()

@@ -75,6 +75,11 @@ impl Rows {
         self.spans.len()
     }
 
+    /// Returns how many bytes the rows take.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Returns the row at `index`.
     pub fn row(&self, index: usize) -> Row<'_> {
         let span = &self.spans[index];

@@ -34,7 +34,7 @@ pub struct StoreSettings {
 impl Default for StoreSettings {
     fn default() -> Self {
         Self {
-            data_dir: PathBuf::from("data"),
+            data_dir: PathBuf::from("ergane-data"),
             parts: 1,
             cache_bytes: 64 * 1024 * 1024,
             batch_bytes_max: 8 * 1024 * 1024,

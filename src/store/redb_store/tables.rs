@@ -15,8 +15,8 @@ pub const FORMAT: TableDefinition<&str, &str> = TableDefinition::new("format");
 pub const PARTS: BytesTable = TableDefinition::new("parts");
 /// Where a tenant was placed.
 pub const PLACES: BytesTable = TableDefinition::new("places");
-/// A row that is written to find out whether writing works.
-pub const HEARTBEAT: TableDefinition<&str, u64> = TableDefinition::new("heartbeat");
+/// Written and emptied again to find out whether writing works.
+pub const HEARTBEAT: TableDefinition<&str, &[u8]> = TableDefinition::new("heartbeat");
 
 /// These stand where a space stands in the checksums of the rows of our own tables.
 pub const PARTS_TAG: u8 = 254;

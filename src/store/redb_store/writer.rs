@@ -16,6 +16,8 @@ use std::time::Duration;
 
 const REOPEN_WAIT_MIN: Duration = Duration::from_millis(10);
 const REOPEN_WAIT_MAX: Duration = Duration::from_secs(1);
+const PROBE_BYTES_MIN: usize = 4 * 1024;
+const PROBE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Opens the file again after a fault.
 pub type Reopen = Box<dyn Fn() -> Result<Database, StoreError> + Send>;
@@ -29,6 +31,8 @@ pub struct Writer {
     restless: bool,
     /// Reused from group to group: the rows of all requests as (request, row), in key order.
     order: Vec<(u32, u32)>,
+    /// The size of the group whose commit failed last, and at least one page.
+    failed_bytes: usize,
 }
 
 /// What becomes of a request if the group's commit works.
@@ -52,8 +56,14 @@ enum Fault {
 impl Writer {
     /// Reads what the file says and is ready to run.
     pub fn new(shared: Arc<Shared>, reopen: Reopen) -> Result<Writer, StoreError> {
-        let mut writer =
-            Writer { shared, reopen, states: Vec::new(), restless: true, order: Vec::new() };
+        let mut writer = Writer {
+            shared,
+            reopen,
+            states: Vec::new(),
+            restless: true,
+            order: Vec::new(),
+            failed_bytes: 0,
+        };
         writer.load()?;
         Ok(writer)
     }
@@ -99,6 +109,8 @@ impl Writer {
         // Shut before anybody hears of the fault, so that nobody comes back too early.
         *self.shared.health.write() = Health::Reopening;
         self.shared.queue.shut(reason);
+        let bytes: usize = group.iter().filter_map(rows_of).map(Rows::bytes).sum();
+        self.failed_bytes = bytes.clamp(PROBE_BYTES_MIN, PROBE_BYTES_MAX);
         for request in group.drain(..) {
             match fault {
                 Fault::Before(_) => request.refuse(reason),
@@ -273,29 +285,41 @@ impl Writer {
     fn recover(&mut self, mut reason: String) {
         tracing::warn!("The store failed and is opened again: {reason}");
         let mut wait = REOPEN_WAIT_MIN;
+        let mut opened = self.open_again();
         loop {
-            // The old handle must be gone first: the file's lock is its own.
-            drop(self.shared.database.write().take());
-            match (self.reopen)() {
-                Ok(database) => {
-                    *self.shared.database.write() = Some(database);
-                    match self.probe() {
-                        Ok(()) => return self.reopened(),
-                        Err(error) => reason = error,
-                    }
-                    *self.shared.health.write() = Health::ReadOnly(reason.clone());
+            if opened.is_ok() {
+                match self.probe() {
+                    Ok(()) => return self.reopened(),
+                    Err(error) => reason = error,
                 }
-                Err(error) => {
-                    reason = error.to_string();
-                    *self.shared.health.write() = Health::Reopening;
-                }
+                // The failed probe spoiled the handle, for reading too.
+                opened = self.open_again();
             }
+            let health = match &opened {
+                Ok(()) => Health::ReadOnly(reason.clone()),
+                Err(error) => {
+                    reason.clone_from(error);
+                    Health::Reopening
+                }
+            };
+            *self.shared.health.write() = health;
             self.shared.queue.shut(&reason);
             if self.shared.queue.closed_within(wait) {
                 return;
             }
             wait = (wait * 2).min(REOPEN_WAIT_MAX);
+            if opened.is_err() {
+                opened = self.open_again();
+            }
         }
+    }
+
+    fn open_again(&self) -> Result<(), String> {
+        // The old handle must be gone first: the file's lock is its own.
+        drop(self.shared.database.write().take());
+        let database = (self.reopen)().map_err(|error| error.to_string())?;
+        *self.shared.database.write() = Some(database);
+        Ok(())
     }
 
     fn reopened(&mut self) {
@@ -305,22 +329,25 @@ impl Writer {
         tracing::info!("The store takes writes again");
     }
 
-    /// Finds out whether writing works, by writing; then reads what the file says.
+    /// Finds out whether writing works, by writing as much as what failed, which leaves room for
+    /// it; then reads what the file says.
     fn probe(&mut self) -> Result<(), String> {
-        let beat = || -> Result<(), redb::Error> {
-            let database = self.shared.database.read();
-            let database = database.as_ref().ok_or(redb::Error::DatabaseClosed)?;
-            let tx = database.begin_write()?;
-            {
+        let ballast = vec![0; self.failed_bytes];
+        let beat = |ballast: Option<&[u8]>| -> Result<(), String> {
+            let tx = self.shared.begin_write()?;
+            let in_table = || -> Result<(), redb::Error> {
                 let mut table = tx.open_table(HEARTBEAT)?;
-                let beats = table.get("beats")?.map_or(0, |beats| beats.value());
-                table.insert("beats", beats + 1)?;
-            }
-            Ok(tx.commit()?)
+                match ballast {
+                    Some(ballast) => drop(table.insert("ballast", ballast)?),
+                    None => drop(table.remove("ballast")?),
+                }
+                Ok(())
+            };
+            in_table().map_err(|error| error.to_string())?;
+            tx.commit().map_err(|error| error.to_string())
         };
-        catch_unwind(AssertUnwindSafe(beat))
-            .map_err(|_| "writing panicked".to_string())?
-            .map_err(|error| error.to_string())?;
+        catch_unwind(AssertUnwindSafe(|| beat(Some(&ballast)).and_then(|()| beat(None))))
+            .unwrap_or_else(|_| Err("writing panicked".into()))?;
         self.load().map_err(|error| error.to_string())
     }
 
