@@ -4,6 +4,7 @@ pub mod activity;
 pub mod event;
 pub mod id;
 pub mod problem;
+pub mod run;
 pub mod scope;
 pub mod time;
 pub mod workflow;
