@@ -224,7 +224,12 @@ pub struct Failure {
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub details: Value,
     /// The pause that the other side asked for, in milliseconds when written.
-    #[serde(default, rename = "retryAfterMs", with = "millis", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "retryAfterMs",
+        with = "millis",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub retry_after: Option<Duration>,
 }
 

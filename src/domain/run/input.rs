@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::effect::Timer;
+use super::effect::{Effect, Timer};
 use super::entry::Failure;
 use crate::domain::time::Timestamp;
 
@@ -74,4 +74,22 @@ pub enum Input {
         /// The version to go on with; the workflow given to `decide` is that version.
         version: Option<u32>,
     },
+}
+
+impl Input {
+    /// Returns the effect that this input answers; `None` for what nobody owes the run.
+    #[must_use]
+    pub fn answers(&self) -> Option<Effect> {
+        match self {
+            Input::Start => Some(Effect::Start),
+            Input::Completed { step, attempt, .. } | Input::Failed { step, attempt, .. } => {
+                Some(Effect::Execute { step: step.clone(), attempt: *attempt })
+            }
+            Input::Undone { step, attempt, .. } | Input::UndoFailed { step, attempt, .. } => {
+                Some(Effect::Undo { step: step.clone(), attempt: *attempt })
+            }
+            Input::TimerFired { at, timer } => Some(Effect::Wake { at: *at, timer: timer.clone() }),
+            Input::Cancel { .. } | Input::Retry { .. } => None,
+        }
+    }
 }

@@ -480,10 +480,12 @@ impl StepState {
     /// skipped, or failed where the run went on.
     #[must_use]
     pub fn is_settled(&self) -> bool {
+        if self.compensation.status == UndoStatus::Done {
+            return false;
+        }
         match self.status {
-            StepStatus::Succeeded => self.compensation.status != UndoStatus::Done,
+            StepStatus::Succeeded | StepStatus::Skipped => true,
             StepStatus::Failed => self.continued,
-            StepStatus::Skipped => true,
             StepStatus::Pending
             | StepStatus::Running
             | StepStatus::Retrying
