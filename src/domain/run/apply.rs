@@ -1,9 +1,11 @@
 //! Folds one record into a run: total, deterministic, and the only way in which a run changes.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::entry::{Compensation, Ending, Entry, Failure, FailureClass, Outcome, Record};
-use super::state::{Attempt, AttemptOutcome, Cancel, Phase, Run, StepState};
+use super::state::{Attempt, AttemptOutcome, Cancel, Phase, Run, StepState, UndoState};
 use super::status::{StepStatus, UndoStatus};
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::Workflow;
@@ -11,7 +13,7 @@ use crate::domain::workflow::Workflow;
 impl Run {
     /// Folds one record into the state; `workflow` is the version that the run follows now.
     ///
-    /// An entry about a step that this version does not have changes nothing but the time.
+    /// A journal may tell of steps that only an earlier version had: they are remembered aside.
     pub fn apply(&mut self, workflow: &Workflow, record: &Record) {
         let at = record.at;
         if self.updated_at != at {
@@ -35,8 +37,10 @@ impl Run {
                 self.compensation = *compensation;
                 self.error.clone_from(error);
             }
-            Entry::Resumed { from, version, input, .. } => {
-                self.resumed(workflow, from.as_deref(), *version, input.clone());
+            Entry::Resumed { from, again, version, input, .. } => {
+                self.resumed(again);
+                self.follow(workflow, *version);
+                self.queue(from.as_deref(), input.clone());
             }
             Entry::StepSkipped { step, .. }
             | Entry::StepScheduled { step, .. }
@@ -45,30 +49,23 @@ impl Run {
             | Entry::RetryArmed { step, .. }
             | Entry::StepContinued { step }
             | Entry::SleepStarted { step, .. }
-            | Entry::SleepEnded { step } => {
-                if let Some(index) = self.step_index(step) {
-                    self.apply_forward(index, &record.entry, at);
-                }
-            }
+            | Entry::SleepEnded { step } => self.apply_forward(step, &record.entry, at),
             Entry::UndoScheduled { step, .. }
             | Entry::UndoSucceeded { step, .. }
             | Entry::UndoFailed { step, .. }
             | Entry::UndoRetryArmed { step, .. }
-            | Entry::UndoAbandoned { step, .. } => {
-                if let Some(index) = self.step_index(step) {
-                    self.apply_backward(index, &record.entry, at);
-                }
-            }
+            | Entry::UndoAbandoned { step, .. } => self.apply_backward(step, &record.entry, at),
         }
     }
 
-    fn apply_forward(&mut self, index: usize, entry: &Entry, at: Timestamp) {
-        self.current = Some(index);
-        let step = &mut self.steps[index];
+    fn apply_forward(&mut self, id: &str, entry: &Entry, at: Timestamp) {
+        let index = self.step_index(id);
+        self.current = index.or(self.current);
+        let step = state_of(&mut self.steps, &mut self.former, index, id);
         match entry {
             Entry::StepSkipped { trace, .. } => {
                 step.trace = Some(trace.clone());
-                self.step_ended(index, StepStatus::Skipped, json!({}), at);
+                self.step_ended(id, StepStatus::Skipped, json!({}), at);
             }
             Entry::StepScheduled { attempt, input, .. } => {
                 step.status = StepStatus::Running;
@@ -76,43 +73,44 @@ impl Run {
                 let first = *attempt == step.spent + 1;
                 step.attempts.push(Attempt::begun(*attempt, at));
                 if first {
-                    self.scope.set_step(&step.id, "input", input.clone());
+                    self.scope.set_step(id, "input", input.clone());
                 }
-                self.phase = Phase::Executing { step: index, attempt: *attempt };
+                self.enter(index, |step| Phase::Executing { step, attempt: *attempt });
             }
             Entry::StepSucceeded { attempt, output, undo, .. } => {
                 Attempt::succeeded(&mut step.attempts, *attempt, at);
                 step.undo = undo.clone();
                 step.in_doubt = false;
-                self.stands(index);
-                self.step_ended(index, StepStatus::Succeeded, output.clone(), at);
+                self.stands(id);
+                self.step_ended(id, StepStatus::Succeeded, output.clone(), at);
             }
             Entry::StepFailed { attempt, failure, .. } => {
-                self.step_failed(index, *attempt, failure, at);
+                self.step_failed(id, *attempt, failure, at);
             }
             Entry::RetryArmed { attempt, due, .. } => {
                 step.status = StepStatus::Retrying;
-                self.phase = Phase::Pausing { step: index, attempt: *attempt, due: *due };
+                self.enter(index, |step| Phase::Pausing { step, attempt: *attempt, due: *due });
             }
             Entry::StepContinued { .. } => {
                 step.continued = true;
-                self.phase = Phase::Ready { next: index + 1 };
+                self.enter(index, |step| Phase::Ready { next: step + 1 });
             }
             Entry::SleepStarted { until, .. } => {
                 step.status = StepStatus::Waiting;
                 step.started_at.get_or_insert(at);
-                self.phase = Phase::Sleeping { step: index, until: *until };
+                self.enter(index, |step| Phase::Sleeping { step, until: *until });
             }
             Entry::SleepEnded { .. } => {
                 step.started_at.get_or_insert(at);
-                self.step_ended(index, StepStatus::Succeeded, json!({}), at);
+                self.step_ended(id, StepStatus::Succeeded, json!({}), at);
             }
             _ => unreachable!("only entries about a step that runs come here"),
         }
     }
 
-    fn apply_backward(&mut self, index: usize, entry: &Entry, at: Timestamp) {
-        let step = &mut self.steps[index];
+    fn apply_backward(&mut self, id: &str, entry: &Entry, at: Timestamp) {
+        let index = self.step_index(id);
+        let step = state_of(&mut self.steps, &mut self.former, index, id);
         let undo = &mut step.compensation;
         match entry {
             Entry::UndoScheduled { attempt, input, .. } => {
@@ -121,7 +119,7 @@ impl Run {
                     undo.input = input.clone();
                 }
                 undo.attempts.push(Attempt::begun(*attempt, at));
-                self.phase = Phase::Undoing { step: index, attempt: *attempt };
+                self.enter(index, |step| Phase::Undoing { step, attempt: *attempt });
             }
             Entry::UndoSucceeded { attempt, output, .. } => {
                 Attempt::succeeded(&mut undo.attempts, *attempt, at);
@@ -130,7 +128,7 @@ impl Run {
                 step.undone += 1;
                 step.undo = Value::Null;
                 step.in_doubt = false;
-                self.standing.retain(|standing| *standing != index);
+                self.standing.retain(|standing| Some(*standing) != index);
                 self.phase = Phase::Unwinding;
             }
             Entry::UndoFailed { attempt, failure, .. } => {
@@ -139,7 +137,7 @@ impl Run {
             }
             Entry::UndoRetryArmed { attempt, due, .. } => {
                 undo.status = UndoStatus::Retrying;
-                self.phase = Phase::UndoPausing { step: index, attempt: *attempt, due: *due };
+                self.enter(index, |step| Phase::UndoPausing { step, attempt: *attempt, due: *due });
             }
             Entry::UndoAbandoned { failure, .. } => {
                 undo.status = UndoStatus::Abandoned;
@@ -147,6 +145,13 @@ impl Run {
                 self.phase = Phase::Unwinding;
             }
             _ => unreachable!("only entries about a step that is undone come here"),
+        }
+    }
+
+    /// Changes the phase; a step that only an earlier version had is behind the run already.
+    fn enter(&mut self, index: Option<usize>, phase: impl FnOnce(usize) -> Phase) {
+        if let Some(index) = index {
+            self.phase = phase(index);
         }
     }
 
@@ -159,51 +164,57 @@ impl Run {
         self.show_run();
     }
 
-    fn step_ended(&mut self, index: usize, status: StepStatus, output: Value, at: Timestamp) {
-        let step = &mut self.steps[index];
-        if !self.scope.root()["steps"][&step.id]["error"].is_null() {
-            self.scope.set_step(&step.id, "error", Value::Null);
-        }
+    fn step_ended(&mut self, id: &str, status: StepStatus, output: Value, at: Timestamp) {
+        let index = self.step_index(id);
+        let step = state_of(&mut self.steps, &mut self.former, index, id);
         step.status = status;
         step.ended_at = Some(at);
-        self.scope.set_step(&step.id, "output", output);
-        self.scope.set_step(&step.id, "status", json!(status));
-        self.phase = Phase::Ready { next: index + 1 };
+        if !self.scope.root()["steps"][id]["error"].is_null() {
+            self.scope.set_step(id, "error", Value::Null);
+        }
+        self.scope.set_step(id, "output", output);
+        self.scope.set_step(id, "status", json!(status));
+        self.enter(index, |step| Phase::Ready { next: step + 1 });
     }
 
-    fn step_failed(&mut self, index: usize, attempt: u32, failure: &Failure, at: Timestamp) {
-        let step = &mut self.steps[index];
+    fn step_failed(&mut self, id: &str, attempt: u32, failure: &Failure, at: Timestamp) {
+        let index = self.step_index(id);
+        let step = state_of(&mut self.steps, &mut self.former, index, id);
         Attempt::failed(&mut step.attempts, attempt, failure, at);
         step.status = StepStatus::Failed;
         step.ended_at = Some(at);
-        self.scope.set_step(&step.id, "status", json!(StepStatus::Failed));
-        self.scope.set_step(&step.id, "error", json!(failure));
-        if self.scope.root()["steps"][&step.id]["output"].is_null() {
-            self.scope.set_step(&step.id, "output", json!({}));
+        self.scope.set_step(id, "status", json!(StepStatus::Failed));
+        self.scope.set_step(id, "error", json!(failure));
+        if self.scope.root()["steps"][id]["output"].is_null() {
+            self.scope.set_step(id, "output", json!({}));
         }
-        self.phase = Phase::Ready { next: index };
+        self.enter(index, |step| Phase::Ready { next: step });
         if failure.class == FailureClass::InDoubt {
-            self.steps[index].in_doubt = true;
-            self.stands(index);
+            self.stands(id);
         }
     }
 
-    fn stands(&mut self, index: usize) {
-        self.standing.retain(|standing| *standing != index);
-        self.standing.push(index);
+    fn stands(&mut self, id: &str) {
+        let index = self.step_index(id);
+        let step = state_of(&mut self.steps, &mut self.former, index, id);
+        step.in_doubt = step.status == StepStatus::Failed;
         // Whatever was undone before, this effect is new and has not been.
-        self.steps[index].compensation.status = UndoStatus::None;
+        step.compensation.status = UndoStatus::None;
+        self.standing.retain(|standing| Some(*standing) != index);
+        self.standing.extend(index);
     }
 
     fn unwinding(&mut self, ending: &Ending) {
         self.interrupt();
         let error = self.error_of(ending);
         let mut root = json!(error);
-        if let Some(failure) = error.step.and_then(|step| self.step(&step)?.failure().cloned()) {
+        let step = error.step.as_ref().and_then(|step| self.step(step));
+        if let Some(failure) = step.and_then(StepState::failure) {
             root["class"] = json!(failure.class);
-            root["details"] = failure.details;
+            root["details"] = failure.details.clone();
         }
         self.scope.set("error", root);
+        self.error = Some(error);
         self.ending = Some(ending.clone());
         self.phase = Phase::Unwinding;
     }
@@ -224,33 +235,18 @@ impl Run {
         }
     }
 
-    fn resumed(
-        &mut self,
-        workflow: &Workflow,
-        from: Option<&str>,
-        version: u32,
-        input: Option<Value>,
-    ) {
-        self.follow(workflow, version);
-        let from = from.and_then(|id| self.step_index(id)).unwrap_or(self.steps.len());
-        for index in 0..self.steps.len() {
-            let standing = self.standing.contains(&index);
-            let step = &mut self.steps[index];
+    fn resumed(&mut self, again: &[String]) {
+        for step in self.steps.iter_mut().chain(self.former.values_mut()) {
             step.given = None;
-            if step.compensation.status == UndoStatus::Abandoned {
-                step.compensation.status = UndoStatus::None;
-            }
-            step.compensation.failure = None;
-            step.compensation.spent = count(&step.compensation.attempts);
-            if index >= from {
-                step.begin_anew();
-                if !standing {
-                    self.scope.unset_step(&self.steps[index].id);
-                }
-            }
+            step.compensation.go_on();
         }
-        if let Some(step) = self.steps.get_mut(from) {
-            step.given = input;
+        for id in again {
+            let index = self.step_index(id);
+            state_of(&mut self.steps, &mut self.former, index, id).begin_anew();
+            // What still stands may yet be undone, and its undo reads the output.
+            if index.is_none_or(|index| !self.standing.contains(&index)) {
+                self.scope.unset_step(id);
+            }
         }
         self.cancel = None;
         self.timed_out = false;
@@ -259,33 +255,57 @@ impl Run {
         self.ended_at = None;
         self.error = None;
         self.compensation = Compensation::None;
-        self.current = (from < self.steps.len()).then_some(from);
-        self.phase = Phase::Queued { from };
     }
 
-    /// Takes over the steps of another version; a step keeps what is known of it by its id.
+    /// Takes over the steps of another version; a step keeps what is known of it by its id, also
+    /// while a version in between does not have it.
     fn follow(&mut self, workflow: &Workflow, version: u32) {
         let known = std::mem::take(&mut self.steps);
-        self.steps = workflow
-            .steps
-            .iter()
-            .map(|step| {
-                let state = known.iter().find(|state| state.id == step.id);
-                state.cloned().unwrap_or_else(|| StepState::new(&step.id))
-            })
-            .collect();
-        for state in &known {
-            if workflow.step_index(&state.id).is_none() {
-                self.scope.unset_step(&state.id);
-            }
-        }
-        let stood = std::mem::take(&mut self.standing);
-        self.standing =
-            stood.iter().filter_map(|index| self.step_index(&known[*index].id)).collect();
+        let stood: Vec<String> =
+            self.standing.iter().map(|index| known[*index].id.clone()).collect();
+        self.former.extend(known.into_iter().map(|state| (state.id.clone(), state)));
+        let former = &mut self.former;
+        let state = |id: &str| former.remove(id).unwrap_or_else(|| StepState::new(id));
+        self.steps = workflow.steps.iter().map(|step| &*step.id).map(state).collect();
+        self.former.retain(|id, state| *state != StepState::new(id));
+        self.standing = stood.iter().filter_map(|id| self.step_index(id)).collect();
         self.version = version;
         self.timeout = workflow.timeout;
         self.limited = workflow.concurrency.is_some();
         self.show_workflow(workflow);
+    }
+
+    fn queue(&mut self, from: Option<&str>, input: Option<Value>) {
+        let from = from.and_then(|id| self.step_index(id)).unwrap_or(self.steps.len());
+        if let Some(step) = self.steps.get_mut(from) {
+            step.given = input;
+        }
+        self.current = (from < self.steps.len()).then_some(from);
+        self.phase = Phase::Queued { from };
+    }
+}
+
+/// Returns the state of a step, of one that only an earlier version had too.
+fn state_of<'a>(
+    steps: &'a mut [StepState],
+    former: &'a mut BTreeMap<String, StepState>,
+    index: Option<usize>,
+    id: &str,
+) -> &'a mut StepState {
+    match index {
+        Some(index) => &mut steps[index],
+        None => former.entry(id.to_owned()).or_insert_with(|| StepState::new(id)),
+    }
+}
+
+impl UndoState {
+    /// Makes room for another undoing in a run that goes on; what was abandoned still stands.
+    fn go_on(&mut self) {
+        if self.status == UndoStatus::Abandoned {
+            self.status = UndoStatus::None;
+        }
+        self.failure = None;
+        self.spent = count(&self.attempts);
     }
 }
 

@@ -115,7 +115,9 @@ impl Decision<'_> {
 
     /// Ends the run for the reason given, with what was undone until now.
     pub(super) fn fail(&mut self, ending: &Ending) {
-        let error = Some(self.run.error_of(ending));
+        // While steps are undone their doubts go, but what the run says of itself stays.
+        let known = self.run.error.clone();
+        let error = Some(known.unwrap_or_else(|| self.run.error_of(ending)));
         let compensation = self.compensation();
         self.note(Entry::Finished { outcome: ending.outcome(), compensation, error });
     }

@@ -188,6 +188,8 @@ pub enum Entry {
         /// The id of the step to go on from; `None` when every step has finished.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<String>,
+        /// The ids of the steps that are to run again or that the version no longer has.
+        again: Vec<String>,
         /// Who asked.
         by: String,
         /// The version that the run follows from here.

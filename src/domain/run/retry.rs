@@ -7,8 +7,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::decide::Decision;
 use super::entry::{Ending, Entry, Failure, FailureClass};
-use super::state::Run;
-use super::status::Status;
+use super::state::{Run, StepState};
+use super::status::{Status, StepStatus, UndoStatus};
 use crate::domain::id::RunId;
 use crate::domain::problem::{Problem, nearest};
 use crate::domain::workflow::{OnFailure, Retry, Workflow};
@@ -128,6 +128,20 @@ impl Decision<'_> {
         let from = from.or_else(|| Some(self.workflow.steps[earliest?].id.clone()));
         let version = version.unwrap_or(self.run.version);
         let input = input.filter(|input| !input.is_null());
-        self.note(Entry::Resumed { from, by, version, input });
+        let again = again(self.workflow, self.run, from.as_deref());
+        self.note(Entry::Resumed { from, again, by, version, input });
     }
+}
+
+/// Returns the steps to forget: those from `from` on that have begun, and those that are gone.
+fn again(workflow: &Workflow, run: &Run, from: Option<&str>) -> Vec<String> {
+    let onward = workflow.steps.iter().map(|step| step.id.as_str());
+    let onward = onward.skip_while(|id| Some(*id) != from);
+    let touched = |state: &StepState| {
+        state.status != StepStatus::Pending || state.compensation.status != UndoStatus::None
+    };
+    let begun = onward.filter(|id| run.step(id).is_some_and(touched));
+    let all = run.steps.iter().map(|step| step.id.as_str());
+    let gone = all.filter(|id| workflow.step_index(id).is_none());
+    begun.chain(gone).map(str::to_owned).collect()
 }

@@ -1,5 +1,6 @@
 //! The state of a run: the fold of its journal.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -53,6 +54,7 @@ pub struct Run {
     pub compensation: Compensation,
     /// Why it did not succeed.
     pub error: Option<RunError>,
+    pub(super) former: BTreeMap<String, StepState>,
     pub(super) timeout: Option<Duration>,
     pub(super) limited: bool,
 }
@@ -271,6 +273,7 @@ impl Run {
             outcome: None,
             compensation: Compensation::None,
             error: None,
+            former: BTreeMap::new(),
             timeout: workflow.timeout,
             limited: workflow.concurrency.is_some(),
         };
