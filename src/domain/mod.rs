@@ -1,7 +1,10 @@
 //! What the product is, without I/O, threads, clocks or frameworks: values and pure functions.
 
 pub mod event;
+pub mod expression;
+pub mod filter;
 pub mod id;
+pub mod path;
 pub mod problem;
 pub mod scope;
 pub mod time;
