@@ -2,8 +2,12 @@
 
 pub mod activity;
 pub mod event;
+pub mod expression;
+pub mod filter;
 pub mod id;
+pub mod path;
 pub mod problem;
+pub mod run;
 pub mod scope;
 pub mod time;
 pub mod workflow;
