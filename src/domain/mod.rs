@@ -1,5 +1,6 @@
 //! What the product is, without I/O, threads, clocks or frameworks: values and pure functions.
 
+pub mod desk;
 pub mod event;
 pub mod id;
 pub mod problem;
