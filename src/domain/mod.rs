@@ -2,6 +2,7 @@
 
 pub mod desk;
 pub mod event;
+pub mod event_type;
 pub mod id;
 pub mod problem;
 pub mod scope;
