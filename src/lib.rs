@@ -1,4 +1,7 @@
+pub mod activities;
 pub mod app;
 pub mod clock;
 pub mod domain;
+pub mod engine;
+pub mod metrics;
 pub mod store;
