@@ -2,7 +2,10 @@
 
 pub mod activity;
 pub mod event;
+pub mod expression;
+pub mod filter;
 pub mod id;
+pub mod path;
 pub mod problem;
 pub mod scope;
 pub mod time;
