@@ -1,5 +1,7 @@
 //! What a step can do: the two contracts, and the one list that everything else derives from.
 
+pub mod desk;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -55,7 +55,7 @@ impl LiveRun {
         let mut inputs = VecDeque::from([input]);
         for _ in 0..TURNS_MAX {
             let Some(input) = inputs.pop_front() else { break };
-            let records = self.run.advance(&self.workflow, &input, tx.now());
+            let records = self.run.advance(&self.workflow, input, tx.now());
             self.unwritten.extend(records);
             inputs.extend(self.perform_inside(tenant, tx));
         }

@@ -260,14 +260,9 @@ impl Engine {
     /// Returns a stored version as the workflow that a run follows.
     ///
     /// # Errors
-    /// Fails when the definition is no longer valid.
-    pub fn compile(
-        &self,
-        tenant: TenantId,
-        row: &VersionRow,
-    ) -> Result<Arc<Workflow>, StoreError> {
-        let snapshot = self.snapshot(tenant)?;
-        self.shared.compile(crate::store::tenant::TenantView::new(tenant, &snapshot), row)
+    /// Fails when the definition can no longer be read.
+    pub fn compile(row: &VersionRow) -> Result<Arc<Workflow>, StoreError> {
+        Shared::compile(row)
     }
 
     /// Returns what a tenant's supervisor sees of its runs.

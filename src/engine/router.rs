@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use actix::{Actor, AsyncContext, Context, Handler, Message};
+use actix::{Actor, Context, Handler, Message};
 use tokio::sync::oneshot;
 
 use crate::store::ledger::Abort;

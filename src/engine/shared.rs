@@ -10,13 +10,11 @@ use tokio::sync::oneshot;
 
 use crate::activities::Activities;
 use crate::clock::Clock;
-use crate::domain::event_type;
 use crate::domain::id::{RunId, TenantId};
-use crate::domain::workflow::parse::{Known, KnownEvent, parse};
-use crate::domain::workflow::{DefinitionLimits, Workflow};
+use crate::domain::workflow::Workflow;
+use crate::domain::workflow::parse::restore;
 use crate::metrics::Metrics;
 use crate::store::seam::{Store, StoreError};
-use crate::store::tenant::TenantView;
 use crate::store::workflows::VersionRow;
 
 use super::router::EventRouter;
@@ -45,28 +43,12 @@ pub(super) struct Doors {
 }
 
 impl Shared {
-    /// Checks a stored definition again; it was valid when it was saved.
-    pub(super) fn compile(
-        &self,
-        view: TenantView<'_>,
-        row: &VersionRow,
-    ) -> Result<Arc<Workflow>, StoreError> {
-        let registered = view.event_types()?;
-        let event_type = |kind: &str| -> Option<KnownEvent> {
-            let canonical = event_type::canonical(kind);
-            let own = registered.iter().find(|row| row.kind == canonical);
-            let schema = own.map(|row| row.schema.clone()).unwrap_or_else(|| serde_json::json!({}));
-            Some(KnownEvent { kind: canonical.into_owned(), schema })
-        };
-        let known = Known {
-            catalogue: self.activities.catalogue(),
-            event_type: &event_type,
-            limits: DefinitionLimits::default(),
-        };
-        parse(&row.definition, &known).map(Arc::new).map_err(|problems| {
+    /// Reads a stored definition, which was checked when it was saved.
+    pub(super) fn compile(row: &VersionRow) -> Result<Arc<Workflow>, StoreError> {
+        restore(&row.definition).map(Arc::new).map_err(|problems| {
             let first = problems.first().map(|problem| problem.detail.clone()).unwrap_or_default();
             StoreError::Unavailable(format!(
-                "version {} of `{}` is no longer valid: {first}",
+                "version {} of `{}` cannot be read: {first}",
                 row.version, row.name
             ))
         })

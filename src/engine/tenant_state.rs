@@ -239,7 +239,7 @@ impl TenantState {
             return Ok(Some(Arc::clone(known)));
         }
         let Some(row) = view.version(name, version)? else { return Ok(None) };
-        let workflow = self.shared.compile(view, &row)?;
+        let workflow = Shared::compile(&row)?;
         self.definitions.borrow_mut().insert(key, Arc::clone(&workflow));
         Ok(Some(workflow))
     }

@@ -10,7 +10,7 @@ use crate::domain::id::{RunId, TenantId};
 use crate::domain::time::Timestamp;
 
 /// When a run is to be woken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Deadline {
     /// Never before this.
     pub due: Timestamp,
