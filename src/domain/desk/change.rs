@@ -115,7 +115,7 @@ impl fmt::Display for Conflict {
                 write!(out, "the {} `{id}` was deleted since", kind.name())
             }
             Conflict::Exists { kind, id } => {
-                write!(out, "a {} `{id}` exists again", kind.name())
+                write!(out, "another {} `{id}` exists now", kind.name())
             }
             Conflict::Changed { kind, id, fields } => {
                 write!(out, "the {} `{id}` was changed since:", kind.name())?;
@@ -239,7 +239,7 @@ fn undo_fields(
     for (name, field) in fields.iter().filter(|(name, _)| is_primary(name)) {
         match undo_field(kind, name, field, &mut record) {
             Ok(outcome) => drop(outcomes.insert(name, outcome)),
-            Err(conflict) => conflicts.push(conflict),
+            Err(conflict) => conflicts.push(*conflict),
         }
     }
     if !conflicts.is_empty() {
@@ -265,7 +265,7 @@ fn undo_field(
     name: &str,
     field: &FieldChange,
     record: &mut Map<String, Value>,
-) -> Result<Outcome, FieldConflict> {
+) -> Result<Outcome, Box<FieldConflict>> {
     let current = value_at(record, name).cloned();
     if current == field.after {
         put(record, name, field.before.clone());
@@ -278,12 +278,12 @@ fn undo_field(
         put(record, name, Some(merged));
         return Ok(Outcome::Merged);
     }
-    Err(FieldConflict {
+    Err(Box::new(FieldConflict {
         field: name.to_owned(),
         before: field.before.clone().unwrap_or_default(),
         after: field.after.clone().unwrap_or_default(),
         current: current.unwrap_or_default(),
-    })
+    }))
 }
 
 /// Takes out of the list what the change had put in, and puts in what it had taken out.

@@ -404,7 +404,7 @@ fn unknown_field(kind: RecordKind, name: &str) -> Problem {
         .map(|field| field.name)
         .find(|known| known.to_lowercase() == lowered)
         .or_else(|| nearest(name, known.map(|field| field.name)));
-    let detail = format!("a {} has no field `{name}`", kind.name());
+    let detail = format!("no field of the {} is named `{name}`", kind.name());
     let problem = Problem::new(pointer_to("", name), "unknown_field", detail);
     match near {
         Some(near) => problem.with_hint(format!("did you mean `{near}`?")),

@@ -130,12 +130,15 @@ impl RecordKind {
     }
 }
 
+/// Finds a record by its id or its natural key, matched without regard to case.
+pub type Lookup<'a> = dyn Fn(RecordKind, &str) -> Option<Map<String, Value>> + 'a;
+
 /// The other records of the tenant, as far as a change needs them.
 #[derive(Clone, Copy)]
 pub struct Related<'a> {
     /// Returns a record by its id or by its natural key: a team's identifier, a user's or contact's
-    /// mail address (lower case), an account's domain, a tag's name.
-    pub get: &'a dyn Fn(RecordKind, &str) -> Option<Map<String, Value>>,
+    /// mail address, an account's primary domain, a tag's name.
+    pub get: &'a Lookup<'a>,
 }
 
 /// What a change needs to know beside its input.

@@ -73,7 +73,7 @@ impl EventType {
     }
 
     /// Adds a record and what it was before; other senders may not know the latter.
-    fn from_to(self, kind: RecordKind) -> EventType {
+    fn turning(self, kind: RecordKind) -> EventType {
         self.of(kind).maybe(previous_word(kind), Shape::Previous(kind))
     }
 
@@ -125,7 +125,7 @@ fn previous_word(kind: RecordKind) -> &'static str {
 
 fn tickets() -> Vec<EventType> {
     let ticket = RecordKind::Ticket;
-    let changed = |kind, name, description| row(kind, name, description).from_to(ticket);
+    let changed = |kind, name, description| row(kind, name, description).turning(ticket);
     let team = json!({ "teamId": "G1", "teamName": "Web desk", "teamIdentifier": "WED" });
     vec![
         row("ticket:created", "Ticket created", "A ticket was made.")
@@ -208,7 +208,7 @@ fn comments() -> Vec<EventType> {
             .of(Comment)
             .maybe("ticket", ticket()),
         on_ticket("ticket:comment:updated", "Comment changed", "A comment's words changed.")
-            .from_to(Comment)
+            .turning(Comment)
             .maybe("ticket", ticket()),
         on_ticket("ticket:comment:deleted", "Comment deleted", "A comment was deleted.")
             .gone(Comment)
@@ -254,7 +254,7 @@ fn comments() -> Vec<EventType> {
             ),
             about(
                 on_ticket(updated, "Account comment changed", "A comment's words changed.")
-                    .from_to(Comment),
+                    .turning(Comment),
             ),
             about(
                 on_ticket(deleted, "Account comment deleted", "A comment was deleted.")
@@ -273,7 +273,7 @@ fn accounts() -> Vec<EventType> {
     let mut rows = vec![
         account("account:created", "Account created", "An account was made.").of(Account),
         account("account:updated", "Account updated", "Anything about an account changed.")
-            .from_to(Account),
+            .turning(Account),
         account("account:deleted", "Account deleted", "An account was deleted.").gone(Account),
     ];
     for (kind, name, description) in [
@@ -290,19 +290,19 @@ fn accounts() -> Vec<EventType> {
             "An account got another industry.",
         ),
     ] {
-        rows.push(account(kind, name, description).from_to(Account));
+        rows.push(account(kind, name, description).turning(Account));
     }
     for (kind, name) in [
         ("account-custom_field_value:added", "Account custom field set"),
         ("account-custom_field_value:removed", "Account custom field cleared"),
         ("account-custom_field_value:changed", "Account custom field changed"),
     ] {
-        rows.push(account(kind, name, custom_account).from_to(Account).with_custom_fields());
+        rows.push(account(kind, name, custom_account).turning(Account).with_custom_fields());
     }
     rows.extend([
         contact("customer-contact:created", "Contact created", "A contact was made.").of(Contact),
         contact("customer-contact:updated", "Contact updated", "Anything about a contact changed.")
-            .from_to(Contact),
+            .turning(Contact),
         contact("customer-contact:deleted", "Contact deleted", "A contact was deleted.")
             .gone(Contact),
         contact(
@@ -310,14 +310,14 @@ fn accounts() -> Vec<EventType> {
             "Contact type changed",
             "A contact got another type.",
         )
-        .from_to(Contact),
+        .turning(Contact),
     ]);
     for (kind, name) in [
         ("customer-contact:custom_field_value:added", "Contact custom field set"),
         ("customer-contact:custom_field_value:removed", "Contact custom field cleared"),
         ("customer-contact:custom_field_value:changed", "Contact custom field changed"),
     ] {
-        rows.push(contact(kind, name, custom_contact).from_to(Contact).with_custom_fields());
+        rows.push(contact(kind, name, custom_contact).turning(Contact).with_custom_fields());
     }
     rows
 }
@@ -327,15 +327,15 @@ fn entries() -> Vec<EventType> {
     let relationship = json!({ "id": "AR1", "accountId": "A1", "relatedAccountId": "A2" });
     vec![
         entry("account-note:created", "Note created", "A note was made.").of(AccountNote),
-        entry("account-note:updated", "Note updated", "A note changed.").from_to(AccountNote),
+        entry("account-note:updated", "Note updated", "A note changed.").turning(AccountNote),
         entry("account-note:deleted", "Note deleted", "A note was deleted.").gone(AccountNote),
         entry("account-task:created", "Task created", "A task was made.").of(AccountTask),
-        entry("account-task:updated", "Task updated", "A task changed.").from_to(AccountTask),
+        entry("account-task:updated", "Task updated", "A task changed.").turning(AccountTask),
         entry("account-task:deleted", "Task deleted", "A task was deleted.").gone(AccountTask),
         entry("account-activity:created", "Activity created", "An activity was made.")
             .of(AccountActivity),
         entry("account-activity:updated", "Activity updated", "An activity changed.")
-            .from_to(AccountActivity),
+            .turning(AccountActivity),
         entry("account-activity:deleted", "Activity deleted", "An activity was deleted.")
             .gone(AccountActivity),
         entry("account-relationship:created", "Relationship created", "Two accounts were joined.")
@@ -353,15 +353,15 @@ fn people() -> Vec<EventType> {
     vec![
         user("user:mentioned", "User mentioned", "A comment named a user.").of(User),
         user("user:created", "User created", "A user was made.").of(User),
-        user("user:updated", "User updated", "Anything about a user changed.").from_to(User),
+        user("user:updated", "User updated", "Anything about a user changed.").turning(User),
         user("user:deleted", "User deleted", "A user was deleted.").gone(User),
         user("user:permissions:changed", "User permissions changed", "A user got other roles.")
-            .from_to(User),
+            .turning(User),
         user("team:created", "Team created", "A team was made.").of(Team),
-        user("team:updated", "Team updated", "Anything about a team changed.").from_to(Team),
+        user("team:updated", "Team updated", "Anything about a team changed.").turning(Team),
         user("team:deleted", "Team deleted", "A team was deleted.").gone(Team),
         user("team:members:changed", "Team members changed", "A team gained or lost members.")
-            .from_to(Team),
+            .turning(Team),
     ]
 }
 
