@@ -72,8 +72,6 @@ pub struct Engine {
 pub enum Refusal<E> {
     /// The use case refused; nothing was written.
     Refused(E),
-    /// There is no such tenant.
-    NoTenant,
     /// Too much is waiting already; nothing was accepted.
     Overloaded,
     /// It cannot be written now, or whether it was is not known.
