@@ -18,7 +18,7 @@ impl Run {
         let at = record.at;
         if self.updated_at != at {
             self.updated_at = at;
-            self.show_run();
+            self.scope.set_field("run", "now", json!(at));
         }
         match &record.entry {
             Entry::Created { version, .. } => {
@@ -158,10 +158,10 @@ impl Run {
     fn started(&mut self, at: Timestamp) {
         self.started_at.get_or_insert(at);
         self.begun_at = Some(at);
+        self.scope.set_field("run", "startedAt", json!(self.started_at));
         if let Phase::Queued { from } = self.phase {
             self.phase = Phase::Ready { next: from };
         }
-        self.show_run();
     }
 
     fn step_ended(&mut self, id: &str, status: StepStatus, output: Value, at: Timestamp) {

@@ -436,6 +436,7 @@ impl Run {
         }
     }
 
+    /// Shows what expressions see of the run and of the version that it follows.
     pub(super) fn show_workflow(&mut self, workflow: &Workflow) {
         let facts = json!({
             "name": workflow.name,
@@ -443,10 +444,6 @@ impl Run {
             "version": self.version,
         });
         self.scope.set("workflow", facts);
-        self.show_run();
-    }
-
-    pub(super) fn show_run(&mut self) {
         let facts = json!({
             "id": self.id,
             "workflow": self.workflow,
