@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::entry::{Compensation, Ending, Entry, Failure, FailureClass, Outcome, Record};
-use super::state::{Attempt, AttemptOutcome, Cancel, Phase, Run, StepState, UndoState};
+use super::state::{Cancel, Phase, Run};
 use super::status::{StepStatus, UndoStatus};
+use super::step::{Attempt, AttemptOutcome, StepState, UndoState};
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::Workflow;
 
@@ -211,7 +212,7 @@ impl Run {
         let step = error.step.as_ref().and_then(|step| self.step(step));
         if let Some(failure) = step.and_then(StepState::failure) {
             root["class"] = json!(failure.class);
-            root["details"] = failure.details.clone();
+            root["details"] = Value::clone(&failure.details);
         }
         self.scope.set("error", root);
         self.error = Some(error);
