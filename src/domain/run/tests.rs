@@ -246,6 +246,18 @@ fn a_retry_may_replace_the_input_and_keeps_counting_attempts() {
 }
 
 #[test]
+fn a_repeated_attempt_takes_the_input_of_the_one_before() {
+    let mut story = Story::begin("a~ b% c!");
+    story.workflow.steps[0].action = call(template(&json!({ "n": 1 })));
+    story.workflow.steps[1].compensate = undo(template(&json!({ "n": 2 })));
+    story.play();
+    let attempts = |step: usize| story.run.steps[step].attempts.len();
+    assert_eq!((attempts(0), story.run.input("a")), (2, &json!({ "n": 1 })));
+    let undone = &story.run.steps[1].compensation;
+    assert_eq!((undone.attempts.len(), &undone.input), (3, &json!({ "n": 2 })));
+}
+
+#[test]
 fn a_run_retried_with_another_version_follows_that_version() {
     let mut story = Story::of("a b!#");
     story.workflow = Story::begin("a n b c").workflow;
