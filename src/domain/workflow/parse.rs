@@ -103,8 +103,9 @@ pub fn validate(raw: &Value, known: &Known<'_>) -> Validation {
     let findings = Findings::default();
     let reading = Reading { origin: Origin::Written(known), findings: &findings };
     let workflow = reading.workflow(raw);
-    let (mut problems, warnings) = findings.into_parts();
+    let (mut problems, mut warnings) = findings.into_parts();
     check::in_document_order(&mut problems, raw);
+    check::in_document_order(&mut warnings, raw);
     let workflow = workflow.filter(|_| problems.is_empty());
     assert!(workflow.is_some() || !problems.is_empty(), "a refusal has a reason");
     Validation { problems, warnings, workflow }
@@ -193,6 +194,7 @@ impl<'a> Reading<'a> {
                 trigger: &trigger,
                 concurrency: concurrency.as_ref().map(|c| (c, &*concurrency_at)),
                 drafts: &drafts,
+                event: check::event_schema(&trigger.payload),
             };
             subject.check();
         }
