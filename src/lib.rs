@@ -1,5 +1,6 @@
 pub mod activities;
 pub mod app;
+pub mod boot;
 pub mod clock;
 pub mod domain;
 pub mod engine;
