@@ -2,3 +2,6 @@ pub mod app;
 pub mod clock;
 pub mod domain;
 pub mod store;
+pub mod config;
+pub mod metrics;
+pub mod telemetry;
