@@ -1,7 +1,8 @@
 pub mod app;
+pub mod cli;
 pub mod clock;
-pub mod domain;
-pub mod store;
 pub mod config;
+pub mod domain;
 pub mod metrics;
+pub mod store;
 pub mod telemetry;

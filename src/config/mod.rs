@@ -19,7 +19,8 @@ const SECRETS: [&str; 1] = ["bootstrap_key"];
 const SEARCHED: [&str; 2] = ["config.toml", "/etc/ergane/config.toml"];
 
 /// Variables that steer the command line and are no settings.
-const FOREIGN_VARIABLES: [&str; 4] = ["ERGANE_CONFIG", "ERGANE_KEY", "ERGANE_KEY_FILE", "ERGANE_URL"];
+const FOREIGN_VARIABLES: [&str; 4] =
+    ["ERGANE_CONFIG", "ERGANE_KEY", "ERGANE_KEY_FILE", "ERGANE_URL"];
 
 /// The settings of every layer; each layer owns its part.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -82,9 +83,9 @@ pub struct Flag {
 /// # Errors
 /// Fails when the file cannot be read, a key is unknown or a value does not fit.
 pub fn load(named: Option<&Path>, flags: &[Flag]) -> Result<Loaded, ConfigError> {
-    let path = named.map(Path::to_path_buf).or_else(|| {
-        SEARCHED.iter().map(PathBuf::from).find(|path| path.is_file())
-    });
+    let path = named
+        .map(Path::to_path_buf)
+        .or_else(|| SEARCHED.iter().map(PathBuf::from).find(|path| path.is_file()));
     let text = match &path {
         Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
             ConfigError::Unreadable { path: path.clone(), reason: error.to_string() }

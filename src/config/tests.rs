@@ -9,11 +9,7 @@ use super::{Config, ConfigError, Flag, Loaded, Source};
 
 const EXAMPLE: &str = include_str!("../../config.toml");
 
-fn loaded(
-    text: &str,
-    variables: &[(&str, &str)],
-    flags: &[Flag],
-) -> Result<Loaded, ConfigError> {
+fn loaded(text: &str, variables: &[(&str, &str)], flags: &[Flag]) -> Result<Loaded, ConfigError> {
     let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
     load(Some((Path::new("config.toml"), text)), variables, flags)
 }
