@@ -11,6 +11,7 @@ use client::{Client, Target};
 use failure::Failure;
 use printer::{Form, Printer};
 
+mod bench;
 mod client;
 mod completions;
 mod document;
@@ -80,6 +81,8 @@ enum Command {
     Healthcheck,
     /// Prints the description of the API
     Openapi,
+    /// Measures this build on this machine
+    Bench(bench::BenchArguments),
     /// Prints the version
     Version,
     /// Prints what a shell needs to complete commands
@@ -131,14 +134,16 @@ fn perform(cli: Cli, form: Form) -> Result<(), Failure> {
         Command::Completions { shell } => {
             return Ok(printer.text(&completions::script(shell, Cli::command()))?);
         }
+        Command::Bench(arguments) => {
+            return runtime()?.block_on(bench::run(arguments, &mut printer));
+        }
         other => other,
     };
     let loaded = load(&cli.common, Vec::new())?;
     if let Command::Config(command) = &command {
         return settings::run(command, &loaded, &mut printer);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let target = Target {
             url: cli.common.url,
             key: client::key_from_environment()?,
@@ -147,6 +152,10 @@ fn perform(cli: Cli, form: Form) -> Result<(), Failure> {
         let client = client::connect(target, &loaded).await?;
         converse(command, &mut Session { client, printer }).await
     })
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 async fn converse(command: Command, session: &mut Session<'_>) -> Result<(), Failure> {
@@ -158,7 +167,7 @@ async fn converse(command: Command, session: &mut Session<'_>) -> Result<(), Fai
         Command::Tenant(command) => tenant::run(command, session).await,
         Command::Healthcheck => healthcheck::run(session).await,
         Command::Openapi => openapi::run(session).await,
-        Command::Config(_) | Command::Version | Command::Completions { .. } => {
+        Command::Config(_) | Command::Version | Command::Bench(_) | Command::Completions { .. } => {
             unreachable!("these commands were done before a server was looked for")
         }
     }
