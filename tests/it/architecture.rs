@@ -25,7 +25,11 @@ const ARROWS: [(&str, &[&str], &str); 8] = [
         &["domain", "clock", "metrics", "store", "activities", "engine"],
         "API, pages and commands call the use cases, not the other way round",
     ),
-    ("web", &["domain", "app", "metrics"], "a handler parses, calls a use case and renders"),
+    (
+        "web",
+        &["domain", "clock", "metrics", "app"],
+        "a handler parses, calls a use case and renders",
+    ),
 ];
 
 /// The wiring, which may import everything.
