@@ -36,6 +36,13 @@ impl Scope {
         steps[id][field] = value;
     }
 
+    /// Forgets everything about the step `id`, as when it is to run again.
+    pub fn unset_step(&mut self, id: &str) {
+        if let Some(steps) = self.roots().get_mut("steps").and_then(Value::as_object_mut) {
+            steps.remove(id);
+        }
+    }
+
     fn roots(&mut self) -> &mut Map<String, Value> {
         self.0.as_object_mut().expect("a scope is made as an object and stays one")
     }
