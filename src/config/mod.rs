@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::settings::EngineSettings;
+use crate::store::redb_store::StoreSettings;
 use crate::telemetry::LogSettings;
 
 mod layers;
@@ -32,6 +34,10 @@ pub struct Config {
     pub demo: bool,
     /// Becomes the owner key of the tenant `default` while there is no key; empty for none.
     pub bootstrap_key: String,
+    /// The embedded store.
+    pub store: StoreSettings,
+    /// The limits of the engine.
+    pub engine: EngineSettings,
     /// What is logged.
     pub log: LogSettings,
 }
@@ -42,12 +48,20 @@ impl Default for Config {
             data_dir: PathBuf::from("./ergane-data"),
             demo: false,
             bootstrap_key: String::new(),
+            store: StoreSettings::default(),
+            engine: EngineSettings::default(),
             log: LogSettings::default(),
         }
     }
 }
 
 impl Config {
+    /// Returns the store's settings with the directory that it lies in.
+    #[must_use]
+    pub fn store_settings(&self) -> StoreSettings {
+        StoreSettings { data_dir: self.data_dir.clone(), ..self.store.clone() }
+    }
+
     /// Returns the socket by which commands reach the server that has the data directory.
     #[must_use]
     pub fn control_socket(&self) -> PathBuf {
