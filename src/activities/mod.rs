@@ -41,8 +41,12 @@ pub trait PlatformActivity: Send + Sync {
     ///
     /// # Errors
     /// Returns why it could not; the transaction takes back whatever was written before.
-    fn run(&self, tx: &mut TenantTx<'_, '_>, caller: &Caller, input: &Value)
-    -> Result<Done, Failure>;
+    fn run(
+        &self,
+        tx: &mut TenantTx<'_, '_>,
+        caller: &Caller,
+        input: &Value,
+    ) -> Result<Done, Failure>;
 }
 
 /// One call to the outside.

@@ -120,9 +120,7 @@ impl<E: Into<Error>> From<Refusal<E>> for Error {
                 detail: "too much is waiting to be written; nothing was accepted".to_owned(),
                 retry_after: RETRY_AFTER,
             },
-            Refusal::Unavailable(detail) => {
-                Error::Unavailable { detail, retry_after: RETRY_AFTER }
-            }
+            Refusal::Unavailable(detail) => Error::Unavailable { detail, retry_after: RETRY_AFTER },
         }
     }
 }
