@@ -401,11 +401,19 @@ fn extend(names: &mut Vec<String>, mut value: &Value, rest: &[Segment]) {
 fn similar<'a>(fields: &'a Map<String, Value>, typed: &str) -> Option<(&'a String, &'a Value)> {
     let close = problem::nearest(typed, fields.keys().map(String::as_str));
     let lower = typed.to_lowercase();
+    let mut letters: Vec<char> = lower.chars().collect();
+    letters.sort_unstable();
+    let is_swapped = |name: &&str| {
+        let mut others: Vec<char> = name.to_lowercase().chars().collect();
+        others.sort_unstable();
+        others == letters
+    };
     let begins_alike = |name: &&str| {
         let name = name.to_lowercase();
         lower.len().min(name.len()) > 2 && (name.starts_with(&lower) || lower.starts_with(&name))
     };
-    let name = close.or_else(|| fields.keys().map(String::as_str).find(begins_alike))?;
+    let names = || fields.keys().map(String::as_str);
+    let name = close.or_else(|| names().find(is_swapped)).or_else(|| names().find(begins_alike))?;
     fields.get_key_value(name)
 }
 

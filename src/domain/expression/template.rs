@@ -343,6 +343,10 @@ impl Expression {
                 let detail = format!("the result exceeds {OUTPUT_BYTES_MAX} bytes");
                 ("too_large", detail, None)
             }
+            Failure::TooMuchRead => {
+                let detail = format!("what is read exceeds {} bytes", engine::INPUT_BYTES_MAX);
+                ("too_large", detail, None)
+            }
             Failure::OutOfFuel => {
                 let detail = "the expression needs too much work".to_owned();
                 ("out_of_fuel", detail, None)
@@ -391,7 +395,7 @@ impl Meter {
 }
 
 /// Subtracts about the size of the value as JSON; false when it does not fit.
-fn spend(value: &Value, bytes_left: &mut usize) -> bool {
+pub(super) fn spend(value: &Value, bytes_left: &mut usize) -> bool {
     let own = match value {
         Value::String(text) => text.len() + 2,
         Value::Object(fields) => fields.keys().map(|name| name.len() + 3).sum::<usize>() + 2,
