@@ -145,7 +145,13 @@ fn store_and_match(
     let listening = listeners.of(&stored.event.kind);
     if !listening.is_empty() {
         let scope = Scope::of_event(stored.event.to_value());
-        for listener in listening.iter().filter(|listener| listens(listener, &scope)) {
+        for listener in listening.iter() {
+            let is_meant = listens(listener, &scope);
+            let result = if is_meant { "matched" } else { "filtered" };
+            tenant.shared.metrics.filter_evaluated(result);
+            if !is_meant {
+                continue;
+            }
             match begin(tenant, tx, listener, &stored.event, key, begun)? {
                 Ok(run) => stored.runs.push(run),
                 Err(reason) => stored.withheld.push((listener.workflow.name.clone(), reason)),
@@ -184,8 +190,8 @@ pub(super) fn begin(
     let mut concurrency_key = None;
     if let Some(concurrency) = &listener.workflow.concurrency {
         let scope = Scope::of_event(trigger.clone());
-        let rendered = match concurrency.key.render(&scope) {
-            Ok(rendered) => rendered.to_string(),
+        let rendered = match concurrency.key.render_text(&scope) {
+            Ok(rendered) => rendered,
             Err(error) => return Ok(Err(format!("limited: its key failed: {}", error.detail))),
         };
         let active = tx.view().runs_of_key(&listener.workflow.name, &rendered)?;

@@ -14,6 +14,9 @@ mod supervisor;
 mod tenant_state;
 mod timers;
 
+#[cfg(test)]
+mod tests;
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

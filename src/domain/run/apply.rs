@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::entry::{Compensation, Ending, Entry, Failure, FailureClass, Outcome, Record};
-use super::state::{Attempt, AttemptOutcome, Cancel, Phase, Run, StepState, UndoState};
+use super::state::{Cancel, Phase, Run};
 use super::status::{StepStatus, UndoStatus};
+use super::step::{Attempt, AttemptOutcome, StepState, UndoState};
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::Workflow;
 
@@ -18,7 +19,7 @@ impl Run {
         let at = record.at;
         if self.updated_at != at {
             self.updated_at = at;
-            self.show_run();
+            self.scope.set_field("run", "now", json!(at));
         }
         match &record.entry {
             Entry::Created { version, .. } => {
@@ -158,10 +159,10 @@ impl Run {
     fn started(&mut self, at: Timestamp) {
         self.started_at.get_or_insert(at);
         self.begun_at = Some(at);
+        self.scope.set_field("run", "startedAt", json!(self.started_at));
         if let Phase::Queued { from } = self.phase {
             self.phase = Phase::Ready { next: from };
         }
-        self.show_run();
     }
 
     fn step_ended(&mut self, id: &str, status: StepStatus, output: Value, at: Timestamp) {
@@ -211,7 +212,7 @@ impl Run {
         let step = error.step.as_ref().and_then(|step| self.step(step));
         if let Some(failure) = step.and_then(StepState::failure) {
             root["class"] = json!(failure.class);
-            root["details"] = failure.details.clone();
+            root["details"] = Value::clone(&failure.details);
         }
         self.scope.set("error", root);
         self.error = Some(error);

@@ -223,8 +223,8 @@ pub struct Failure {
     /// What went wrong, for a person.
     pub message: String,
     /// Anything more, such as a status and the beginning of an answer; null when there is nothing.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub details: Value,
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub details: Box<Value>,
     /// The pause that the other side asked for, in milliseconds when written.
     #[serde(
         default,
@@ -242,7 +242,7 @@ impl Failure {
             class,
             code: code.to_owned(),
             message: message.into(),
-            details: Value::Null,
+            details: Box::default(),
             retry_after: None,
         }
     }
@@ -265,7 +265,7 @@ impl Failure {
     /// Adds what else is known.
     #[must_use]
     pub fn with_details(mut self, details: Value) -> Failure {
-        self.details = details;
+        *self.details = details;
         self
     }
 
@@ -360,6 +360,10 @@ pub struct RunError {
     /// Whether the step may have acted although it failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_doubt: bool,
+}
+
+fn is_nothing(details: &Value) -> bool {
+    details.is_null()
 }
 
 /// Writes a pause as whole milliseconds.

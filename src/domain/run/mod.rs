@@ -16,10 +16,17 @@ mod next;
 mod retry;
 mod state;
 mod status;
+mod step;
 mod unwind;
 
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod story;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +37,6 @@ pub use head::RunHead;
 pub use input::Input;
 pub use next::SLEEP_MAX;
 pub use retry::{UNDO_RETRY, retry_refusal};
-pub use state::{
-    Attempt, AttemptOutcome, Cancel, Origin, Phase, Run, StepState, TenantFacts, UndoState,
-};
+pub use state::{Cancel, Origin, Phase, Run, TenantFacts};
 pub use status::{Status, StepStatus, UndoStatus, WaitKind, WaitingFor};
+pub use step::{Attempt, AttemptOutcome, StepState, UndoState};

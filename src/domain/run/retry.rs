@@ -7,8 +7,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::decide::Decision;
 use super::entry::{Ending, Entry, Failure, FailureClass};
-use super::state::{Run, StepState};
+use super::state::Run;
 use super::status::{Status, StepStatus, UndoStatus};
+use super::step::StepState;
 use crate::domain::id::RunId;
 use crate::domain::problem::{Problem, nearest};
 use crate::domain::workflow::{OnFailure, Retry, Workflow};

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::entry::{Compensation, Ending, Entry, Failure, Outcome, Record, RunError};
-use super::status::{Status, StepStatus, UndoStatus, WaitKind, WaitingFor};
+use super::entry::{Compensation, Ending, Entry, Outcome, Record, RunError};
+use super::status::{Status, UndoStatus, WaitKind, WaitingFor};
+use super::step::StepState;
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
@@ -115,82 +115,6 @@ pub enum Phase {
     },
     /// It has ended.
     Finished,
-}
-
-/// What is known of one step.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct StepState {
-    /// The step's id.
-    pub id: String,
-    /// Where it stands.
-    pub status: StepStatus,
-    /// Every attempt, those before a retry of the run included.
-    pub attempts: Vec<Attempt>,
-    /// When it first began: its first attempt or its sleep.
-    pub started_at: Option<Timestamp>,
-    /// When it finished, failed for good or was skipped.
-    pub ended_at: Option<Timestamp>,
-    /// Why its condition did not hold, for a skipped step.
-    pub trace: Option<Value>,
-    /// Whether an attempt may have acted although it failed.
-    pub in_doubt: bool,
-    /// Whether it failed and the run went on.
-    pub continued: bool,
-    /// What the platform needs to put things back; null when there is nothing.
-    pub undo: Value,
-    /// How its undoing stands.
-    pub compensation: UndoState,
-    /// How often its effects were undone; a repeated call after that is a new one for the outside.
-    pub undone: u32,
-    pub(super) spent: u32,
-    pub(super) given: Option<Value>,
-}
-
-/// How the undoing of one step stands.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct UndoState {
-    /// Where it stands.
-    pub status: UndoStatus,
-    /// Every attempt, those before a retry of the run included.
-    pub attempts: Vec<Attempt>,
-    /// The rendered input of a declared compensation; null for automatic undo.
-    pub input: Value,
-    /// What the compensation answered.
-    pub output: Value,
-    /// Why it was abandoned.
-    pub failure: Option<Failure>,
-    pub(super) spent: u32,
-}
-
-/// One attempt to perform or undo a step.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Attempt {
-    /// Counts from 1 through every retry.
-    pub number: u32,
-    /// When its intent was recorded.
-    pub started_at: Timestamp,
-    /// When its result was recorded.
-    pub ended_at: Option<Timestamp>,
-    /// What came of it.
-    pub outcome: AttemptOutcome,
-    /// Why it failed.
-    #[serde(rename = "error")]
-    pub failure: Option<Failure>,
-}
-
-/// What came of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AttemptOutcome {
-    /// It is in flight.
-    Running,
-    /// It succeeded.
-    Succeeded,
-    /// It surely failed.
-    Failed,
-    /// It failed, and may have acted.
-    InDoubt,
 }
 
 /// A wish for the end of a run.
@@ -436,6 +360,7 @@ impl Run {
         }
     }
 
+    /// Shows what expressions see of the run and of the version that it follows.
     pub(super) fn show_workflow(&mut self, workflow: &Workflow) {
         let facts = json!({
             "name": workflow.name,
@@ -443,10 +368,6 @@ impl Run {
             "version": self.version,
         });
         self.scope.set("workflow", facts);
-        self.show_run();
-    }
-
-    pub(super) fn show_run(&mut self) {
         let facts = json!({
             "id": self.id,
             "workflow": self.workflow,
@@ -465,35 +386,5 @@ impl Run {
             Undo::Call { .. } => true,
         };
         compensable && self.steps[index].compensation.status != UndoStatus::Abandoned
-    }
-}
-
-impl StepState {
-    pub(super) fn new(id: &str) -> StepState {
-        StepState { id: id.to_owned(), ..StepState::default() }
-    }
-
-    /// Returns why the newest attempt since the run began last failed, if it did.
-    #[must_use]
-    pub fn failure(&self) -> Option<&Failure> {
-        self.attempts.get(self.spent as usize..)?.last()?.failure.as_ref()
-    }
-
-    /// Returns whether the run may go on behind this step: it finished and was not undone, was
-    /// skipped, or failed where the run went on.
-    #[must_use]
-    pub fn is_settled(&self) -> bool {
-        if self.compensation.status == UndoStatus::Done {
-            return false;
-        }
-        match self.status {
-            StepStatus::Succeeded | StepStatus::Skipped => true,
-            StepStatus::Failed => self.continued,
-            StepStatus::Pending
-            | StepStatus::Running
-            | StepStatus::Retrying
-            | StepStatus::Waiting
-            | StepStatus::Cancelled => false,
-        }
     }
 }

@@ -1,20 +1,12 @@
-//! What a run does, told in short plans.
-//!
-//! A plan names one step a word: a letter, then marks. `!` fails, `?` ends in doubt, `~` fails once
-//! and then works; `-` has no compensation, `+` is undone by the platform, `%` cannot be undone;
-//! `>` goes on after a failure, `#` aborts; `0` is skipped; `z` sleeps an hour.
+//! What a run does, told in short plans; `story.rs` says how to read them.
 
 use std::time::Duration;
 
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::story::{Story, call, origin, template, undo};
 use super::*;
-use crate::domain::expression::Template;
-use crate::domain::filter::Filter;
-use crate::domain::id::{RunId, TenantId};
-use crate::domain::time::Timestamp;
-use crate::domain::workflow::{Action, OnFailure, Retry, Step, Trigger, Undo, Workflow};
+use crate::domain::workflow::Action;
 
 #[test]
 fn finished_steps_are_undone_in_reverse_order() {
@@ -254,6 +246,18 @@ fn a_retry_may_replace_the_input_and_keeps_counting_attempts() {
 }
 
 #[test]
+fn a_repeated_attempt_takes_the_input_of_the_one_before() {
+    let mut story = Story::begin("a~ b% c!");
+    story.workflow.steps[0].action = call(template(&json!({ "n": 1 })));
+    story.workflow.steps[1].compensate = undo(template(&json!({ "n": 2 })));
+    story.play();
+    let attempts = |step: usize| story.run.steps[step].attempts.len();
+    assert_eq!((attempts(0), story.run.input("a")), (2, &json!({ "n": 1 })));
+    let undone = &story.run.steps[1].compensation;
+    assert_eq!((undone.attempts.len(), &undone.input), (3, &json!({ "n": 2 })));
+}
+
+#[test]
 fn a_run_retried_with_another_version_follows_that_version() {
     let mut story = Story::of("a b!#");
     story.workflow = Story::begin("a n b c").workflow;
@@ -344,276 +348,8 @@ fn a_head_reads_back() {
     }
 }
 
-proptest! {
-    #[test]
-    fn a_record_reads_back(record in records()) {
-        let bytes = record.to_bytes();
-        prop_assert_eq!(Record::from_bytes(&bytes).unwrap(), record);
-    }
-
-    #[test]
-    fn a_pause_never_shrinks_without_jitter_nor_exceeds_its_limit(
-        initial in 0u64..10_000, factor in 1.0f64..5.0, limit in 0u64..100_000, attempt in 1u32..200,
-    ) {
-        let retry = Retry {
-            attempts: 3,
-            initial: Duration::from_millis(initial),
-            factor,
-            max: Duration::from_millis(limit),
-            jitter: false,
-        };
-        let (pause, next) = (retry.pause_after(attempt, 0.5), retry.pause_after(attempt + 1, 0.5));
-        prop_assert!(pause <= next && next <= retry.max);
-    }
-
-    #[test]
-    fn jitter_takes_at_most_half(chance in 0.0f64..=1.0, attempt in 1u32..50) {
-        let steady = Retry { jitter: false, ..Retry::DEFAULT };
-        let jittered = Retry { jitter: true, ..Retry::DEFAULT }.pause_after(attempt, chance);
-        let full = steady.pause_after(attempt, chance);
-        prop_assert!(full / 2 <= jittered && jittered <= full);
-    }
-
-    #[test]
-    fn chance_is_steady_and_within_bounds(random: u64, attempt: u32, step in "[a-z]{1,8}") {
-        let id = RunId::new(1, Timestamp::from_millis(5), random);
-        let chance = retry::chance(id, &step, attempt);
-        prop_assert!((0.0..=1.0).contains(&chance));
-        prop_assert_eq!(chance, retry::chance(id, &step, attempt));
-    }
-}
-
-fn records() -> impl Strategy<Value = Record> {
-    (0i64..4_000_000_000_000, entries())
-        .prop_map(|(at, entry)| Record { at: Timestamp::from_millis(at), entry })
-}
-
-fn entries() -> impl Strategy<Value = Entry> {
-    let parts = (".{0,6}", any::<u32>(), values(), failures(), any::<bool>(), 0i64..4_000_000_000);
-    (0usize..21, parts).prop_map(|(kind, (step, attempt, value, failure, compensate, at))| {
-        let due = Timestamp::from_millis(at);
-        let filled = Some(value.clone()).filter(|value| !value.is_null());
-        let ending = Ending::StepFailed { step: step.clone() };
-        let error = RunError {
-            step: filled.as_ref().map(|_| step.clone()),
-            code: failure.code.clone(),
-            message: failure.message.clone(),
-            in_doubt: compensate,
-        };
-        match kind {
-            0 => Entry::Created { workflow: step.clone(), version: attempt, event: step },
-            1 => Entry::Started,
-            2 => Entry::StepSkipped { step, trace: value },
-            3 => Entry::StepScheduled { step, attempt, input: value },
-            4 => Entry::StepSucceeded { step, attempt, output: value.clone(), undo: value },
-            5 => Entry::StepFailed { step, attempt, failure },
-            6 => Entry::RetryArmed { step, attempt, due },
-            7 => Entry::StepContinued { step },
-            8 => Entry::SleepStarted { step, until: due },
-            9 => Entry::SleepEnded { step },
-            10 => Entry::CancelRequested { by: step, compensate },
-            11 => Entry::DeadlineReached,
-            12 => Entry::Unwinding { ending },
-            13 => Entry::Unwinding { ending: Ending::TimedOut },
-            14 => Entry::UndoScheduled { step, attempt, input: value },
-            15 => Entry::UndoSucceeded { step, attempt, output: value },
-            16 => Entry::UndoFailed { step, attempt, failure },
-            17 => Entry::UndoRetryArmed { step, attempt, due },
-            18 => Entry::UndoAbandoned { step, failure },
-            19 => Entry::Finished {
-                outcome: ending.outcome(),
-                compensation: Compensation::Incomplete,
-                error: Some(error).filter(|_| compensate),
-            },
-            _ => Entry::Resumed {
-                from: Some(step.clone()).filter(|_| compensate),
-                again: vec![step.clone()],
-                by: step,
-                version: attempt,
-                input: filled,
-            },
-        }
-    })
-}
-
-fn failures() -> impl Strategy<Value = Failure> {
-    let class = prop_oneof![
-        Just(FailureClass::Retryable),
-        Just(FailureClass::Terminal),
-        Just(FailureClass::InDoubt)
-    ];
-    let pause = proptest::option::of((0u64..1_000_000).prop_map(Duration::from_millis));
-    (class, "[a-z_]{1,9}", ".{0,9}", values(), pause).prop_map(
-        |(class, code, message, details, retry_after)| Failure {
-            class,
-            code,
-            message,
-            details,
-            retry_after,
-        },
-    )
-}
-
-fn values() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        ".{0,8}".prop_map(Value::from)
-    ];
-    leaf.prop_recursive(2, 8, 3, |inner| {
-        prop_oneof![
-            proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
-            proptest::collection::hash_map("[a-z]{1,3}", inner, 0..3)
-                .prop_map(|map| Value::Object(map.into_iter().collect())),
-        ]
-    })
-}
-
 fn check(plan: &str, undos: &[&str]) {
     assert_eq!(Story::of(plan).undos(), undos, "{plan}");
-}
-
-/// A run that is played by its plan.
-struct Story {
-    workflow: Workflow,
-    marks: Vec<String>,
-    run: Run,
-    journal: Vec<Record>,
-    log: Vec<String>,
-    now: Timestamp,
-}
-
-impl Story {
-    /// Plays a plan to its end.
-    fn of(plan: &str) -> Story {
-        let mut story = Story::begin(plan);
-        story.play();
-        story
-    }
-
-    /// Creates the run of a plan.
-    fn begin(plan: &str) -> Story {
-        let words: Vec<&str> = plan.split_whitespace().collect();
-        let workflow = workflow(words.iter().map(|word| step(word)).collect());
-        let (run, record) = Run::create(&workflow, origin());
-        Story {
-            workflow,
-            marks: words.iter().map(|word| (*word).to_owned()).collect(),
-            run,
-            journal: vec![record],
-            log: Vec::new(),
-            now: Timestamp::from_millis(1_000_000),
-        }
-    }
-
-    /// Creates the run again after its workflow was changed.
-    fn remake(&mut self) {
-        let (run, record) = Run::create(&self.workflow, origin());
-        (self.run, self.journal) = (run, vec![record]);
-    }
-
-    /// Lets every step work from here.
-    fn mend(&mut self) {
-        self.marks.iter_mut().for_each(String::clear);
-    }
-
-    fn send(&mut self, input: Input) -> Vec<Record> {
-        let decided = decide(&self.workflow, &self.run, input.clone(), self.now);
-        let records = self.run.advance(&self.workflow, input, self.now);
-        assert!(records.iter().map(|record| &record.entry).eq(&decided));
-        self.journal.extend(records.iter().cloned());
-        records
-    }
-
-    fn play(&mut self) {
-        for _ in 0..100 {
-            if self.run.status().is_final() {
-                return;
-            }
-            self.step();
-        }
-        panic!("no end: {:?}", self.journal);
-    }
-
-    /// Answers the first thing that is owed; the earliest timer when only timers are.
-    fn step(&mut self) {
-        let owed = self.run.outstanding();
-        let effect = owed.first().expect("a run that goes on is owed something");
-        let input = match effect.clone() {
-            Effect::Start => Input::Start,
-            Effect::Execute { step, attempt } => self.execute(step, attempt),
-            Effect::Undo { step, attempt } => self.undo(step, attempt),
-            Effect::Wake { at, timer } => {
-                self.now = self.now.max(at);
-                Input::TimerFired { at, timer }
-            }
-        };
-        self.send(input);
-    }
-
-    fn execute(&mut self, step: String, attempt: u32) -> Input {
-        self.log.push(step.clone());
-        let marks = &self.marks[self.workflow.step_index(&step).unwrap()];
-        let failure = match () {
-            () if marks.contains('!') => Failure::terminal("refused", "no"),
-            () if marks.contains('?') => Failure::in_doubt("timeout", "no answer"),
-            () if marks.contains('~') && attempt == 1 => Failure::retryable("busy", "later"),
-            () => {
-                let output = json!({ "by": step });
-                return Input::Completed { step, attempt, output, undo: json!({ "before": 1 }) };
-            }
-        };
-        Input::Failed { step, attempt, failure }
-    }
-
-    fn undo(&mut self, step: String, attempt: u32) -> Input {
-        self.log.push(format!("undo {step}"));
-        if self.marks[self.workflow.step_index(&step).unwrap()].contains('%') {
-            let failure = Failure::retryable("busy", "later");
-            return Input::UndoFailed { step, attempt, failure };
-        }
-        Input::Undone { step, attempt, output: Value::Null }
-    }
-
-    fn undos(&self) -> Vec<&str> {
-        self.log.iter().map(String::as_str).filter(|line| line.starts_with("undo")).collect()
-    }
-}
-
-fn step(word: &str) -> Step {
-    let id = word.trim_start_matches('z').chars().next().unwrap().to_string();
-    let action = if word.starts_with('z') {
-        Action::Sleep { duration: template(&json!("1h")) }
-    } else {
-        call(template(&json!({})))
-    };
-    Step {
-        id,
-        title: String::new(),
-        condition: word.contains('0').then(never),
-        action,
-        retry: Retry::DEFAULT,
-        timeout: Duration::from_secs(30),
-        on_failure: match word {
-            _ if word.contains('>') => OnFailure::Continue,
-            _ if word.contains('#') => OnFailure::Abort,
-            _ => OnFailure::Compensate,
-        },
-        compensate: match word {
-            _ if word.contains('-') => Undo::None,
-            _ if word.contains('+') => Undo::Auto,
-            _ => undo(template(&json!({}))),
-        },
-    }
-}
-
-fn undo(input: Template) -> Undo {
-    Undo::Call { activity: "undo".into(), version: None, input }
-}
-
-fn call(input: Template) -> Action {
-    Action::Call { activity: "act".into(), version: None, input }
 }
 
 fn cancel(compensate: bool) -> Input {
@@ -622,37 +358,4 @@ fn cancel(compensate: bool) -> Input {
 
 fn retry(from: Option<&str>) -> Input {
     Input::Retry { by: "ada".into(), from: from.map(str::to_owned), input: None, version: None }
-}
-
-pub(super) fn workflow(steps: Vec<Step>) -> Workflow {
-    Workflow {
-        name: "plan".into(),
-        title: "Plan".into(),
-        description: String::new(),
-        trigger: Trigger::Manual,
-        concurrency: None,
-        timeout: None,
-        steps,
-        thena: None,
-    }
-}
-
-pub(super) fn origin() -> Origin {
-    Origin {
-        id: RunId::new(0, Timestamp::from_millis(1_000_000), 7),
-        version: 1,
-        tenant: TenantFacts { id: TenantId(1), slug: "acme".into(), name: "Acme".into() },
-        trigger: json!({ "id": "e1", "type": "ticket:created", "subject": "T1" }),
-        vars: json!({}),
-    }
-}
-
-pub(super) fn template(value: &Value) -> Template {
-    Template::parse(value, "").expect("the template is valid")
-}
-
-/// A condition that never holds.
-pub(super) fn never() -> Filter {
-    let filter = json!({ "trigger.id": { "~eq": "another" } });
-    Filter::parse(&filter, "").expect("the filter is valid")
 }

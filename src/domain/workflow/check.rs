@@ -23,6 +23,8 @@ pub(super) struct Subject<'a> {
     pub(super) trigger: &'a DraftTrigger,
     pub(super) concurrency: Option<(&'a Concurrency, &'a str)>,
     pub(super) drafts: &'a [Draft],
+    /// JSON Schema of the whole event, made from the payload's.
+    pub(super) event: Value,
 }
 
 /// What can be seen from one place of a definition.
@@ -106,9 +108,11 @@ impl Subject<'_> {
     }
 
     fn check_filter(&self, filter: &Filter, at: &str, view: View) {
+        let mut places = HashMap::new();
+        note_places(filter.source(), at, &mut places);
         for path in filter.references() {
-            let at = place_in(filter.source(), at, &path).unwrap_or_else(|| at.to_owned());
-            self.check_path(&path, &at, view, Absence::IsNull);
+            let at = places.get(&path).map_or(at, String::as_str);
+            self.check_path(&path, at, view, Absence::IsNull);
         }
     }
 
@@ -133,7 +137,11 @@ impl Subject<'_> {
         }
         match segments[0] {
             "trigger" => {
-                let sight = seek(&self.event_schema(), &segments[1..]);
+                // References inside the payload's schema count from its own top.
+                let sight = match segments.get(1) {
+                    Some(&"payload") => seek(&self.trigger.payload, &segments[2..]),
+                    _ => seek(&self.event, &segments[1..]),
+                };
                 self.report(path, at, sight, absence);
             }
             "steps" => self.check_step_path(path, &segments[1..], at, view, absence),
@@ -143,7 +151,7 @@ impl Subject<'_> {
 
     fn check_bare(&self, path: &Path, segments: &[&str], at: &str, view: View, absence: Absence) {
         if view.bare == Bare::Event {
-            let in_event = seek(&self.event_schema(), segments);
+            let in_event = seek(&self.event, segments);
             let in_payload = seek(&self.trigger.payload, segments);
             return self.report(path, at, in_payload.or(in_event), absence);
         }
@@ -221,28 +229,29 @@ impl Subject<'_> {
             (false, Absence::IsNull) => (), // Asking whether something is there is no fault.
         }
     }
+}
 
-    fn event_schema(&self) -> Value {
-        let mut schema = json!({
-            "type": "object",
-            "additionalProperties": false,
-            "properties": {
+/// Returns the JSON Schema of an event around the schema of its payload.
+pub(super) fn event_schema(payload: &Value) -> Value {
+    let mut schema = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "id": {"type": "string"}, "type": {"type": "string"},
+            "source": {"type": "string"}, "subject": {"type": "string"},
+            "time": {"type": "string"},
+            "actor": {"type": "object", "additionalProperties": false, "properties": {
                 "id": {"type": "string"}, "type": {"type": "string"},
-                "source": {"type": "string"}, "subject": {"type": "string"},
-                "time": {"type": "string"},
-                "actor": {"type": "object", "additionalProperties": false, "properties": {
-                    "id": {"type": "string"}, "type": {"type": "string"},
-                    "email": {"type": "string"},
-                }},
-                "metadata": true,
-                "cause": {"type": "object", "additionalProperties": false, "properties": {
-                    "runId": {"type": "string"}, "depth": {"type": "integer"},
-                }},
-            },
-        });
-        schema["properties"]["payload"] = self.trigger.payload.clone();
-        schema
-    }
+                "email": {"type": "string"},
+            }},
+            "metadata": true,
+            "cause": {"type": "object", "additionalProperties": false, "properties": {
+                "runId": {"type": "string"}, "depth": {"type": "integer"},
+            }},
+        },
+    });
+    schema["properties"]["payload"] = payload.clone();
+    schema
 }
 
 /// What happens at run time when a path leads nowhere.
@@ -263,24 +272,35 @@ fn misplaced(root: &str) -> &'static str {
     }
 }
 
-/// Finds the key or the value of a filter that names `path`.
-fn place_in(source: &Value, at: &str, path: &Path) -> Option<String> {
-    let names = |text: &str| {
-        let inner = text.trim().strip_prefix("{{").and_then(|text| text.strip_suffix("}}"));
-        Path::parse(inner.unwrap_or(text)).as_ref() == Ok(path)
-    };
+/// Notes for every path of a filter the first key or value that names it.
+fn note_places(source: &Value, at: &str, places: &mut HashMap<Path, String>) {
     match source {
-        Value::Object(entries) => entries.iter().find_map(|(key, value)| {
-            let at = pointer_to(at, key);
-            if names(key) { Some(at) } else { place_in(value, &at, path) }
-        }),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .find_map(|(index, item)| place_in(item, &pointer_to(at, &index.to_string()), path)),
-        Value::String(text) => (text.contains("{{") && names(text)).then(|| at.to_owned()),
-        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                let at = pointer_to(at, key);
+                if let Some(path) = named_path(key).filter(|_| !key.starts_with('~')) {
+                    places.entry(path).or_insert_with(|| at.clone());
+                }
+                note_places(value, &at, places);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                note_places(item, &pointer_to(at, &index.to_string()), places);
+            }
+        }
+        Value::String(text) if text.contains("{{") => {
+            if let Some(path) = named_path(text) {
+                places.entry(path).or_insert_with(|| at.to_owned());
+            }
+        }
+        _ => (), // Any other value is compared with, and names nothing.
     }
+}
+
+fn named_path(text: &str) -> Option<Path> {
+    let inner = text.trim().strip_prefix("{{").and_then(|text| text.strip_suffix("}}"));
+    Path::parse(inner.unwrap_or(text)).ok()
 }
 
 /// Validators are built once for all steps of a definition; one that cannot be built checks nothing.

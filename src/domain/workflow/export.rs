@@ -12,7 +12,7 @@ use super::{
 };
 use crate::domain::activity::{Catalogue, Compensation};
 use crate::domain::expression::Template;
-use crate::domain::filter::Filter;
+use crate::domain::filter::{Filter, Operator};
 use crate::domain::path::Path;
 use crate::domain::problem::Problem;
 use crate::domain::time::{Timestamp, format_duration};
@@ -333,10 +333,10 @@ fn step_beyond_thena(step: &Step, catalogue: &Catalogue) -> Vec<(&'static str, &
     if reads_named_step(template) {
         found.push((place, NAMED));
     }
-    if let Undo::Call { input, .. } = &step.compensate {
-        if reads_named_step(input) {
-            found.push(("/compensate/input", NAMED));
-        }
+    if let Undo::Call { input, .. } = &step.compensate
+        && reads_named_step(input)
+    {
+        found.push(("/compensate/input", NAMED));
     }
     let sleeps = matches!(step.action, Action::Sleep { .. });
     let standard = if sleeps { Retry::NEVER } else { Retry::DEFAULT };
@@ -363,33 +363,11 @@ fn names_step(path: &Path) -> bool {
     segments.next() == Some("steps") && segments.next().is_some_and(|id| step_number(id).is_none())
 }
 
-const OPERATORS: [&str; 20] = [
-    "~eq",
-    "~neq",
-    "~gt",
-    "~gte",
-    "~lt",
-    "~lte",
-    "~in",
-    "~nin",
-    "~regex",
-    "~nregex",
-    "~starts",
-    "~nstarts",
-    "~ends",
-    "~nends",
-    "~contains",
-    "~ncontains",
-    "~isnull",
-    "~isempty",
-    "~and",
-    "~or",
-];
-
 fn is_extended(filter: &Value) -> bool {
     match filter {
         Value::Object(entries) => entries.iter().any(|(key, value)| {
-            (key.starts_with('~') && !OPERATORS.contains(&key.as_str())) || is_extended(value)
+            Operator::named(key).is_some_and(|operator| operator.info().extension)
+                || is_extended(value)
         }),
         Value::Array(items) => items.iter().any(is_extended),
         _ => false, // A scalar is a value, never an operator.

@@ -52,6 +52,7 @@ impl Workflow {
 
 /// What starts a run.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "one per workflow; a box would save nothing")]
 pub enum Trigger {
     /// An event of this canonical type that passes the filter.
     Event {

@@ -11,6 +11,7 @@ use super::step::{self, Draft};
 use super::thena;
 use super::{Concurrency, ConcurrencyPolicy, Trigger, Workflow};
 use crate::domain::activity::{ActivitySpec, Catalogue};
+use crate::domain::event_type;
 use crate::domain::expression::Template;
 use crate::domain::filter::Filter;
 use crate::domain::problem::{Problem, nearest};
@@ -22,6 +23,19 @@ pub struct KnownEvent {
     pub kind: String,
     /// JSON Schema of the payload; `true` when it is not known.
     pub schema: Value,
+}
+
+impl KnownEvent {
+    /// Finds a built-in event type by its name, an alias or its uid.
+    #[must_use]
+    pub fn built_in(name: &str) -> Option<KnownEvent> {
+        if let Some(found) = event_type::find(name) {
+            let kind = event_type::canonical(name).into_owned();
+            return Some(KnownEvent { kind, schema: found.schema() });
+        }
+        let found = event_type::built_in().iter().find(|known| known.uid() == name)?;
+        Some(KnownEvent { kind: found.kind.to_owned(), schema: found.schema() })
+    }
 }
 
 /// How large a definition may be.
@@ -58,7 +72,7 @@ pub struct Known<'a> {
     /// Finds an event type by its name, an alias or its uid.
     pub event_type: &'a dyn Fn(&str) -> Option<KnownEvent>,
     /// The canonical names of all event types, from which a mistyped one is guessed.
-    pub event_names: &'a [String],
+    pub event_names: &'a [&'a str],
     /// The size that is allowed.
     pub limits: DefinitionLimits,
 }
@@ -89,8 +103,9 @@ pub fn validate(raw: &Value, known: &Known<'_>) -> Validation {
     let findings = Findings::default();
     let reading = Reading { origin: Origin::Written(known), findings: &findings };
     let workflow = reading.workflow(raw);
-    let (mut problems, warnings) = findings.into_parts();
+    let (mut problems, mut warnings) = findings.into_parts();
     check::in_document_order(&mut problems, raw);
+    check::in_document_order(&mut warnings, raw);
     let workflow = workflow.filter(|_| problems.is_empty());
     assert!(workflow.is_some() || !problems.is_empty(), "a refusal has a reason");
     Validation { problems, warnings, workflow }
@@ -179,6 +194,7 @@ impl<'a> Reading<'a> {
                 trigger: &trigger,
                 concurrency: concurrency.as_ref().map(|c| (c, &*concurrency_at)),
                 drafts: &drafts,
+                event: check::event_schema(&trigger.payload),
             };
             subject.check();
         }
@@ -272,7 +288,7 @@ impl<'a> Reading<'a> {
             let name = names.first().map_or("", |name| name.as_str());
             let problem =
                 field.problem("unknown_event_type", format!("there is no event type `{name}`"));
-            let near = nearest(name, known.event_names.iter().map(String::as_str));
+            let near = nearest(name, known.event_names.iter().copied());
             field.report(match near {
                 Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
                 None => problem

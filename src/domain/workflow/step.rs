@@ -22,6 +22,7 @@ const ATTEMPTS_MAX: u32 = 100;
 const FACTOR_MAX: f64 = 100.0;
 
 /// A value together with the pointer to it.
+#[derive(Default)]
 pub(super) struct Placed<T> {
     pub(super) at: String,
     pub(super) value: T,
@@ -345,22 +346,21 @@ impl<'a> Reading<'a> {
             return Undone { undo: Some(undo), unsaid: Some(Unsaid), ..Undone::default() };
         };
         if field.value.is_string() {
-            let words = [("auto", Undone::auto as fn() -> Undone), ("none", Undone::none)];
-            let undone = field.choice(&words).map_or_else(Undone::default, |make| make());
-            if let (Some(Undo::Auto), Some(spec)) = (&undone.undo, spec) {
-                return self.automatic(&field, spec);
-            }
-            return undone;
+            return match field.choice(&[("auto", UndoWord::Auto), ("none", UndoWord::None)]) {
+                Some(UndoWord::Auto) => self.automatic(&field, spec),
+                Some(UndoWord::None) => Undone::of(Undo::None),
+                None => Undone::default(),
+            };
         }
         self.called_undo(&field)
     }
 
-    fn automatic(&self, field: &Field<'a>, spec: &ActivitySpec) -> Undone {
-        match spec.compensation {
-            Compensation::Automatic => Undone::auto(),
-            Compensation::NotNeeded => Undone::none(),
-            Compensation::Manual => {
-                let detail = format!("`{}` cannot be put back by itself", spec.identifier);
+    fn automatic(&self, field: &Field<'a>, spec: Option<&ActivitySpec>) -> Undone {
+        match spec.map(|spec| (spec.compensation, &spec.identifier)) {
+            Some((Compensation::Automatic, _)) | None => Undone::of(Undo::Auto),
+            Some((Compensation::NotNeeded, _)) => Undone::of(Undo::None),
+            Some((Compensation::Manual, identifier)) => {
+                let detail = format!("`{identifier}` cannot be put back by itself");
                 let problem = field.problem("not_undoable", detail);
                 let hint = "name the activity that undoes it, or write `none`";
                 field.findings.problem(problem.with_hint(hint));
@@ -410,6 +410,7 @@ const UNSUPPORTED: [(&str, &str); 8] = [
     ("annotations", "this build joins no related records into the context"),
 ];
 
+#[derive(Default)]
 struct Does {
     action: Option<Action>,
     input: Placed<Value>,
@@ -417,17 +418,7 @@ struct Does {
     refused: bool,
 }
 
-impl Default for Does {
-    fn default() -> Does {
-        Does {
-            action: None,
-            input: Placed { at: String::new(), value: Value::Null },
-            spec: None,
-            refused: false,
-        }
-    }
-}
-
+#[derive(Default)]
 struct Undone {
     undo: Option<Undo>,
     input: Placed<Value>,
@@ -435,25 +426,16 @@ struct Undone {
     unsaid: Option<Unsaid>,
 }
 
-impl Default for Undone {
-    fn default() -> Undone {
-        Undone {
-            undo: None,
-            input: Placed { at: String::new(), value: Value::Null },
-            spec: None,
-            unsaid: None,
-        }
+impl Undone {
+    fn of(undo: Undo) -> Undone {
+        Undone { undo: Some(undo), ..Undone::default() }
     }
 }
 
-impl Undone {
-    fn auto() -> Undone {
-        Undone { undo: Some(Undo::Auto), ..Undone::default() }
-    }
-
-    fn none() -> Undone {
-        Undone { undo: Some(Undo::None), ..Undone::default() }
-    }
+#[derive(Clone, Copy)]
+enum UndoWord {
+    Auto,
+    None,
 }
 
 fn dependencies(fields: &mut Fields<'_>, kept: &mut ThenaStep) -> Vec<Placed<String>> {

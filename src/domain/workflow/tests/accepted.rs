@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{CONTRACT, THENA, checked};
+use crate::domain::workflow::parse::{DefinitionLimits, Known, KnownEvent, validate};
 use crate::domain::workflow::{
     Action, ConcurrencyPolicy, OnFailure, Retry, ThenaStep, Trigger, Undo, Workflow,
 };
@@ -72,6 +73,31 @@ fn thenas_body_is_read_as_it_stands() {
 }
 
 #[test]
+fn built_in_event_types_are_known_by_name_alias_and_uid() {
+    let uid = crate::domain::event_type::uid("ticket:created");
+    for (name, kind) in [
+        ("ticket:created", Some("ticket:created")),
+        ("ticket.created", Some("ticket:created")),
+        ("ticket:comment:created", Some("ticket:comment:added")),
+        (uid.as_str(), Some("ticket:created")),
+        ("ticket:creatd", None),
+    ] {
+        let found = KnownEvent::built_in(name).map(|known| known.kind);
+        assert_eq!(found.as_deref(), kind, "{name}");
+    }
+    let (catalogue, event_names) = (super::catalogue(), ["ticket:created"]);
+    let known = Known {
+        catalogue: &catalogue,
+        event_type: &KnownEvent::built_in,
+        event_names: &event_names,
+        limits: DefinitionLimits::default(),
+    };
+    for text in [CONTRACT, THENA] {
+        assert_eq!(validate(&super::read(text), &known).problems, [], "{text}");
+    }
+}
+
+#[test]
 fn a_sleep_reads_however_it_is_written() {
     for (step, duration) in [
         ("{id: a, sleep: 10m}", json!("10m")),
@@ -133,7 +159,7 @@ fn names_for_people_become_names_for_paths() {
         ("Escalate urgent tickets", "escalate-urgent-tickets"),
         ("  VIP -- reply!  ", "vip-reply"),
         ("already-fine", "already-fine"),
-        (&"long ".repeat(40), &"long-".repeat(13)[..64].trim_end_matches('-')),
+        (&"long ".repeat(40), "long-".repeat(13)[..64].trim_end_matches('-')),
     ] {
         let body = json!({"name": name, "triggerEvent": "ticket:created",
             "workflowDefinition": [{"stepIdentifier": 1, "isSleepActivity": true, "input": {"seconds": 1}}]});
@@ -181,6 +207,9 @@ fn right_steps_are_not_refused() {
         "{id: a, activity: http.request, input: {x: \"{{ trigger.payload.ticket.tags + ['escalated'] }}\"}}".to_owned(),
         "{id: a, activity: http.request, input: {x: \"{{ context.steps.find.result.total }}\"}}".to_owned(),
         "{id: a, activity: http.request, input: {x: \"{{ trigger.payload.ticket.gone | default('') }}\"}}".to_owned(),
+        "{id: a, activity: http.request, input: {x: \"{{ [1, 2] | length }} {{ {'a': run.id}.a }} {{ true and none }}\"}}".to_owned(),
+        "{id: a, activity: http.request, input: {x: \"{{ trigger.payload.ticket.tags | map('upper') | list | join(', ') }}\"}}".to_owned(),
+        "{id: a, activity: http.request, input: {x: \"{{ 'big' if steps.find.output.total > 10 else 'small' }}\"}}".to_owned(),
         "{id: a, activity: 'tickets:update-ticket-platform', input: {id: x, priority: '{{ vars.p }}'}}".to_owned(),
         "{id: a, activity: 'tickets:update-ticket-platform', input: {id: x, tags: '{{ vars.t }}'}}".to_owned(),
         "{id: a, activity: 'tickets:update-ticket-platform', input: {id: x, due: {at: '{{ run.startedAt }}', days: '{{ vars.d }}'}}}".to_owned(),

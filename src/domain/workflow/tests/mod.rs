@@ -24,11 +24,10 @@ fn read(text: &str) -> Value {
 
 fn validate_value(raw: &Value) -> Validation {
     let catalogue = catalogue();
-    let names = ["ticket:created", "ticket:escalated", "slack:message"].map(str::to_owned);
     let known = Known {
         catalogue: &catalogue,
         event_type: &event_type,
-        event_names: &names,
+        event_names: &["ticket:created", "ticket:escalated", "slack:message"],
         limits: DefinitionLimits::default(),
     };
     validate(raw, &known)

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{checked, read, validate_value};
+use super::{CONTRACT, THENA, checked, read, validate_value};
+use crate::domain::problem::pointer_to;
 
 /// Asserts that exactly these problems are found, in this order.
 fn refused(text: &str, expected: &[(&str, &str)]) {
@@ -371,9 +372,146 @@ fn large_definitions_are_bounded_and_quick() {
     raw["steps"] = (0..10_000).map(step).collect();
     let problems = validate_value(&raw).problems;
     assert_eq!(problems[0].code, "too_many_steps");
+    let condition = |n: usize| json!({format!("steps.s{n}.output.x"): {"~eq": n}});
+    let conditions = json!({"~and": (0..400).map(condition).collect::<Vec<_>>()});
+    let doubting = |n: usize| json!({"id": format!("t{n}"), "sleep": 1, "if": conditions});
+    raw["steps"] = (0..20).map(doubting).collect();
+    assert_eq!(validate_value(&raw).problems.len(), 201);
     let wide: String = (0..20_000).map(|n| format!("k{n}: 1\n")).collect();
     let raw = read(&format!("name: w\nsteps: [{{id: a, sleep: 1}}]\n{wide}"));
     let problems = validate_value(&raw).problems;
     assert_eq!((problems.len(), problems[0].code.as_str()), (201, "too_many_problems"));
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn thenas_body_is_refused_at_its_own_places() {
+    let at = |place: &str| format!("/workflowDefinition/{place}");
+    for (pointer, value, expected, code) in [
+        ("/name", json!(" "), "/name".to_owned(), "invalid_name"),
+        ("/subType", json!("FLOW"), "/subType".to_owned(), "not_allowed"),
+        (
+            "/triggerEvent",
+            json!({"eventName": "gone"}),
+            "/triggerEvent".to_owned(),
+            "unknown_event_type",
+        ),
+        (
+            "/filters",
+            json!({"a": {"~nope": 1}}),
+            "/filters/a/~0nope".to_owned(),
+            "unknown_operator",
+        ),
+        (
+            "/annotations",
+            json!([{"entityType": "Ticket"}]),
+            "/annotations".to_owned(),
+            "not_supported",
+        ),
+        (
+            "/workflowDefinition/0/requireApproval",
+            json!(true),
+            at("0/requireApproval"),
+            "not_supported",
+        ),
+        ("/workflowDefinition/0/dependencies", json!([20]), at("0/dependencies/0"), "step_order"),
+        ("/workflowDefinition/0/dependencies", json!([10]), at("0/dependencies/0"), "step_order"),
+        ("/workflowDefinition/0/dependencies", json!([99]), at("0/dependencies/0"), "unknown_step"),
+        (
+            "/workflowDefinition/0/stepIdentifier",
+            json!("x y"),
+            at("0/stepIdentifier"),
+            "invalid_id",
+        ),
+        ("/workflowDefinition/0/onFailure", json!("IGNORE"), at("0/onFailure"), "not_allowed"),
+        (
+            "/workflowDefinition/0/input/priority",
+            json!("huge"),
+            at("0/input/priority"),
+            "invalid_input",
+        ),
+        (
+            "/workflowDefinition/0/retryPolicy/maximumAttempts",
+            json!(0),
+            at("0/retryPolicy/maximumAttempts"),
+            "out_of_range",
+        ),
+        (
+            "/workflowDefinition/0/activity/version",
+            json!("1"),
+            at("0/activity/version"),
+            "wrong_type",
+        ),
+        (
+            "/workflowDefinition/0/compensationActivity/activity",
+            json!({}),
+            at("0/compensationActivity/activity"),
+            "missing",
+        ),
+        ("/workflowDefinition/2/activity/version", json!(9), at("2/activity"), "unknown_version"),
+        (
+            "/workflowDefinition/2/input/text",
+            json!("{{context.steps.11.result.id}}"),
+            at("2/input/text"),
+            "unknown_step",
+        ),
+        (
+            "/workflowDefinition/2/filters",
+            json!({"{{context.steps.30.result}}": {"~isnull": true}}),
+            at("2/filters/{{context.steps.30.result}}"),
+            "step_order",
+        ),
+    ] {
+        let mut body = read(THENA);
+        *body.pointer_mut(pointer).expect(pointer) = value;
+        let problems = validate_value(&body).problems;
+        let found = problems.iter().any(|p| p.pointer == expected && p.code == code);
+        assert!(found, "{pointer}: {problems:#?}");
+    }
+}
+
+#[test]
+fn whatever_stands_in_a_place_is_answered_with_places_that_exist() {
+    let odd = [
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(1e300),
+        json!(""),
+        json!("x"),
+        json!("{{"),
+        json!("{{ steps.x }}"),
+        json!([]),
+        json!([null]),
+        json!({}),
+        json!({"a/b": {"~eq": []}}),
+    ];
+    for text in [CONTRACT, THENA] {
+        let whole = read(text);
+        for pointer in places(&whole, "") {
+            for value in &odd {
+                let mut raw = whole.clone();
+                *raw.pointer_mut(&pointer).expect("a place of the document") = value.clone();
+                let validation = validate_value(&raw);
+                for problem in validation.problems.iter().chain(&validation.warnings) {
+                    let place = raw.pointer(&problem.pointer);
+                    assert!(place.is_some(), "{pointer} = {value}: {problem:?}");
+                }
+            }
+        }
+    }
+}
+
+fn places(value: &Value, at: &str) -> Vec<String> {
+    let below: Vec<(String, &Value)> = match value {
+        Value::Object(entries) => {
+            entries.iter().map(|(key, value)| (pointer_to(at, key), value)).collect()
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(index, item)| (format!("{at}/{index}"), item)).collect()
+        }
+        _ => Vec::new(), // Nothing lies below a scalar.
+    };
+    let inner = below.iter().flat_map(|(at, value)| places(value, at));
+    std::iter::once(at.to_owned()).chain(inner).collect()
 }
