@@ -1,5 +1,126 @@
-//! The use cases: what the API, the pages and the command line call alike.
+//! The use cases: what the API, the pages and the command line call alike. Each authorises by the
+//! caller's tenant, transacts or reads, and answers in the shapes of `views`.
 
 pub mod error;
 pub mod principal;
 pub mod views;
+
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::domain::id::TenantId;
+use crate::domain::time::Timestamp;
+use crate::engine::{Engine, Refusal};
+use crate::store::seam::StoreError;
+use crate::store::tenant::{TenantTx, TenantView};
+
+use error::Error;
+use principal::Principal;
+
+/// When a client that met an overload or a store in trouble may try again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The use cases of the appliance; cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    engine: Engine,
+}
+
+impl App {
+    /// Puts the use cases on top of a running engine.
+    #[must_use]
+    pub fn new(engine: Engine) -> App {
+        App { engine }
+    }
+
+    /// Returns the engine.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Returns the clock.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        self.engine.clock()
+    }
+
+    /// Returns the present instant.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.engine.clock().now()
+    }
+
+    /// Reads what is committed of the caller's tenant.
+    ///
+    /// # Errors
+    /// Returns the refusal of `look`, or that the store cannot be read.
+    pub fn read<T>(
+        &self,
+        who: &Principal,
+        look: impl FnOnce(TenantView<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.read_of(who.tenant, look)
+    }
+
+    /// Reads what is committed of a tenant that was decided on by the program itself.
+    ///
+    /// # Errors
+    /// Returns the refusal of `look`, or that the store cannot be read.
+    pub fn read_of<T>(
+        &self,
+        tenant: TenantId,
+        look: impl FnOnce(TenantView<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let snapshot = self.engine.snapshot(tenant)?;
+        look(TenantView::new(tenant, &snapshot))
+    }
+
+    /// Changes something of the caller's tenant, and answers when that is durable.
+    ///
+    /// # Errors
+    /// Returns the refusal of `decide`, or why nothing, or perhaps nothing, was written.
+    pub async fn write<T, F>(&self, who: &Principal, decide: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut TenantTx<'_, '_>) -> Result<T, Error> + Send + 'static,
+    {
+        self.write_of(who.tenant, decide).await
+    }
+
+    /// Changes something of a tenant that was decided on by the program itself.
+    ///
+    /// # Errors
+    /// Returns the refusal of `decide`, or why nothing, or perhaps nothing, was written.
+    pub async fn write_of<T, F>(&self, tenant: TenantId, decide: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut TenantTx<'_, '_>) -> Result<T, Error> + Send + 'static,
+    {
+        Ok(self.engine.transact(tenant, decide).await?)
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Error {
+        match error {
+            StoreError::Damaged { .. } => Error::Internal(error.to_string()),
+            StoreError::Refused(detail) | StoreError::Unavailable(detail) => {
+                Error::Unavailable { detail, retry_after: RETRY_AFTER }
+            }
+        }
+    }
+}
+
+impl<E: Into<Error>> From<Refusal<E>> for Error {
+    fn from(refusal: Refusal<E>) -> Error {
+        match refusal {
+            Refusal::Refused(error) => error.into(),
+            Refusal::Overloaded => Error::Unavailable {
+                detail: "too much is waiting to be written; nothing was accepted".to_owned(),
+                retry_after: RETRY_AFTER,
+            },
+            Refusal::Unavailable(detail) => Error::Unavailable { detail, retry_after: RETRY_AFTER },
+        }
+    }
+}

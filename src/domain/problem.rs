@@ -1,9 +1,9 @@
 //! What is wrong with something a user wrote: where, why, and what to do.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One fault in a document, addressed by an RFC 6901 pointer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// Where: an RFC 6901 pointer into the document, `""` for the whole of it.
     pub pointer: String,

@@ -25,6 +25,13 @@ impl Scope {
         self.roots().insert(root.to_owned(), value);
     }
 
+    /// Sets one field of a root that is an object, such as `run.now`.
+    pub fn set_field(&mut self, root: &str, field: &str, value: Value) {
+        if let Some(fields) = self.roots().get_mut(root).and_then(Value::as_object_mut) {
+            fields.insert(field.to_owned(), value);
+        }
+    }
+
     /// Removes a root, as when a compensation's `error` goes out of sight.
     pub fn unset(&mut self, root: &str) {
         self.roots().remove(root);
@@ -34,6 +41,13 @@ impl Scope {
     pub fn set_step(&mut self, id: &str, field: &str, value: Value) {
         let steps = self.roots().entry("steps").or_insert_with(|| Value::Object(Map::new()));
         steps[id][field] = value;
+    }
+
+    /// Forgets everything about the step `id`, as when it is to run again.
+    pub fn unset_step(&mut self, id: &str) {
+        if let Some(steps) = self.roots().get_mut("steps").and_then(Value::as_object_mut) {
+            steps.remove(id);
+        }
     }
 
     fn roots(&mut self) -> &mut Map<String, Value> {

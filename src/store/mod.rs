@@ -1,3 +1,22 @@
 //! Where state lives: the seam, its implementations, and typed access to what they keep.
 
+pub mod access;
+pub mod codec;
+pub mod counters;
+mod envelope;
+pub mod event_types;
+pub mod events;
+pub mod key;
+mod layer;
+pub mod ledger;
+pub mod records;
+pub mod redb_store;
+pub mod runs;
 pub mod seam;
+pub mod sim;
+pub mod tenant;
+pub mod timers;
+pub mod workflows;
+
+#[cfg(test)]
+mod conformance;

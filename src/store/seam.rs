@@ -91,6 +91,28 @@ pub struct Batch {
     pub mutations: Vec<Mutation>,
 }
 
+impl Batch {
+    /// Returns the bytes of its keys and values.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let of_value = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
+        self.mutations.iter().map(|row| row.key.len() + of_value(&row.value)).sum()
+    }
+}
+
+/// Returns whether the bounds leave nothing between them.
+#[must_use]
+pub fn bounds_cross<K: PartialOrd>(low: &Bound<K>, high: &Bound<K>) -> bool {
+    match (low, high) {
+        (Bound::Included(low), Bound::Included(high)) => low > high,
+        (
+            Bound::Included(low) | Bound::Excluded(low),
+            Bound::Included(high) | Bound::Excluded(high),
+        ) => low >= high,
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+    }
+}
+
 /// Why a commit did not answer `Ok`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {

@@ -1,5 +1,18 @@
 //! A workflow: what was checked at its saving, and what a run follows.
 
+mod check;
+pub mod diff;
+pub mod document;
+pub mod export;
+mod fields;
+pub mod parse;
+mod schema;
+mod step;
+#[cfg(test)]
+mod tests;
+mod thena;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +52,7 @@ impl Workflow {
 
 /// What starts a run.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "one per workflow; a box would save nothing")]
 pub enum Trigger {
     /// An event of this canonical type that passes the filter.
     Event {
@@ -201,4 +215,18 @@ pub struct ThenaFields {
     pub executing_agent: Option<String>,
     /// Anything the author wants to keep with it.
     pub metadata: Map<String, Value>,
+    /// What single steps keep, by step id.
+    pub steps: BTreeMap<String, ThenaStep>,
+}
+
+/// Fields of a step of Thena's body that are kept as they were given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ThenaStep {
+    /// The steps that must come before, which the order of the steps already says.
+    pub dependencies: Vec<Value>,
+    /// The version that was current when a step that follows the newest was written.
+    pub version: Option<u32>,
+    /// Who would approve if an approval were asked for.
+    pub approver: Option<Value>,
 }

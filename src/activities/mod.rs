@@ -1,0 +1,121 @@
+//! What a step can do: the two contracts, and the one list that everything else derives from.
+
+pub mod desk;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+
+use crate::domain::activity::{ActivitySpec, Catalogue};
+use crate::domain::event::{Actor, Cause};
+use crate::domain::run::Failure;
+use crate::store::tenant::TenantTx;
+
+/// On whose behalf an activity changes the platform's records.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who the events that follow name as their actor.
+    pub actor: Actor,
+    /// The run whose step it is; `None` for a person or a program.
+    pub cause: Option<Cause>,
+}
+
+/// What a platform activity answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Done {
+    /// What later steps see.
+    pub output: Value,
+    /// What `PlatformActivity::undo` needs to put things back; null when nothing was changed.
+    pub undo: Value,
+}
+
+/// An operation on the platform's own records. It commits with the journal entries of its step
+/// and with the events that it emits: exactly once, by construction.
+pub trait PlatformActivity: Send + Sync {
+    /// Describes the activity.
+    fn spec(&self) -> ActivitySpec;
+    /// Does it, inside the transaction of the step.
+    ///
+    /// # Errors
+    /// Returns why it could not; the transaction takes back whatever was written before.
+    fn run(
+        &self,
+        tx: &mut TenantTx<'_, '_>,
+        caller: &Caller,
+        input: &Value,
+    ) -> Result<Done, Failure>;
+}
+
+/// One call to the outside.
+#[derive(Clone, Debug)]
+pub struct OutsideCall {
+    /// The rendered input, which fits the activity's schema.
+    pub input: Value,
+    /// The same through every retry and restart of the step.
+    pub idempotency_key: String,
+    /// How long the attempt may take.
+    pub timeout: Duration,
+}
+
+/// An operation on another system. Its intent is durable before it is called; after a crash it is
+/// called again with the same key.
+pub trait OutsideActivity: Send + Sync {
+    /// Describes the activity.
+    fn spec(&self) -> ActivitySpec;
+    /// Calls the other system.
+    fn call(&self, call: OutsideCall) -> BoxFuture<'static, Result<Value, Failure>>;
+}
+
+/// How an activity is carried out.
+#[derive(Clone)]
+pub enum Activity {
+    /// Inside the transaction.
+    Platform(Arc<dyn PlatformActivity>),
+    /// Outside, after the intent is durable.
+    Outside(Arc<dyn OutsideActivity>),
+}
+
+/// Every activity by its identifier.
+#[derive(Clone)]
+pub struct Activities {
+    by_identifier: Arc<HashMap<String, Activity>>,
+    catalogue: Arc<Catalogue>,
+}
+
+impl Activities {
+    /// Collects activities, and the specs of those that the run itself carries out.
+    #[must_use]
+    pub fn new(activities: Vec<Activity>, kept_by_run: Vec<ActivitySpec>) -> Activities {
+        let specs = activities.iter().map(Activity::spec).chain(kept_by_run);
+        let catalogue = Arc::new(Catalogue::new(specs));
+        let by_identifier =
+            activities.into_iter().map(|activity| (activity.spec().identifier, activity)).collect();
+        Activities { by_identifier: Arc::new(by_identifier), catalogue }
+    }
+
+    /// Returns how the activity `identifier` is carried out.
+    #[must_use]
+    pub fn find(&self, identifier: &str) -> Option<&Activity> {
+        self.by_identifier.get(identifier)
+    }
+
+    /// Returns what every activity says of itself.
+    #[must_use]
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+}
+
+impl Activity {
+    /// Describes the activity.
+    #[must_use]
+    pub fn spec(&self) -> ActivitySpec {
+        match self {
+            Activity::Platform(activity) => activity.spec(),
+            Activity::Outside(activity) => activity.spec(),
+        }
+    }
+}

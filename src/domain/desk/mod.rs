@@ -1,0 +1,262 @@
+//! The platform's own records: their fields, the rules of their changes, and what a change emits.
+
+mod choice;
+mod draft;
+mod emit;
+mod field;
+mod schema;
+
+pub mod account;
+pub mod change;
+pub mod comment;
+pub mod contact;
+pub mod entry;
+pub mod tag;
+pub mod team;
+pub mod ticket;
+pub mod user;
+
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::id::Uid;
+use super::problem::{Problem, pointer_to};
+use super::time::Timestamp;
+
+pub use choice::{CLOSED, Choice, PARENT_STATUSES, priorities, sentiments, statuses};
+pub use emit::{Emitted, Surroundings, events};
+pub use field::{Field, FieldType, Input, Kept, Need};
+pub use schema::{create_schema, event_schema, output_schema, update_schema};
+
+/// A kind of record that the platform keeps itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordKind {
+    /// A customer's request and what became of it.
+    Ticket,
+    /// A message on a ticket, or on an entry of an account.
+    Comment,
+    /// A customer organisation.
+    Account,
+    /// A person at a customer.
+    Contact,
+    /// A group of users with its own tickets.
+    Team,
+    /// A person, or a bot, who works here.
+    User,
+    /// A word to sort tickets or skills by.
+    Tag,
+    /// A note about an account.
+    AccountNote,
+    /// A task for an account.
+    AccountTask,
+    /// A call, mail, meeting or visit with an account.
+    AccountActivity,
+}
+
+impl RecordKind {
+    /// Every kind.
+    pub const ALL: [RecordKind; 10] = [
+        RecordKind::Ticket,
+        RecordKind::Comment,
+        RecordKind::Account,
+        RecordKind::Contact,
+        RecordKind::Team,
+        RecordKind::User,
+        RecordKind::Tag,
+        RecordKind::AccountNote,
+        RecordKind::AccountTask,
+        RecordKind::AccountActivity,
+    ];
+
+    /// Returns the name, such as `ticket` or `account-note`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            RecordKind::Ticket => "ticket",
+            RecordKind::Comment => "comment",
+            RecordKind::Account => "account",
+            RecordKind::Contact => "contact",
+            RecordKind::Team => "team",
+            RecordKind::User => "user",
+            RecordKind::Tag => "tag",
+            RecordKind::AccountNote => "account-note",
+            RecordKind::AccountTask => "account-task",
+            RecordKind::AccountActivity => "account-activity",
+        }
+    }
+
+    /// Returns the letter that uids of this kind begin with.
+    #[must_use]
+    pub fn letter(self) -> char {
+        match self {
+            RecordKind::Ticket => 'T',
+            RecordKind::Comment => 'C',
+            RecordKind::Account => 'A',
+            RecordKind::Contact => 'P',
+            RecordKind::Team => 'G',
+            RecordKind::User => 'U',
+            RecordKind::Tag => 'L',
+            RecordKind::AccountNote => 'N',
+            RecordKind::AccountTask => 'K',
+            RecordKind::AccountActivity => 'V',
+        }
+    }
+
+    /// Returns the kind that `name` names.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<RecordKind> {
+        RecordKind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Returns the fields, in the order in which a record shows them.
+    #[must_use]
+    pub fn fields(self) -> &'static [Field] {
+        match self {
+            RecordKind::Ticket => ticket::FIELDS,
+            RecordKind::Comment => comment::FIELDS,
+            RecordKind::Account => account::FIELDS,
+            RecordKind::Contact => contact::FIELDS,
+            RecordKind::Team => team::FIELDS,
+            RecordKind::User => user::FIELDS,
+            RecordKind::Tag => tag::FIELDS,
+            RecordKind::AccountNote => entry::NOTE_FIELDS,
+            RecordKind::AccountTask => entry::TASK_FIELDS,
+            RecordKind::AccountActivity => entry::ACTIVITY_FIELDS,
+        }
+    }
+}
+
+/// Finds a record by its id or its natural key, matched without regard to case.
+pub type Lookup<'a> = dyn Fn(RecordKind, &str) -> Option<Map<String, Value>> + 'a;
+
+/// The other records of the tenant, as far as a change needs them.
+#[derive(Clone, Copy)]
+pub struct Related<'a> {
+    /// Returns a record by its id or by its natural key: a team's identifier, a user's or contact's
+    /// mail address, an account's primary domain, a tag's name.
+    pub get: &'a Lookup<'a>,
+}
+
+/// What a change needs to know beside its input.
+pub struct Facts<'a> {
+    /// The time of the change.
+    pub now: Timestamp,
+    /// The id of the record if the change creates one; unused by an update.
+    pub id: Uid,
+    /// The number that a new ticket gets in its team, from 1; unused by all else.
+    pub number: u64,
+    /// The other records.
+    pub related: Related<'a>,
+}
+
+/// Returns the new record of `kind` that `input` describes.
+///
+/// # Errors
+/// Returns every fault of the input, with pointers into it.
+pub fn create(
+    kind: RecordKind,
+    input: &Map<String, Value>,
+    facts: &Facts<'_>,
+) -> Result<Map<String, Value>, Vec<Problem>> {
+    match kind {
+        RecordKind::Ticket => ticket::create(input, facts),
+        RecordKind::Comment => comment::create(input, facts),
+        RecordKind::Account => account::create(input, facts),
+        RecordKind::Contact => contact::create(input, facts),
+        RecordKind::Team => team::create(input, facts),
+        RecordKind::User => user::create(input, facts),
+        RecordKind::Tag => tag::create(input, facts),
+        RecordKind::AccountNote | RecordKind::AccountTask | RecordKind::AccountActivity => {
+            entry::create(kind, input, facts)
+        }
+    }
+}
+
+/// Returns `current` as `patch` changes it; equal to `current` when nothing changes.
+///
+/// # Errors
+/// Returns every fault of the patch, with pointers into it.
+pub fn update(
+    kind: RecordKind,
+    current: &Map<String, Value>,
+    patch: &Map<String, Value>,
+    facts: &Facts<'_>,
+) -> Result<Map<String, Value>, Vec<Problem>> {
+    match kind {
+        RecordKind::Ticket => ticket::update(current, patch, facts),
+        RecordKind::Comment => comment::update(current, patch, facts),
+        RecordKind::Account => account::update(current, patch, facts),
+        RecordKind::Contact => contact::update(current, patch, facts),
+        RecordKind::Team => team::update(current, patch, facts),
+        RecordKind::User => user::update(current, patch, facts),
+        RecordKind::Tag => tag::update(current, patch, facts),
+        RecordKind::AccountNote | RecordKind::AccountTask | RecordKind::AccountActivity => {
+            entry::update(kind, current, patch, facts)
+        }
+    }
+}
+
+/// A value that no two records of a kind share in a tenant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UniqueKey {
+    /// The field, such as `email`.
+    pub field: &'static str,
+    /// The value in its comparable spelling, lower case.
+    pub value: String,
+}
+
+impl UniqueKey {
+    /// Describes the fault of a record whose key the record `holder` has already.
+    #[must_use]
+    pub fn taken_by(&self, kind: RecordKind, holder: &str) -> Problem {
+        let detail =
+            format!("the {} `{holder}` has the {} `{}`", kind.name(), self.field, self.value);
+        Problem::new(pointer_to("", self.field), "duplicate", detail)
+            .with_hint("change that record, or choose another value")
+    }
+}
+
+/// Returns the keys of `record` that no other record of `kind` may have; each also finds it.
+#[must_use]
+pub fn unique_keys(kind: RecordKind, record: &Map<String, Value>) -> Vec<UniqueKey> {
+    let field = match kind {
+        RecordKind::Account => "primaryDomain",
+        RecordKind::Contact | RecordKind::User => "email",
+        RecordKind::Team => "identifier",
+        RecordKind::Tag => "name",
+        RecordKind::Ticket
+        | RecordKind::Comment
+        | RecordKind::AccountNote
+        | RecordKind::AccountTask
+        | RecordKind::AccountActivity => return Vec::new(),
+    };
+    let value = record.get(field).and_then(Value::as_str).map(str::to_lowercase);
+    value.into_iter().map(|value| UniqueKey { field, value }).collect()
+}
+
+/// Returns the key by which a repeated creation of a ticket or comment is recognised; it works on
+/// the input as well as on the record.
+#[must_use]
+pub fn dedupe_key(record: &Map<String, Value>) -> Option<String> {
+    let key = record.get("deDuplicationKey")?.as_str()?;
+    (!key.is_empty()).then(|| key.to_owned())
+}
+
+/// Returns what a person calls the record: a ticket's title, a user's name, a comment's words.
+#[must_use]
+pub fn label(kind: RecordKind, record: &Map<String, Value>) -> String {
+    let names: &[&str] = match kind {
+        RecordKind::Ticket | RecordKind::AccountTask => &["title"],
+        RecordKind::Comment | RecordKind::AccountNote => &["content"],
+        RecordKind::Contact => &["firstName", "lastName"],
+        RecordKind::AccountActivity => &["type", "activityTimestamp"],
+        RecordKind::Account | RecordKind::Team | RecordKind::User | RecordKind::Tag => &["name"],
+    };
+    let words: Vec<&str> =
+        names.iter().filter_map(|name| record.get(*name).and_then(Value::as_str)).collect();
+    words.join(" ")
+}

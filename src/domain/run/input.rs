@@ -1,0 +1,95 @@
+//! What reaches a run from the world; what does not fit the run's state is ignored.
+
+use serde_json::Value;
+
+use super::effect::{Effect, Timer};
+use super::entry::Failure;
+use crate::domain::time::Timestamp;
+
+/// Something that reached a run; steps are named by their id.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// It is the run's turn: answers `Effect::Start`.
+    Start,
+    /// An attempt succeeded: answers `Effect::Execute`.
+    Completed {
+        /// The step's id.
+        step: String,
+        /// The number of the attempt.
+        attempt: u32,
+        /// What the activity answered.
+        output: Value,
+        /// What the platform needs to put things back, null when there is nothing.
+        undo: Value,
+    },
+    /// An attempt failed: answers `Effect::Execute`.
+    Failed {
+        /// The step's id.
+        step: String,
+        /// The number of the attempt.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+    },
+    /// A deadline passed: answers the `Effect::Wake` of the same fields.
+    TimerFired {
+        /// When it was due.
+        at: Timestamp,
+        /// What for.
+        timer: Timer,
+    },
+    /// A step was undone: answers `Effect::Undo`.
+    Undone {
+        /// The step's id.
+        step: String,
+        /// The number of the attempt to undo it.
+        attempt: u32,
+        /// What the compensation answered.
+        output: Value,
+    },
+    /// A step could not be undone this time: answers `Effect::Undo`.
+    UndoFailed {
+        /// The step's id.
+        step: String,
+        /// The number of the attempt to undo it.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+    },
+    /// Somebody wants the run to stop.
+    Cancel {
+        /// Who.
+        by: String,
+        /// Whether finished steps are undone.
+        compensate: bool,
+    },
+    /// Somebody wants a run that failed or was cancelled to go on.
+    Retry {
+        /// Who.
+        by: String,
+        /// The id of the step to go on from; `None` is the earliest that has to run.
+        from: Option<String>,
+        /// Replaces the rendered input of the step to go on from.
+        input: Option<Value>,
+        /// The version to go on with; the workflow given to `decide` is that version.
+        version: Option<u32>,
+    },
+}
+
+impl Input {
+    /// Returns the effect that this input answers; `None` for what nobody owes the run.
+    #[must_use]
+    pub fn answers(&self) -> Option<Effect> {
+        match self {
+            Input::Start => Some(Effect::Start),
+            Input::Completed { step, attempt, .. } | Input::Failed { step, attempt, .. } => {
+                Some(Effect::Execute { step: step.clone(), attempt: *attempt })
+            }
+            Input::Undone { step, attempt, .. } | Input::UndoFailed { step, attempt, .. } => {
+                Some(Effect::Undo { step: step.clone(), attempt: *attempt })
+            }
+            Input::TimerFired { at, timer } => Some(Effect::Wake { at: *at, timer: timer.clone() }),
+            Input::Cancel { .. } | Input::Retry { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! A run: one execution of one workflow version, as pure functions over its journal.
+//!
+//! `decide` chooses what happened and changes nothing; `Run::apply` folds one record and always
+//! succeeds; `Run::outstanding` says what the world owes the run. Living and recovering are one
+//! path: perform what is newly owed. `Run::advance` is decide and apply in one, without a copy.
+//!
+//! The records of one decision belong together: they are written in one batch or not at all.
+
+mod apply;
+mod decide;
+mod effect;
+mod entry;
+mod head;
+mod input;
+mod next;
+mod retry;
+mod state;
+mod status;
+mod step;
+mod unwind;
+
+#[cfg(test)]
+mod ledger;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod story;
+#[cfg(test)]
+mod tests;
+
+pub use decide::decide;
+pub use effect::{Effect, Timer};
+pub use entry::{Compensation, Ending, Entry, Failure, FailureClass, Outcome, Record, RunError};
+pub use head::RunHead;
+pub use input::Input;
+pub use next::SLEEP_MAX;
+pub use retry::{UNDO_RETRY, retry_refusal};
+pub use state::{Cancel, Origin, Phase, Run, TenantFacts};
+pub use status::{Status, StepStatus, UndoStatus, WaitKind, WaitingFor};
+pub use step::{Attempt, AttemptOutcome, StepState, UndoState};

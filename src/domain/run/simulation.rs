@@ -1,0 +1,375 @@
+//! Random runs in random worlds: crashes, late, repeated and reordered results, cancels, deadlines,
+//! doubts and retries by an operator. `SEED=… cargo test` tells one of them in full.
+//!
+//! A ledger reads the journal on its own and knows nothing of `Run`; what it expects must be what
+//! the run does.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::ledger::{Ledger, Tally};
+use super::story::{never, origin, template, workflow};
+use super::*;
+use crate::domain::expression::Template;
+use crate::domain::filter::Filter;
+use crate::domain::time::Timestamp;
+use crate::domain::workflow::{Action, OnFailure, Retry, Step, Undo, Workflow};
+
+const RUNS: u64 = 100_000;
+const TURNS_MAX: u32 = 600;
+const IDS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+
+#[test]
+fn random_runs_keep_every_promise() {
+    if let Some(seed) = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
+        let world = simulate(seed, &Parts::new());
+        println!("seed {seed}: {:?}", world.tally);
+        return;
+    }
+    let begun = Instant::now();
+    let halves = std::thread::scope(|scope| {
+        let half = |parity| {
+            let parts = Parts::new();
+            let seeds = (1..=RUNS).filter(move |seed| seed % 2 == parity);
+            seeds.fold(Tally::default(), |sum, seed| sum.and(&simulate(seed, &parts).tally))
+        };
+        let other = scope.spawn(move || half(1));
+        half(0).and(&other.join().expect("no run breaks a promise"))
+    });
+    println!("{RUNS} runs in {:?}: {halves:?}", begun.elapsed());
+    for (what, count) in halves.counts() {
+        assert!(count > RUNS / 200, "the worlds are too tame: {count} {what}");
+    }
+}
+
+fn simulate(seed: u64, parts: &Parts) -> World {
+    let named = NameSeed(seed);
+    let mut world = World::new(seed, parts);
+    for _ in 0..TURNS_MAX {
+        if world.turn(parts) {
+            drop(named);
+            return world;
+        }
+    }
+    panic!("no end after {TURNS_MAX} turns");
+}
+
+/// Names the seed when a promise is broken while it is in scope.
+struct NameSeed(u64);
+
+impl Drop for NameSeed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("A run broke a promise; SEED={} tells it again", self.0);
+        }
+    }
+}
+
+/// What workflows are put together from, parsed once.
+struct Parts {
+    input: Template,
+    broken: Template,
+    pauses: [Template; 3],
+    holds: Filter,
+    never: Filter,
+}
+
+impl Parts {
+    fn new() -> Parts {
+        Parts {
+            input: template(&json!({ "n": 1 })),
+            broken: template(&json!("{{trigger.payload.nothing}}")),
+            pauses: ["0s", "5s", "1h"].map(|pause| template(&json!(pause))),
+            holds: Filter::any(),
+            never: never(),
+        }
+    }
+
+    fn workflow(&self, random: &mut Random) -> Workflow {
+        let count = 1 + random.below(5) as usize;
+        let mut plan = workflow(IDS[..count].iter().map(|id| self.step(id, random)).collect());
+        plan.timeout = random.once_in(6).then(|| Duration::from_secs(1 + random.below(60)));
+        plan
+    }
+
+    /// Changes one step, takes one out, or puts one in.
+    fn next_version(&self, plan: &Workflow, random: &mut Random) -> Workflow {
+        let mut next = plan.clone();
+        let index = random.below(next.steps.len() as u64) as usize;
+        let fresh = IDS.iter().find(|id| plan.step_index(id).is_none());
+        match (random.below(3), fresh) {
+            (0, _) if next.steps.len() > 1 => {
+                next.steps.remove(index);
+            }
+            (1, Some(id)) => next.steps.insert(index, self.step(id, random)),
+            _ => next.steps[index] = self.step(&plan.steps[index].id, random),
+        }
+        next
+    }
+
+    fn step(&self, id: &str, random: &mut Random) -> Step {
+        let template = |broken: &Template, whole: &Template, random: &mut Random| {
+            if random.once_in(25) { broken.clone() } else { whole.clone() }
+        };
+        let call = |input| Action::Call { activity: "act".into(), version: None, input };
+        let pause = random.below(3) as usize;
+        Step {
+            id: id.to_owned(),
+            title: String::new(),
+            condition: match random.below(8) {
+                0 => Some(self.never.clone()),
+                1 => Some(self.holds.clone()),
+                _ => None,
+            },
+            action: match random.below(6) {
+                0 => Action::Sleep { duration: self.pauses[pause].clone() },
+                _ => call(template(&self.broken, &self.input, random)),
+            },
+            retry: Retry {
+                attempts: 1 + random.below(3) as u32,
+                jitter: random.once_in(2),
+                ..Retry::DEFAULT
+            },
+            timeout: Duration::from_secs(30),
+            on_failure: match random.below(6) {
+                0 => OnFailure::Abort,
+                1 => OnFailure::Continue,
+                _ => OnFailure::Compensate,
+            },
+            compensate: match random.below(4) {
+                0 => Undo::None,
+                1 => Undo::Auto,
+                _ => Undo::Call {
+                    activity: "undo".into(),
+                    version: None,
+                    input: template(&self.broken, &self.input, random),
+                },
+            },
+        }
+    }
+}
+
+/// One run, its journal, and everything around it.
+struct World {
+    random: Random,
+    plan: Workflow,
+    run: Run,
+    /// The same journal folded on its own, as another process would.
+    shadow: Run,
+    journal: Vec<Record>,
+    inbox: Vec<Input>,
+    past: Vec<Input>,
+    ledger: Ledger,
+    now: Timestamp,
+    retries_left: u64,
+    tally: Tally,
+}
+
+impl World {
+    fn new(seed: u64, parts: &Parts) -> World {
+        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+        let plan = parts.workflow(&mut random);
+        let (run, record) = Run::create(&plan, origin());
+        let mut world = World {
+            shadow: run.clone(),
+            plan,
+            run,
+            journal: vec![record],
+            inbox: vec![],
+            past: vec![],
+            ledger: Ledger::default(),
+            now: Timestamp::from_millis(1_000_000),
+            retries_left: random.below(3),
+            tally: Tally::default(),
+            random,
+        };
+        world.perform(&BTreeSet::new());
+        world
+    }
+
+    /// Lets one thing happen; returns whether the story is over.
+    fn turn(&mut self, parts: &Parts) -> bool {
+        if self.random.once_in(12) {
+            self.crash();
+        }
+        if self.run.status().is_final() {
+            return self.after_the_end(parts);
+        }
+        if self.random.once_in(40) {
+            self.tally.add("cancels");
+            let compensate = self.random.once_in(2);
+            self.inbox.push(Input::Cancel { by: "ada".into(), compensate });
+        }
+        if self.random.once_in(8) && !self.past.is_empty() {
+            self.tally.add("late");
+            let late = self.random.pick(&self.past).clone();
+            self.inbox.push(late);
+        }
+        if self.inbox.is_empty() {
+            self.perform(&BTreeSet::new());
+        }
+        let index = self.random.below(self.inbox.len() as u64) as usize;
+        let input = self.inbox.swap_remove(index);
+        self.receive(input);
+        false
+    }
+
+    fn receive(&mut self, input: Input) {
+        if self.random.once_in(5) {
+            self.tally.add("repeats");
+            self.inbox.push(input.clone());
+        }
+        if let Input::TimerFired { at, .. } = &input {
+            self.now = self.now.max(*at);
+        }
+        self.now = self.now + Duration::from_millis(self.random.below(3_000));
+        self.past.push(input.clone());
+        self.advance(input);
+    }
+
+    fn advance(&mut self, input: Input) -> usize {
+        let before = self.run.outstanding();
+        let pure =
+            self.random.once_in(8).then(|| decide(&self.plan, &self.run, input.clone(), self.now));
+        let records = self.run.advance(&self.plan, input, self.now);
+        if let Some(entries) = pure {
+            assert!(records.iter().map(|record| &record.entry).eq(&entries));
+        }
+        for record in &records {
+            self.shadow.apply(&self.plan, record);
+            self.ledger.read(&self.plan, &record.entry, &mut self.tally);
+        }
+        assert!(self.run == self.shadow, "replay differs from life: {records:?}");
+        let count = records.len();
+        self.journal.extend(records);
+        self.speaks();
+        self.perform(&before);
+        count
+    }
+
+    /// A run always says what it waits for, and is owed something until its end.
+    fn speaks(&self) {
+        let (status, owed) = (self.run.status(), self.run.outstanding());
+        assert_eq!(status.is_final(), owed.is_empty(), "{status:?} is owed {owed:?}");
+        let waits = matches!(status, Status::Queued | Status::Waiting | Status::Retrying);
+        assert!(!waits || self.run.waiting_for().is_some(), "{status:?} gives no reason");
+    }
+
+    /// Performs what is newly owed: its result will be in the inbox.
+    fn perform(&mut self, before: &BTreeSet<Effect>) {
+        for effect in self.run.outstanding().difference(before) {
+            self.ledger.allows(effect);
+            let input = self.random.answer(effect, &mut self.tally);
+            self.inbox.push(input);
+        }
+    }
+
+    /// Loses memory and inbox; only the journal survives.
+    fn crash(&mut self) {
+        self.tally.add("crashes");
+        self.inbox.clear();
+        if self.random.once_in(8) {
+            let read =
+                |record: &Record| Record::from_bytes(&record.to_bytes()).expect("it was written");
+            self.journal = self.journal.iter().map(read).collect();
+        }
+        let rebuilt = Run::replay(&self.plan, origin(), &self.journal);
+        assert!(rebuilt == self.run, "the rebuilt run differs: {:?}", self.journal);
+        self.shadow = rebuilt.clone();
+        self.run = rebuilt;
+        self.perform(&BTreeSet::new());
+    }
+
+    /// Nothing moves a run that has ended but its operator.
+    fn after_the_end(&mut self, parts: &Parts) -> bool {
+        let count = self.journal.len();
+        for input in std::mem::take(&mut self.inbox) {
+            self.advance(input);
+        }
+        assert_eq!(self.journal.len(), count, "a finished run moved");
+        self.tally.add(self.run.status().as_str());
+        if self.run.compensation == Compensation::Incomplete {
+            self.tally.add("incomplete");
+        }
+        if self.retries_left == 0 {
+            return true;
+        }
+        self.retries_left -= 1;
+        !self.retry(parts)
+    }
+
+    fn retry(&mut self, parts: &Parts) -> bool {
+        let changed =
+            self.random.once_in(3).then(|| parts.next_version(&self.plan, &mut self.random));
+        let version = changed.is_some().then_some(self.run.version + 1);
+        let before = changed.map(|next| std::mem::replace(&mut self.plan, next));
+        let from = self.random.once_in(3).then(|| self.random.pick(&self.plan.steps).id.clone());
+        let refused = retry_refusal(&self.plan, &self.run, from.as_deref()).is_some();
+        let input = Input::Retry { by: "ada".into(), from, input: None, version };
+        let moved = self.advance(input) > 0;
+        assert_eq!(moved, !refused, "a retry is made or refused with a reason");
+        match before {
+            Some(before) if !moved => self.plan = before,
+            Some(_) => self.tally.add("versions"),
+            None if moved => self.tally.add("retries"),
+            None => {}
+        }
+        moved
+    }
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 8) % limit
+    }
+
+    fn once_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+
+    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len() as u64) as usize]
+    }
+
+    /// Does what is owed, well or badly.
+    fn answer(&mut self, effect: &Effect, tally: &mut Tally) -> Input {
+        match effect.clone() {
+            Effect::Start => Input::Start,
+            Effect::Wake { at, timer } => Input::TimerFired { at, timer },
+            Effect::Execute { step, attempt } => match self.failure(tally) {
+                Some(failure) => Input::Failed { step, attempt, failure },
+                None => {
+                    let undo = if self.once_in(4) { Value::Null } else { json!("before") };
+                    Input::Completed { step, attempt, output: json!("made"), undo }
+                }
+            },
+            Effect::Undo { step, attempt } => match self.failure(tally) {
+                Some(failure) => Input::UndoFailed { step, attempt, failure },
+                None => Input::Undone { step, attempt, output: Value::Null },
+            },
+        }
+    }
+
+    fn failure(&mut self, tally: &mut Tally) -> Option<Failure> {
+        match self.below(12) {
+            0 => Some(Failure::terminal("refused", "no")),
+            1 => Some(Failure::retryable("busy", "later")),
+            2 => {
+                let pause = Duration::from_secs(self.below(100));
+                Some(Failure::retryable("busy", "later").with_retry_after(pause))
+            }
+            3 => {
+                tally.add("doubts");
+                Some(Failure::in_doubt("timeout", "no answer"))
+            }
+            _ => None,
+        }
+    }
+}

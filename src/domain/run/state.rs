@@ -1,0 +1,390 @@
+//! The state of a run: the fold of its journal.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::entry::{Compensation, Ending, Entry, Outcome, Record, RunError};
+use super::status::{Status, UndoStatus, WaitKind, WaitingFor};
+use super::step::StepState;
+use crate::domain::id::{RunId, TenantId};
+use crate::domain::scope::Scope;
+use crate::domain::time::Timestamp;
+use crate::domain::workflow::{Step, Undo, Workflow};
+
+/// One execution of one workflow version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Names the run.
+    pub id: RunId,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The version that it follows now.
+    pub version: u32,
+    /// What it is doing.
+    pub phase: Phase,
+    /// What its expressions see; holds the inputs and outputs of its steps too.
+    pub scope: Scope,
+    /// In the order of the workflow.
+    pub steps: Vec<StepState>,
+    /// The positions of the steps whose effects stand or may stand, in order of completion.
+    pub standing: Vec<usize>,
+    /// The position of the step that it is at, or ended at.
+    pub current: Option<usize>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it first began.
+    pub started_at: Option<Timestamp>,
+    /// When it began last, after a retry; the workflow's timeout counts from here.
+    pub begun_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// The time of its newest record.
+    pub updated_at: Timestamp,
+    /// Who asked for its end.
+    pub cancel: Option<Cancel>,
+    /// Whether the workflow's timeout has passed.
+    pub timed_out: bool,
+    /// Why its finished steps are or were being undone.
+    pub ending: Option<Ending>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// Whether its finished steps were undone.
+    pub compensation: Compensation,
+    /// Why it did not succeed.
+    pub error: Option<RunError>,
+    pub(super) former: BTreeMap<String, StepState>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) limited: bool,
+}
+
+/// What a run is doing; steps are positions in the workflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It waits for its turn to begin at the step `from`.
+    Queued {
+        /// The number of steps when every step has finished.
+        from: usize,
+    },
+    /// Within a decision: the step `next` is to be considered.
+    Ready {
+        /// The number of steps when every step has finished.
+        next: usize,
+    },
+    /// An attempt is in flight.
+    Executing {
+        /// The step's position.
+        step: usize,
+        /// The number of the attempt.
+        attempt: u32,
+    },
+    /// It pauses before another attempt.
+    Pausing {
+        /// The step's position.
+        step: usize,
+        /// The number of the attempt to come.
+        attempt: u32,
+        /// When it is due.
+        due: Timestamp,
+    },
+    /// It sleeps.
+    Sleeping {
+        /// The step's position.
+        step: usize,
+        /// When it goes on.
+        until: Timestamp,
+    },
+    /// Within a decision: the next step to undo is to be chosen.
+    Unwinding,
+    /// An attempt to undo a step is in flight.
+    Undoing {
+        /// The step's position.
+        step: usize,
+        /// The number of the attempt to undo it.
+        attempt: u32,
+    },
+    /// It pauses before another attempt to undo a step.
+    UndoPausing {
+        /// The step's position.
+        step: usize,
+        /// The number of the attempt to come.
+        attempt: u32,
+        /// When it is due.
+        due: Timestamp,
+    },
+    /// It has ended.
+    Finished,
+}
+
+/// A wish for the end of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cancel {
+    /// Who asked.
+    pub by: String,
+    /// Whether finished steps are undone.
+    pub compensate: bool,
+    /// When it was recorded.
+    pub at: Timestamp,
+}
+
+/// What a run is made from; its journal holds the rest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Origin {
+    /// Names the run and says when it was created.
+    pub id: RunId,
+    /// The version of the workflow that it begins with.
+    pub version: u32,
+    /// Whose run it is.
+    pub tenant: TenantFacts,
+    /// The whole event, as `Event::to_value` gives it.
+    pub trigger: Value,
+    /// The tenant's variables, an object.
+    pub vars: Value,
+}
+
+/// What expressions see of a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantFacts {
+    /// The tenant's number.
+    pub id: TenantId,
+    /// The name in addresses.
+    pub slug: String,
+    /// The name for people.
+    pub name: String,
+}
+
+impl Run {
+    /// Creates a run and its first record, which is to be written together with the event.
+    #[must_use]
+    pub fn create(workflow: &Workflow, origin: Origin) -> (Run, Record) {
+        let entry = Entry::Created {
+            workflow: workflow.name.clone(),
+            version: origin.version,
+            event: origin.trigger["id"].as_str().unwrap_or_default().to_owned(),
+        };
+        let record = Record { at: origin.id.created_at(), entry };
+        let mut run = Run::new(workflow, origin);
+        run.apply(workflow, &record);
+        (run, record)
+    }
+
+    /// Returns the state before the first record.
+    #[must_use]
+    pub fn new(workflow: &Workflow, origin: Origin) -> Run {
+        let created_at = origin.id.created_at();
+        let mut scope = Scope::of_event(origin.trigger);
+        let TenantFacts { id, slug, name } = origin.tenant;
+        scope.set("tenant", json!({ "id": id, "slug": slug, "name": name }));
+        scope.set("vars", origin.vars);
+        let mut run = Run {
+            id: origin.id,
+            workflow: workflow.name.clone(),
+            version: origin.version,
+            phase: Phase::Queued { from: 0 },
+            scope,
+            steps: workflow.steps.iter().map(|step| StepState::new(&step.id)).collect(),
+            standing: Vec::new(),
+            current: None,
+            created_at,
+            started_at: None,
+            begun_at: None,
+            ended_at: None,
+            updated_at: created_at,
+            cancel: None,
+            timed_out: false,
+            ending: None,
+            outcome: None,
+            compensation: Compensation::None,
+            error: None,
+            former: BTreeMap::new(),
+            timeout: workflow.timeout,
+            limited: workflow.concurrency.is_some(),
+        };
+        run.show_workflow(workflow);
+        run
+    }
+
+    /// Rebuilds a run from its journal, under the workflow version that it follows now.
+    #[must_use]
+    pub fn replay<'a>(
+        workflow: &Workflow,
+        origin: Origin,
+        records: impl IntoIterator<Item = &'a Record>,
+    ) -> Run {
+        let mut run = Run::new(workflow, origin);
+        for record in records {
+            run.apply(workflow, record);
+        }
+        run
+    }
+
+    /// Returns where the run stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match self.phase {
+            Phase::Queued { .. } => Status::Queued,
+            Phase::Ready { .. } | Phase::Executing { .. } => Status::Running,
+            Phase::Pausing { .. } => Status::Retrying,
+            Phase::Sleeping { .. } => Status::Waiting,
+            Phase::Unwinding | Phase::Undoing { .. } | Phase::UndoPausing { .. } => {
+                Status::Compensating
+            }
+            Phase::Finished => match self.outcome {
+                Some(Outcome::Succeeded) => Status::Succeeded,
+                Some(Outcome::Cancelled) => Status::Cancelled,
+                Some(Outcome::Failed) | None => Status::Failed,
+            },
+        }
+    }
+
+    /// Returns why the run is not moving and when it will; `None` while a call is in flight and
+    /// after the end.
+    #[must_use]
+    pub fn waiting_for(&self) -> Option<WaitingFor> {
+        let at = |kind, until, step: usize| {
+            Some(WaitingFor { kind, until: Some(until), step: Some(self.steps[step].id.clone()) })
+        };
+        match self.phase {
+            Phase::Queued { .. } => {
+                let kind = if self.limited { WaitKind::Concurrency } else { WaitKind::Start };
+                Some(WaitingFor { kind, until: None, step: None })
+            }
+            Phase::Sleeping { step, until } => at(WaitKind::Sleep, until, step),
+            Phase::Pausing { step, due, .. } | Phase::UndoPausing { step, due, .. } => {
+                at(WaitKind::Retry, due, step)
+            }
+            Phase::Ready { .. }
+            | Phase::Executing { .. }
+            | Phase::Unwinding
+            | Phase::Undoing { .. }
+            | Phase::Finished => None,
+        }
+    }
+
+    /// Returns when the run fails with `timeout`; `None` when it cannot any more.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let forward = matches!(
+            self.phase,
+            Phase::Executing { .. } | Phase::Pausing { .. } | Phase::Sleeping { .. }
+        );
+        if !forward || self.is_stopping() {
+            return None;
+        }
+        Some(self.begun_at? + self.timeout?)
+    }
+
+    /// Returns whether no further step may begin: cancelled, out of time, or undoing.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.cancel.is_some() || self.timed_out || self.ending.is_some()
+    }
+
+    /// Returns the position of the step `id`.
+    #[must_use]
+    pub fn step_index(&self, id: &str) -> Option<usize> {
+        self.steps.iter().position(|step| step.id == id)
+    }
+
+    /// Returns the state of the step `id`.
+    #[must_use]
+    pub fn step(&self, id: &str) -> Option<&StepState> {
+        self.steps.iter().find(|step| step.id == id)
+    }
+
+    /// Returns the rendered input of the step `id`, null when it has none.
+    #[must_use]
+    pub fn input(&self, id: &str) -> &Value {
+        &self.scope.root()["steps"][id]["input"]
+    }
+
+    /// Returns the output of the step `id`, null when it has none.
+    #[must_use]
+    pub fn output(&self, id: &str) -> &Value {
+        &self.scope.root()["steps"][id]["output"]
+    }
+
+    /// Returns the id of the event that started the run.
+    #[must_use]
+    pub fn event_id(&self) -> &str {
+        self.scope.root()["trigger"]["id"].as_str().unwrap_or_default()
+    }
+
+    /// Returns the key under which the outside recognises a repeated call of the step `id`: the
+    /// same through every attempt and retry, until the step was undone.
+    #[must_use]
+    pub fn idempotency_key(&self, id: &str) -> String {
+        match self.step(id).map_or(0, |step| step.undone) {
+            0 => format!("{}/{id}", self.id),
+            undone => format!("{}/{id}/{}", self.id, undone + 1),
+        }
+    }
+
+    /// Returns the key under which the outside recognises a repeated call that undoes the step.
+    #[must_use]
+    pub fn undo_key(&self, id: &str) -> String {
+        format!("{}/undo", self.idempotency_key(id))
+    }
+
+    /// Returns what the run's end says of `ending`, in one line.
+    #[must_use]
+    pub fn error_of(&self, ending: &Ending) -> RunError {
+        let current = self.current.and_then(|step| self.steps.get(step));
+        match ending {
+            Ending::StepFailed { step } => {
+                let state = self.step(step);
+                let failure = state.and_then(StepState::failure);
+                RunError {
+                    step: Some(step.clone()),
+                    code: failure.map_or("failed", |failure| &failure.code).to_owned(),
+                    message: failure.map_or_else(String::new, |failure| failure.message.clone()),
+                    in_doubt: state.is_some_and(|state| state.in_doubt),
+                }
+            }
+            Ending::Cancelled => RunError {
+                step: current.map(|step| step.id.clone()),
+                code: "cancelled".to_owned(),
+                message: match &self.cancel {
+                    Some(cancel) => format!("cancelled by {}", cancel.by),
+                    None => "cancelled".to_owned(),
+                },
+                in_doubt: current.is_some_and(|step| step.in_doubt),
+            },
+            Ending::TimedOut => RunError {
+                step: current.map(|step| step.id.clone()),
+                code: "timeout".to_owned(),
+                message: "the run took longer than its workflow's timeout allows".to_owned(),
+                in_doubt: current.is_some_and(|step| step.in_doubt),
+            },
+        }
+    }
+
+    /// Shows what expressions see of the run and of the version that it follows.
+    pub(super) fn show_workflow(&mut self, workflow: &Workflow) {
+        let facts = json!({
+            "name": workflow.name,
+            "title": workflow.title,
+            "version": self.version,
+        });
+        self.scope.set("workflow", facts);
+        let facts = json!({
+            "id": self.id,
+            "workflow": self.workflow,
+            "version": self.version,
+            "startedAt": self.started_at,
+            "now": self.updated_at,
+        });
+        self.scope.set("run", facts);
+    }
+
+    /// Returns whether the effects of the step at `index` stand or may stand, and can be undone.
+    pub(super) fn owes_undo(&self, step: &Step, index: usize) -> bool {
+        let compensable = match step.compensate {
+            Undo::None => false,
+            Undo::Auto => !self.steps[index].undo.is_null(),
+            Undo::Call { .. } => true,
+        };
+        compensable && self.steps[index].compensation.status != UndoStatus::Abandoned
+    }
+}

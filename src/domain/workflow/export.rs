@@ -1,0 +1,413 @@
+//! Writes a workflow back: canonical JSON, YAML for people, and Thena's shape.
+
+use std::time::Duration;
+
+use serde_json::{Map, Number, Value, json};
+
+use super::step::TIMEOUT;
+use super::thena::SLEEP;
+use super::{
+    Action, Concurrency, ConcurrencyPolicy, OnFailure, Retry, Step, ThenaFields, ThenaStep,
+    Trigger, Undo, Workflow,
+};
+use crate::domain::activity::{Catalogue, Compensation};
+use crate::domain::expression::Template;
+use crate::domain::filter::{Filter, Operator};
+use crate::domain::path::Path;
+use crate::domain::problem::Problem;
+use crate::domain::time::{Timestamp, format_duration};
+
+/// Returns the canonical JSON of a workflow, with every default written out, so that it reads back
+/// as the same workflow whatever the defaults of activities become.
+#[must_use]
+pub fn to_native(workflow: &Workflow) -> Value {
+    let mut body = Map::new();
+    set(&mut body, "name", json!(workflow.name));
+    set_text(&mut body, "title", &workflow.title);
+    set_text(&mut body, "description", &workflow.description);
+    if let Some(thena) = &workflow.thena {
+        set(&mut body, "type", json!(thena.kind));
+        set(&mut body, "subType", json!(thena.sub_type));
+        set_some(&mut body, "teamId", thena.team_id.as_ref());
+        set_some(&mut body, "executingAgent", thena.executing_agent.as_ref());
+        if !thena.metadata.is_empty() {
+            set(&mut body, "metadata", json!(thena.metadata));
+        }
+    }
+    if let Trigger::Event { kind, filter } = &workflow.trigger {
+        let mut trigger = Map::new();
+        set(&mut trigger, "event", json!(kind));
+        if !asks_nothing(filter) {
+            set(&mut trigger, "filter", json!(filter.source()));
+        }
+        set(&mut body, "trigger", Value::Object(trigger));
+    }
+    if let Some(concurrency) = &workflow.concurrency {
+        set(&mut body, "concurrency", native_concurrency(concurrency));
+    }
+    if let Some(timeout) = workflow.timeout {
+        set(&mut body, "timeout", json!(format_duration(timeout)));
+    }
+    let steps = workflow.steps.iter().map(|step| native_step(step, kept_by(workflow, step)));
+    set(&mut body, "steps", steps.collect());
+    Value::Object(body)
+}
+
+/// Returns the canonical form as YAML.
+#[must_use]
+pub fn to_yaml(workflow: &Workflow) -> String {
+    serde_norway::to_string(&to_native(workflow)).expect("a JSON value is always a YAML document")
+}
+
+fn native_concurrency(concurrency: &Concurrency) -> Value {
+    let policy = match concurrency.policy {
+        ConcurrencyPolicy::Queue => "queue",
+        ConcurrencyPolicy::Skip => "skip",
+        ConcurrencyPolicy::CancelRunning => "cancel-running",
+    };
+    json!({"key": concurrency.key.source(), "limit": concurrency.limit, "policy": policy})
+}
+
+fn native_step(step: &Step, kept: ThenaStep) -> Value {
+    let mut body = Map::new();
+    set(&mut body, "id", json!(step.id));
+    set_text(&mut body, "title", &step.title);
+    let sleeps = match &step.action {
+        Action::Call { activity, version, input } => {
+            set(&mut body, "activity", native_activity(activity, *version, kept.version));
+            set(&mut body, "input", input.source().clone());
+            false
+        }
+        Action::Sleep { duration } => {
+            set(&mut body, "sleep", duration.source().clone());
+            true
+        }
+    };
+    if let Some(condition) = &step.condition {
+        set(&mut body, "if", json!(condition.source()));
+    }
+    if !sleeps || step.retry != Retry::NEVER {
+        set(&mut body, "retry", native_retry(&step.retry));
+    }
+    if !sleeps || step.timeout != TIMEOUT {
+        set(&mut body, "timeout", json!(format_duration(step.timeout)));
+    }
+    set(&mut body, "onFailure", json!(step.on_failure));
+    match &step.compensate {
+        Undo::None if sleeps => (),
+        Undo::None => set(&mut body, "compensate", json!("none")),
+        Undo::Auto => set(&mut body, "compensate", json!("auto")),
+        Undo::Call { activity, version, input } => {
+            let activity = native_activity(activity, *version, None);
+            set(&mut body, "compensate", json!({"activity": activity, "input": input.source()}));
+        }
+    }
+    if !kept.dependencies.is_empty() {
+        set(&mut body, "dependencies", json!(kept.dependencies));
+    }
+    set_some(&mut body, "approver", kept.approver.as_ref());
+    Value::Object(body)
+}
+
+fn native_activity(identifier: &str, pinned: Option<u32>, noted: Option<u32>) -> Value {
+    match (pinned, noted) {
+        (Some(version), _) => json!(format!("{identifier}@{version}")),
+        (None, None) => json!(identifier),
+        (None, Some(_)) => thena_activity(identifier, pinned, noted),
+    }
+}
+
+fn native_retry(retry: &Retry) -> Value {
+    json!({
+        "attempts": retry.attempts,
+        "initial": format_duration(retry.initial),
+        "factor": number(retry.factor),
+        "max": format_duration(retry.max),
+        "jitter": retry.jitter,
+    })
+}
+
+/// What Thena's answer says of a stored workflow beside its definition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ThenaMeta {
+    /// Names this version.
+    pub uid: String,
+    /// Names the workflow through all its versions.
+    pub unique_identifier: String,
+    /// Counts from 1.
+    pub version: u32,
+    /// Whether events start it.
+    pub is_active: bool,
+    /// When the first version was saved.
+    pub created_at: Timestamp,
+    /// When this version was saved.
+    pub updated_at: Timestamp,
+    /// Who saved it.
+    pub created_by: String,
+    /// The registry's object of the event, or its name.
+    pub trigger_event: Value,
+}
+
+/// Returns a workflow in the shape of Thena's answers.
+///
+/// # Errors
+/// Returns what Thena's shape cannot say, each with a pointer into the canonical form and the code
+/// `not_in_thena`; reading the answer back would lose it.
+pub fn to_thena(
+    workflow: &Workflow,
+    meta: &ThenaMeta,
+    catalogue: &Catalogue,
+) -> Result<Value, Vec<Problem>> {
+    let problems = beyond_thena(workflow, catalogue);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let standard = ThenaFields {
+        kind: "MANUAL".to_owned(),
+        sub_type: "WORKFLOW".to_owned(),
+        ..ThenaFields::default()
+    };
+    let kept = workflow.thena.as_ref().unwrap_or(&standard);
+    let filters = match &workflow.trigger {
+        Trigger::Event { filter, .. } => json!(filter.source()),
+        Trigger::Manual => json!({}),
+    };
+    let name = if workflow.title.is_empty() { &workflow.name } else { &workflow.title };
+    let numbers = step_numbers(workflow);
+    let steps = workflow.steps.iter().zip(numbers);
+    let steps: Value =
+        steps.map(|(step, number)| thena_step(step, number, kept_by(workflow, step))).collect();
+    let mut body = json!({
+        "uid": meta.uid,
+        "type": kept.kind,
+        "subType": kept.sub_type,
+        "uniqueIdentifier": meta.unique_identifier,
+        "name": name,
+        "version": meta.version,
+        "triggerEvent": meta.trigger_event,
+        "filters": filters,
+        "annotations": [],
+        "workflowDefinition": steps,
+        "executingAgent": kept.executing_agent,
+        "isActive": meta.is_active,
+        "createdAt": meta.created_at,
+        "updatedAt": meta.updated_at,
+        "createdBy": meta.created_by,
+        "teamId": kept.team_id,
+        "metadata": kept.metadata,
+    });
+    if !workflow.description.is_empty() {
+        body["description"] = json!(workflow.description);
+    }
+    Ok(body)
+}
+
+fn thena_step(step: &Step, number: u32, kept: ThenaStep) -> Value {
+    let (activity, input, sleeps) = match &step.action {
+        Action::Call { activity, version, input } => {
+            let activity = thena_activity(activity, *version, kept.version);
+            (activity, input.source().clone(), false)
+        }
+        Action::Sleep { duration } => {
+            let input = json!({"duration": duration.source()});
+            (thena_activity(SLEEP, None, kept.version), input, true)
+        }
+    };
+    let on_failure = match step.on_failure {
+        OnFailure::Compensate => "COMPENSATE",
+        OnFailure::Abort => "ABORT",
+        OnFailure::Continue => "CONTINUE",
+    };
+    let mut body = json!({
+        "stepIdentifier": number,
+        "activity": activity,
+        "input": input,
+        "retryPolicy": {
+            "maximumAttempts": step.retry.attempts,
+            "initialInterval": seconds(step.retry.initial),
+            "backoffCoefficient": self::number(step.retry.factor),
+        },
+        "onFailure": on_failure,
+        "executionTimeout": seconds(step.timeout),
+        "isSleepActivity": sleeps,
+        "dependencies": kept.dependencies,
+        "requireApproval": false,
+        "filters": step.condition.as_ref().map_or_else(|| json!({}), |filter| json!(filter.source())),
+    });
+    if let Some(approver) = kept.approver {
+        body["approver"] = approver;
+    }
+    if !step.title.is_empty() {
+        body["title"] = json!(step.title);
+    }
+    if let Undo::Call { activity, version, input } = &step.compensate {
+        let activity = thena_activity(activity, *version, None);
+        body["compensationActivity"] = json!({"activity": activity, "input": input.source()});
+    }
+    body
+}
+
+fn thena_activity(identifier: &str, pinned: Option<u32>, noted: Option<u32>) -> Value {
+    let mut activity = json!({
+        "uniqueIdentifier": identifier,
+        "autoUpgradeToLatestVersion": pinned.is_none(),
+    });
+    if let Some(version) = pinned.or(noted) {
+        activity["version"] = json!(version);
+    }
+    activity
+}
+
+/// Numbers the steps: `step_7` is 7, any other takes the first free number from its position on.
+fn step_numbers(workflow: &Workflow) -> Vec<u32> {
+    let ids = workflow.steps.iter().map(|step| step_number(&step.id));
+    let mut taken: Vec<u32> = ids.flatten().collect();
+    let mut numbers = Vec::with_capacity(workflow.steps.len());
+    for (position, step) in (1..).zip(&workflow.steps) {
+        let free = || (position..).find(|number| !taken.contains(number)).unwrap_or(position);
+        let number = step_number(&step.id).unwrap_or_else(free);
+        taken.push(number);
+        numbers.push(number);
+    }
+    numbers
+}
+
+fn step_number(id: &str) -> Option<u32> {
+    let digits = id.strip_prefix("step_")?;
+    let number = digits.parse().ok()?;
+    // `step_007` would come back as `step_7`.
+    (format!("{number}") == digits).then_some(number)
+}
+
+fn beyond_thena(workflow: &Workflow, catalogue: &Catalogue) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut refuse = |at: String, sentence: &str| {
+        problems.push(Problem::new(at, "not_in_thena", sentence));
+    };
+    match &workflow.trigger {
+        Trigger::Manual => {
+            refuse(String::new(), "Thena's workflows need an event that starts them")
+        }
+        Trigger::Event { filter, .. } if is_extended(filter.source()) => {
+            refuse(
+                "/trigger/filter".to_owned(),
+                "Thena does not have all operators of this filter",
+            );
+        }
+        Trigger::Event { .. } => (),
+    }
+    if workflow.concurrency.is_some() {
+        refuse("/concurrency".to_owned(), "Thena has no limit of concurrent runs");
+    }
+    if workflow.timeout.is_some() {
+        refuse("/timeout".to_owned(), "Thena has no timeout of a whole run");
+    }
+    for (index, step) in workflow.steps.iter().enumerate() {
+        let at = format!("/steps/{index}");
+        for (place, sentence) in step_beyond_thena(step, catalogue) {
+            refuse(format!("{at}{place}"), sentence);
+        }
+    }
+    problems
+}
+
+fn step_beyond_thena(step: &Step, catalogue: &Catalogue) -> Vec<(&'static str, &'static str)> {
+    const NAMED: &str = "it names a step that has no number in Thena's shape";
+    let mut found = Vec::new();
+    let spec = match &step.action {
+        Action::Call { activity, .. } => catalogue.find(activity),
+        Action::Sleep { .. } => None,
+    };
+    if let Some(condition) = &step.condition {
+        if is_extended(condition.source()) {
+            found.push(("/if", "Thena does not have all operators of this condition"));
+        }
+        if condition.references().iter().any(names_step) {
+            found.push(("/if", NAMED));
+        }
+    }
+    let (place, template) = match &step.action {
+        Action::Call { input, .. } => ("/input", input),
+        Action::Sleep { duration } => ("/sleep", duration),
+    };
+    if reads_named_step(template) {
+        found.push((place, NAMED));
+    }
+    if let Undo::Call { input, .. } = &step.compensate
+        && reads_named_step(input)
+    {
+        found.push(("/compensate/input", NAMED));
+    }
+    let sleeps = matches!(step.action, Action::Sleep { .. });
+    let standard = if sleeps { Retry::NEVER } else { Retry::DEFAULT };
+    let standard = spec.map_or(standard, |spec| spec.retry.clone());
+    if step.retry.max != standard.max.max(step.retry.initial) {
+        found.push(("/retry/max", "Thena has no longest pause between attempts"));
+    }
+    if step.retry.jitter != standard.jitter {
+        found.push(("/retry/jitter", "Thena has no jitter of pauses"));
+    }
+    let is_automatic = spec.is_some_and(|spec| spec.compensation == Compensation::Automatic);
+    if step.compensate == Undo::None && is_automatic {
+        found.push(("/compensate", "Thena cannot say that a step stays as it is"));
+    }
+    found
+}
+
+fn reads_named_step(template: &Template) -> bool {
+    template.references().iter().any(|reference| names_step(&reference.path))
+}
+
+fn names_step(path: &Path) -> bool {
+    let mut segments = path.segments();
+    segments.next() == Some("steps") && segments.next().is_some_and(|id| step_number(id).is_none())
+}
+
+fn is_extended(filter: &Value) -> bool {
+    match filter {
+        Value::Object(entries) => entries.iter().any(|(key, value)| {
+            Operator::named(key).is_some_and(|operator| operator.info().extension)
+                || is_extended(value)
+        }),
+        Value::Array(items) => items.iter().any(is_extended),
+        _ => false, // A scalar is a value, never an operator.
+    }
+}
+
+fn asks_nothing(filter: &Filter) -> bool {
+    *filter == Filter::any()
+}
+
+fn kept_by(workflow: &Workflow, step: &Step) -> ThenaStep {
+    let kept = workflow.thena.as_ref().and_then(|thena| thena.steps.get(&step.id));
+    kept.cloned().unwrap_or_default()
+}
+
+fn set(body: &mut Map<String, Value>, key: &str, value: Value) {
+    body.insert(key.to_owned(), value);
+}
+
+fn set_text(body: &mut Map<String, Value>, key: &str, text: &str) {
+    if !text.is_empty() {
+        set(body, key, json!(text));
+    }
+}
+
+fn set_some<T: serde::Serialize>(body: &mut Map<String, Value>, key: &str, value: Option<&T>) {
+    if let Some(value) = value {
+        set(body, key, json!(value));
+    }
+}
+
+fn seconds(duration: Duration) -> Value {
+    number(duration.as_secs_f64())
+}
+
+/// Writes 2 rather than 2.0.
+fn number(value: f64) -> Value {
+    let whole = value.fract() == 0.0 && (0.0..1e15).contains(&value);
+    if whole {
+        return json!(value as u64);
+    }
+    Number::from_f64(value).map_or(Value::Null, Value::Number)
+}

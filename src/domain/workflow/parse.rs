@@ -1,0 +1,349 @@
+//! Reads a definition, in this product's spelling or Thena's, into a checked workflow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::check;
+use super::fields::{Field, Fields, Findings};
+use super::step::{self, Draft};
+use super::thena;
+use super::{Concurrency, ConcurrencyPolicy, Trigger, Workflow};
+use crate::domain::activity::{ActivitySpec, Catalogue};
+use crate::domain::event_type;
+use crate::domain::expression::Template;
+use crate::domain::filter::Filter;
+use crate::domain::problem::{Problem, nearest};
+
+/// An event type that definitions may listen to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownEvent {
+    /// The canonical name, such as `ticket:created`.
+    pub kind: String,
+    /// JSON Schema of the payload; `true` when it is not known.
+    pub schema: Value,
+}
+
+impl KnownEvent {
+    /// Finds a built-in event type by its name, an alias or its uid.
+    #[must_use]
+    pub fn built_in(name: &str) -> Option<KnownEvent> {
+        if let Some(found) = event_type::find(name) {
+            let kind = event_type::canonical(name).into_owned();
+            return Some(KnownEvent { kind, schema: found.schema() });
+        }
+        let found = event_type::built_in().iter().find(|known| known.uid() == name)?;
+        Some(KnownEvent { kind: found.kind.to_owned(), schema: found.schema() })
+    }
+}
+
+/// How large a definition may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DefinitionLimits {
+    /// How many steps it may have.
+    pub steps_max: usize,
+    /// How long one attempt of a step may take.
+    pub step_timeout_max: Duration,
+    /// How long a run may take altogether.
+    pub run_timeout_max: Duration,
+    /// How long one step may sleep.
+    pub sleep_max: Duration,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Default for DefinitionLimits {
+    fn default() -> DefinitionLimits {
+        DefinitionLimits {
+            steps_max: 100,
+            step_timeout_max: DAY,
+            run_timeout_max: DAY.saturating_mul(366),
+            sleep_max: DAY.saturating_mul(366),
+        }
+    }
+}
+
+/// What a definition is checked against.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// The activities that steps may call.
+    pub catalogue: &'a Catalogue,
+    /// Finds an event type by its name, an alias or its uid.
+    pub event_type: &'a dyn Fn(&str) -> Option<KnownEvent>,
+    /// The canonical names of all event types, from which a mistyped one is guessed.
+    pub event_names: &'a [&'a str],
+    /// The size that is allowed.
+    pub limits: DefinitionLimits,
+}
+
+/// What came of checking a definition.
+#[derive(Clone, Debug)]
+pub struct Validation {
+    /// Why it cannot be saved, in the order of the document; empty when it can.
+    pub problems: Vec<Problem>,
+    /// What is allowed but probably not meant.
+    pub warnings: Vec<Problem>,
+    /// The workflow, when there are no problems.
+    pub workflow: Option<Workflow>,
+}
+
+/// Reads and checks a definition.
+///
+/// # Errors
+/// Returns every problem, each with the RFC 6901 pointer to its place in `raw`.
+pub fn parse(raw: &Value, known: &Known<'_>) -> Result<Workflow, Vec<Problem>> {
+    let validation = validate(raw, known);
+    validation.workflow.ok_or(validation.problems)
+}
+
+/// Reads and checks a definition and tells warnings too.
+#[must_use]
+pub fn validate(raw: &Value, known: &Known<'_>) -> Validation {
+    let findings = Findings::default();
+    let reading = Reading { origin: Origin::Written(known), findings: &findings };
+    let workflow = reading.workflow(raw);
+    let (mut problems, mut warnings) = findings.into_parts();
+    check::in_document_order(&mut problems, raw);
+    check::in_document_order(&mut warnings, raw);
+    let workflow = workflow.filter(|_| problems.is_empty());
+    assert!(workflow.is_some() || !problems.is_empty(), "a refusal has a reason");
+    Validation { problems, warnings, workflow }
+}
+
+/// Reads back what `to_native` wrote when the definition was saved, without checking it against
+/// activities and event types of today: a run keeps the version it began with.
+///
+/// # Errors
+/// Returns what keeps the value from being a definition at all.
+pub fn restore(raw: &Value) -> Result<Workflow, Vec<Problem>> {
+    let findings = Findings::default();
+    let reading = Reading { origin: Origin::Stored, findings: &findings };
+    let workflow = reading.workflow(raw);
+    let (problems, _) = findings.into_parts();
+    workflow.filter(|_| problems.is_empty()).ok_or(problems)
+}
+
+/// Where a definition comes from, which decides whether it must prove itself.
+#[derive(Clone, Copy)]
+pub(super) enum Origin<'a> {
+    /// From an author.
+    Written(&'a Known<'a>),
+    /// From the store, where only checked definitions are.
+    Stored,
+}
+
+/// A definition being read.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    pub(super) origin: Origin<'a>,
+    pub(super) findings: &'a Findings,
+}
+
+/// A trigger together with where it stands and what is known of its event.
+pub(super) struct DraftTrigger {
+    pub(super) trigger: Option<Trigger>,
+    pub(super) filter_at: String,
+    pub(super) payload: Value,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn limits(&self) -> DefinitionLimits {
+        match self.origin {
+            Origin::Written(known) => known.limits,
+            Origin::Stored => DefinitionLimits {
+                steps_max: usize::MAX,
+                step_timeout_max: Duration::MAX,
+                run_timeout_max: Duration::MAX,
+                sleep_max: Duration::MAX,
+            },
+        }
+    }
+
+    /// Returns the spec of an activity; a stored definition needs none.
+    pub(super) fn spec(&self, identifier: &str) -> Option<Arc<ActivitySpec>> {
+        match self.origin {
+            Origin::Written(known) => known.catalogue.find(identifier).cloned(),
+            Origin::Stored => None,
+        }
+    }
+
+    fn workflow(&self, raw: &'a Value) -> Option<Workflow> {
+        let mut body = Fields::open(raw, "", self.findings)?;
+        body.take(&["$schema"]);
+        let spelling = thena::spelling_of(raw);
+        let named = thena::name_and_title(&mut body, spelling);
+        let description = body.take(&["description"]).and_then(|field| field.text());
+        let thena = thena::fields_of(&mut body, spelling);
+        let trigger = self.trigger(&mut body, spelling);
+        body.refuse("schedule", "this build starts no workflow by a schedule of its own");
+        for name in ["annotations", "load"] {
+            body.refuse(name, "this build joins no related records into the context");
+        }
+        let concurrency = body.take(&["concurrency"]);
+        let concurrency_at = concurrency.as_ref().map_or("", |field| &field.at).to_owned();
+        let concurrency = concurrency.and_then(|field| self.concurrency(&field));
+        let timeout = body.take(&["timeout"]).and_then(|field| {
+            field.duration(Duration::from_millis(1)..=self.limits().run_timeout_max)
+        });
+        let drafts = self.steps(&mut body);
+        body.close();
+        if let Origin::Written(_) = self.origin {
+            let subject = check::Subject {
+                findings: self.findings,
+                trigger: &trigger,
+                concurrency: concurrency.as_ref().map(|c| (c, &*concurrency_at)),
+                drafts: &drafts,
+                event: check::event_schema(&trigger.payload),
+            };
+            subject.check();
+        }
+        let thena = thena::with_steps(thena, &drafts);
+        let (name, title) = named?;
+        Some(Workflow {
+            name,
+            title,
+            description: description.unwrap_or_default().to_owned(),
+            trigger: trigger.trigger?,
+            concurrency,
+            timeout,
+            steps: drafts.into_iter().map(Draft::finish).collect::<Option<Vec<_>>>()?,
+            thena,
+        })
+    }
+
+    fn trigger(&self, body: &mut Fields<'a>, spelling: thena::Spelling) -> DraftTrigger {
+        let nested = body.take(&["trigger"]);
+        let event = body.take(&["on", "triggerEvent"]);
+        let filter = body.take(&["filters", "filter"]);
+        if let (Some(_), Some(beside)) = (&nested, event.as_ref().or(filter.as_ref())) {
+            body.clash("trigger", beside.name);
+        }
+        match nested {
+            Some(field) => self.nested_trigger(&field),
+            None if event.is_none() && spelling == thena::Spelling::Thena => {
+                body.need(&["triggerEvent"], "name the event type that starts it");
+                DraftTrigger { trigger: None, filter_at: String::new(), payload: Value::Bool(true) }
+            }
+            None => self.event_trigger(event.as_ref(), filter.as_ref()),
+        }
+    }
+
+    fn nested_trigger(&self, field: &Field<'a>) -> DraftTrigger {
+        let absent =
+            || DraftTrigger { trigger: None, filter_at: String::new(), payload: Value::Bool(true) };
+        if field.value.as_str() == Some("manual") {
+            return self.event_trigger(None, None);
+        }
+        if field.value.is_string() {
+            return self.event_trigger(Some(field), None);
+        }
+        let Some(mut fields) = field.object() else { return absent() };
+        let refused =
+            fields.refuse("schedule", "this build starts no workflow by a schedule of its own");
+        let event = fields.take(&["event", "on", "triggerEvent"]);
+        let filter = fields.take(&["filter", "filters"]);
+        fields.close();
+        if refused.is_some() {
+            return absent();
+        }
+        self.event_trigger(event.as_ref(), filter.as_ref())
+    }
+
+    fn event_trigger(&self, event: Option<&Field<'a>>, filter: Option<&Field<'a>>) -> DraftTrigger {
+        let filter_at = filter.map_or_else(String::new, |field| field.at.clone());
+        let parsed = filter.map_or(Some(None), |field| self.filter(field).map(Some));
+        let Some(event) = event else {
+            if let Some(field) = filter.filter(|field| !super::fields::is_off(field.value)) {
+                field.findings.problem(
+                    field
+                        .problem("missing", "a filter without an event has nothing to look at")
+                        .with_hint("name the event, or remove the filter"),
+                );
+            }
+            let trigger = Some(Trigger::Manual);
+            return DraftTrigger { trigger, filter_at, payload: Value::Bool(true) };
+        };
+        let known = self.event(event);
+        let payload = known.as_ref().map_or(Value::Bool(true), |known| known.schema.clone());
+        let trigger = known.zip(parsed).map(|(known, filter)| Trigger::Event {
+            kind: known.kind,
+            filter: filter.flatten().unwrap_or_else(Filter::any),
+        });
+        DraftTrigger { trigger, filter_at, payload }
+    }
+
+    fn event(&self, field: &Field<'a>) -> Option<KnownEvent> {
+        let names = thena::event_names(field)?;
+        let known = match self.origin {
+            Origin::Stored => {
+                return Some(KnownEvent { kind: names.into_iter().next()?, schema: true.into() });
+            }
+            Origin::Written(known) => known,
+        };
+        let find = |name: &String| {
+            (known.event_type)(name).or_else(|| (known.event_type)(&name.replace('.', ":")))
+        };
+        names.iter().find_map(find).or_else(|| {
+            let name = names.first().map_or("", |name| name.as_str());
+            let problem =
+                field.problem("unknown_event_type", format!("there is no event type `{name}`"));
+            let near = nearest(name, known.event_names.iter().copied());
+            field.report(match near {
+                Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
+                None => problem
+                    .with_hint("declare it first, or choose one from the list of event types"),
+            })
+        })
+    }
+
+    /// Reads a filter; one that asks nothing is as good as none.
+    pub(super) fn filter(&self, field: &Field<'a>) -> Option<Option<Filter>> {
+        if field.value.as_object().is_some_and(serde_json::Map::is_empty) {
+            return Some(None);
+        }
+        self.findings.keep(Filter::parse(field.value, &field.at)).map(Some)
+    }
+
+    pub(super) fn template(&self, field: &Field<'a>) -> Option<Template> {
+        self.findings.keep(Template::parse(field.value, &field.at))
+    }
+
+    fn concurrency(&self, field: &Field<'a>) -> Option<Concurrency> {
+        let mut fields = field.object()?;
+        let key =
+            fields.need(&["key"], "say what is counted, such as \"{{trigger.payload.ticket.id}}\"");
+        let limit = fields.take(&["limit"]);
+        let policy = fields.take(&["policy"]);
+        fields.close();
+        let key = key.and_then(|key| key.text().and_then(|_| self.template(&key)));
+        let limit = limit.map_or(Some(1), |limit| limit.whole(1..=10_000));
+        let policy = policy.map_or(Some(ConcurrencyPolicy::Queue), |policy| {
+            policy.choice(&[
+                ("queue", ConcurrencyPolicy::Queue),
+                ("skip", ConcurrencyPolicy::Skip),
+                ("cancel-running", ConcurrencyPolicy::CancelRunning),
+            ])
+        });
+        Some(Concurrency { key: key?, limit: limit?, policy: policy? })
+    }
+
+    fn steps(&self, body: &mut Fields<'a>) -> Vec<Draft> {
+        let hint = "list at least one step, such as {id: first, activity: …}";
+        let Some(field) = body.need(&["steps", "workflowDefinition"], hint) else {
+            return Vec::new();
+        };
+        let Some(list) = field.list() else { return Vec::new() };
+        let most = self.limits().steps_max;
+        if list.is_empty() {
+            let problem = field.problem("missing", "a workflow needs at least one step");
+            self.findings.problem(problem.with_hint(hint));
+        }
+        if list.len() > most {
+            let detail = format!("{} steps are too many, the limit is {most}", list.len());
+            self.findings.problem(field.problem("too_many_steps", detail));
+            return Vec::new();
+        }
+        step::read_all(self, list, &field.at)
+    }
+}

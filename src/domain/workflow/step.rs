@@ -1,0 +1,468 @@
+//! Reads the steps of a definition, with all that a check needs to know of where things stand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::fields::{Field, Fields, is_off};
+use super::parse::Reading;
+use super::thena::{self, Named};
+use super::{Action, OnFailure, Retry, Step, ThenaStep, Undo};
+use crate::domain::activity::{ActivitySpec, Compensation, Reach};
+use crate::domain::expression::Template;
+use crate::domain::filter::Filter;
+use crate::domain::problem::{Problem, nearest, pointer_to};
+use crate::domain::time::{format_duration, parse_duration};
+
+/// How long an attempt may take where neither the step nor its activity says so.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
+
+const ATTEMPTS_MAX: u32 = 100;
+const FACTOR_MAX: f64 = 100.0;
+
+/// A value together with the pointer to it.
+#[derive(Default)]
+pub(super) struct Placed<T> {
+    pub(super) at: String,
+    pub(super) value: T,
+}
+
+/// A step as far as it could be read; a part that is `None` has been reported.
+pub(super) struct Draft {
+    pub(super) at: String,
+    /// Empty when it could not be read.
+    pub(super) id: String,
+    pub(super) condition: Option<Option<Placed<Filter>>>,
+    pub(super) action: Option<Action>,
+    /// The input as written, of a call.
+    pub(super) input: Placed<Value>,
+    pub(super) spec: Option<Arc<ActivitySpec>>,
+    pub(super) undo: Option<Undo>,
+    pub(super) undo_input: Placed<Value>,
+    pub(super) undo_spec: Option<Arc<ActivitySpec>>,
+    /// Whether the author left the undoing unsaid.
+    pub(super) undo_unsaid: Option<Unsaid>,
+    /// Steps that must come before, each with its pointer.
+    pub(super) dependencies: Vec<Placed<String>>,
+    pub(super) kept: ThenaStep,
+    title: Option<String>,
+    retry: Option<Retry>,
+    timeout: Option<Duration>,
+    on_failure: Option<OnFailure>,
+}
+
+/// Says that a definition leaves something to the default.
+pub(super) struct Unsaid;
+
+impl Draft {
+    pub(super) fn finish(self) -> Option<Step> {
+        Some(Step {
+            id: self.id,
+            title: self.title?,
+            condition: self.condition?.map(|placed| placed.value),
+            action: self.action?,
+            retry: self.retry?,
+            timeout: self.timeout?,
+            on_failure: self.on_failure?,
+            compensate: self.undo?,
+        })
+    }
+}
+
+/// Reads every step and reports ids that stand twice.
+pub(super) fn read_all(reading: &Reading<'_>, list: &[Value], at: &str) -> Vec<Draft> {
+    let mut drafts: Vec<Draft> = Vec::with_capacity(list.len());
+    for (index, value) in list.iter().enumerate() {
+        let at = pointer_to(at, &index.to_string());
+        let Some(draft) = reading.step(value, &at, index) else { continue };
+        if let Some(first) =
+            drafts.iter().find(|other| other.id == draft.id && !draft.id.is_empty())
+        {
+            let detail = format!("the id `{}` is taken by {}", draft.id, first.at);
+            reading.findings.problem(Problem::new(at, "duplicate_id", detail));
+        }
+        drafts.push(draft);
+    }
+    drafts
+}
+
+impl<'a> Reading<'a> {
+    fn step(&self, value: &'a Value, at: &str, index: usize) -> Option<Draft> {
+        let mut fields = Fields::open(value, at, self.findings)?;
+        let id = self.id(&mut fields, index);
+        let title = fields.take(&["title"]).map_or(Some(""), |field| field.text());
+        let condition = match fields.take(&["if", "filters", "filter"]) {
+            None => Some(None),
+            Some(field) => self
+                .filter(&field)
+                .map(|filter| filter.map(|value| Placed { at: field.at.clone(), value })),
+        };
+        let mut kept = ThenaStep::default();
+        let does = self.action(&mut fields, &mut kept);
+        let spec = does.spec;
+        let retry =
+            self.retry(fields.take(&["retry", "retryPolicy"]), &does.action, spec.as_deref());
+        let timeout = fields.take(&["timeout", "executionTimeout"]).map_or_else(
+            || Some(spec.as_ref().map_or(TIMEOUT, |spec| spec.timeout)),
+            |field| field.duration(Duration::from_millis(1)..=self.limits().step_timeout_max),
+        );
+        let on_failure = fields.take(&["onFailure"]).map_or(Some(OnFailure::default()), |field| {
+            field.choice(&[
+                ("compensate", OnFailure::Compensate),
+                ("abort", OnFailure::Abort),
+                ("continue", OnFailure::Continue),
+            ])
+        });
+        let undone =
+            self.undo(fields.take(&["compensate", "compensationActivity"]), spec.as_deref());
+        let dependencies = dependencies(&mut fields, &mut kept);
+        fields.refuse("requireApproval", "this build has no approvals; remove the gate");
+        kept.approver = fields.take(&["approver"]).map(|field| field.value.clone());
+        // What else a step of an unsupported kind says belongs to that kind.
+        if !does.refused {
+            fields.close();
+        }
+        Some(Draft {
+            at: at.to_owned(),
+            id: id.unwrap_or_default(),
+            condition,
+            action: does.action,
+            input: does.input,
+            spec,
+            undo: undone.undo,
+            undo_input: undone.input,
+            undo_spec: undone.spec,
+            undo_unsaid: undone.unsaid,
+            dependencies,
+            kept,
+            title: title.map(str::to_owned),
+            retry,
+            timeout,
+            on_failure,
+        })
+    }
+
+    fn id(&self, fields: &mut Fields<'a>, index: usize) -> Option<String> {
+        let hint = format!("such as `step_{}`", index + 1);
+        let field = fields.need(&["id", "stepIdentifier"], &hint)?;
+        if field.value.is_number() {
+            return field.whole(0..=u32::MAX).map(|number| format!("step_{number}"));
+        }
+        let text = field.text()?;
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some(format!("step_{text}"));
+        }
+        if is_step_id(text) {
+            return Some(text.to_owned());
+        }
+        let detail = format!("`{text}` is no id of a step: letters, digits and `_`, 1 to 64");
+        let plain: String =
+            text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let problem = field.problem("invalid_id", detail);
+        field.report(if is_step_id(&plain) {
+            problem.with_hint(format!("expressions read `-` as minus; use `{plain}`"))
+        } else {
+            problem.with_hint(hint)
+        })
+    }
+
+    fn action(&self, fields: &mut Fields<'a>, kept: &mut ThenaStep) -> Does {
+        let mut refused = false;
+        for (name, sentence) in UNSUPPORTED {
+            refused |= fields.refuse(name, sentence).is_some();
+        }
+        let sleep = fields.take(&["sleep"]);
+        let activity = fields.take(&["activity"]);
+        let input = fields.take(&["input"]);
+        let marked = fields.take(&["isSleepActivity"]).and_then(|field| field.truth());
+        let mut does = Does { refused, ..Does::default() };
+        match (sleep, activity) {
+            (Some(_), Some(_)) => fields.clash("sleep", "activity"),
+            (Some(sleep), None) => does.action = self.sleep(&sleep, sleep.value, sleep.at.clone()),
+            (None, Some(activity)) => {
+                self.call(&activity, input.as_ref(), marked == Some(true), kept, &mut does);
+            }
+            (None, None) if refused => (),
+            (None, None) if marked == Some(true) => {
+                does.action = input.as_ref().and_then(|input| self.slept(input));
+            }
+            (None, None) => {
+                fields.need(&["activity"], "a step needs `activity` or `sleep`");
+            }
+        }
+        does
+    }
+
+    fn call(
+        &self,
+        activity: &Field<'a>,
+        input: Option<&Field<'a>>,
+        marked_as_sleep: bool,
+        kept: &mut ThenaStep,
+        does: &mut Does,
+    ) {
+        let named = thena::activity(self, activity);
+        let input_at = input.map_or_else(|| activity.at.clone(), |input| input.at.clone());
+        does.input = Placed {
+            at: input_at,
+            value: input.map_or_else(|| Value::Object(Map::new()), |input| input.value.clone()),
+        };
+        let template = self.input(input);
+        let Some(named) = named else { return };
+        kept.version = named.noted;
+        does.spec = self.checked_spec(&named, activity);
+        let sleeps = named.identifier == thena::SLEEP
+            || does.spec.as_ref().is_some_and(|spec| spec.reach == Reach::Sleep);
+        if sleeps {
+            does.input.value = Value::Null;
+            does.action = match input {
+                Some(input) => self.slept(input),
+                None => {
+                    let problem = activity.problem("missing", "the sleep has no `input`");
+                    activity.report(problem.with_hint("such as {duration: 4h}"))
+                }
+            };
+            return;
+        }
+        if marked_as_sleep && does.spec.is_some() {
+            let detail =
+                format!("`{}` does not sleep, but isSleepActivity says so", named.identifier);
+            activity.findings.problem(activity.problem("ambiguous", detail));
+        }
+        does.action = template.map(|input| Action::Call {
+            activity: named.identifier,
+            version: named.pinned,
+            input,
+        });
+    }
+
+    /// Reads an input, which is an object or one expression that makes one.
+    fn input(&self, input: Option<&Field<'a>>) -> Option<Template> {
+        let Some(field) = input else {
+            return self.findings.keep(Template::parse(&Value::Object(Map::new()), ""));
+        };
+        let is_expression = field.value.as_str().is_some_and(|text| text.contains("{{"));
+        if !is_expression {
+            field.object()?;
+        }
+        self.template(field)
+    }
+
+    fn slept(&self, input: &Field<'a>) -> Option<Action> {
+        let (value, at) = thena::sleep_length(input)?;
+        self.sleep(input, &value, at)
+    }
+
+    fn sleep(&self, field: &Field<'a>, value: &Value, at: String) -> Option<Action> {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(seconds) => seconds.to_string(),
+            _ => {
+                let detail = "expected a duration such as 4h, or a number of seconds";
+                return field.report(Problem::new(at, "wrong_type", detail));
+            }
+        };
+        if !text.contains("{{") {
+            let most = self.limits().sleep_max;
+            let fault = match parse_duration(&text) {
+                Ok(length) if length <= most => None,
+                Ok(_) => Some((
+                    "out_of_range",
+                    format!("a sleep lasts at most {}", format_duration(most)),
+                )),
+                Err(error) => Some(("invalid_duration", error.to_string())),
+            };
+            if let Some((code, detail)) = fault {
+                return field.report(Problem::new(at, code, detail));
+            }
+        }
+        let duration = self.findings.keep(Template::parse(value, &at))?;
+        Some(Action::Sleep { duration })
+    }
+
+    /// Finds the spec of an activity; reports one that does not exist in this version.
+    fn checked_spec(&self, named: &Named, field: &Field<'a>) -> Option<Arc<ActivitySpec>> {
+        let super::parse::Origin::Written(known) = self.origin else { return None };
+        let Some(spec) = self.spec(&named.identifier) else {
+            let detail = format!("there is no activity `{}`", named.identifier);
+            let problem = field.problem("unknown_activity", detail);
+            let names = known.catalogue.iter().map(|spec| spec.identifier.as_str());
+            return field.report(match nearest(&named.identifier, names) {
+                Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
+                None => problem.with_hint("choose one from the list of activities"),
+            });
+        };
+        if let Some(pinned) = named.pinned.filter(|pinned| *pinned != spec.version) {
+            let detail = format!("`{}` has no version {pinned}", named.identifier);
+            let problem = field.problem("unknown_version", detail);
+            let hint = format!("the version is {}; a bare name follows the newest", spec.version);
+            field.findings.problem(problem.with_hint(hint));
+        }
+        Some(spec)
+    }
+
+    fn retry(
+        &self,
+        field: Option<Field<'a>>,
+        action: &Option<Action>,
+        spec: Option<&ActivitySpec>,
+    ) -> Option<Retry> {
+        let sleeps = matches!(action, Some(Action::Sleep { .. }));
+        let standard = if sleeps { Retry::NEVER } else { Retry::DEFAULT };
+        let standard = spec.filter(|_| !sleeps).map_or(standard, |spec| spec.retry.clone());
+        let Some(field) = field else { return Some(standard) };
+        let mut fields = field.object()?;
+        let attempts = fields.take(&["attempts", "maximumAttempts"]);
+        let initial = fields.take(&["initial", "initialInterval"]);
+        let factor = fields.take(&["factor", "backoffCoefficient"]);
+        let max = fields.take(&["max"]);
+        let jitter = fields.take(&["jitter"]);
+        fields.close();
+        let pause = Duration::ZERO..=self.limits().step_timeout_max;
+        let attempts = attempts.map_or(Some(standard.attempts), |f| f.whole(1..=ATTEMPTS_MAX));
+        let initial = initial.map_or(Some(standard.initial), |f| f.duration(pause.clone()))?;
+        let factor = factor.map_or(Some(standard.factor), |f| f.number(1.0..=FACTOR_MAX));
+        let max = match max {
+            None => Some(standard.max.max(initial)),
+            Some(f) => f.duration(pause).and_then(|max| {
+                if max >= initial {
+                    return Some(max);
+                }
+                f.report(f.problem("out_of_range", "`max` is shorter than the first pause"))
+            }),
+        };
+        let jitter = jitter.map_or(Some(standard.jitter), |f| f.truth());
+        Some(Retry { attempts: attempts?, initial, factor: factor?, max: max?, jitter: jitter? })
+    }
+
+    fn undo(&self, field: Option<Field<'a>>, spec: Option<&ActivitySpec>) -> Undone {
+        let automatic = spec.map(|spec| spec.compensation);
+        let Some(field) = field.filter(|field| !is_off(field.value)) else {
+            let undo = match automatic {
+                Some(Compensation::Automatic) => Undo::Auto,
+                Some(Compensation::NotNeeded | Compensation::Manual) | None => Undo::None,
+            };
+            return Undone { undo: Some(undo), unsaid: Some(Unsaid), ..Undone::default() };
+        };
+        if field.value.is_string() {
+            return match field.choice(&[("auto", UndoWord::Auto), ("none", UndoWord::None)]) {
+                Some(UndoWord::Auto) => self.automatic(&field, spec),
+                Some(UndoWord::None) => Undone::of(Undo::None),
+                None => Undone::default(),
+            };
+        }
+        self.called_undo(&field)
+    }
+
+    fn automatic(&self, field: &Field<'a>, spec: Option<&ActivitySpec>) -> Undone {
+        match spec.map(|spec| (spec.compensation, &spec.identifier)) {
+            Some((Compensation::Automatic, _)) | None => Undone::of(Undo::Auto),
+            Some((Compensation::NotNeeded, _)) => Undone::of(Undo::None),
+            Some((Compensation::Manual, identifier)) => {
+                let detail = format!("`{identifier}` cannot be put back by itself");
+                let problem = field.problem("not_undoable", detail);
+                let hint = "name the activity that undoes it, or write `none`";
+                field.findings.problem(problem.with_hint(hint));
+                Undone::default()
+            }
+        }
+    }
+
+    fn called_undo(&self, field: &Field<'a>) -> Undone {
+        let Some(mut fields) = field.object() else { return Undone::default() };
+        let activity = fields.need(&["activity"], "name the activity that undoes the step");
+        let input = fields.take(&["input"]);
+        fields.close();
+        let template = self.input(input.as_ref());
+        let placed = Placed {
+            at: input.as_ref().map_or_else(|| field.at.clone(), |input| input.at.clone()),
+            value: input.map_or_else(|| Value::Object(Map::new()), |input| input.value.clone()),
+        };
+        let Some((activity, named)) =
+            activity.and_then(|field| thena::activity(self, &field).map(|named| (field, named)))
+        else {
+            return Undone::default();
+        };
+        let spec = self.checked_spec(&named, &activity);
+        if spec.as_ref().is_some_and(|spec| spec.reach == Reach::Sleep) {
+            let detail = "a pause undoes nothing";
+            activity.findings.problem(activity.problem("not_undoable", detail));
+        }
+        let undo = template.map(|input| Undo::Call {
+            activity: named.identifier,
+            version: named.pinned,
+            input,
+        });
+        Undone { undo, input: placed, spec, unsaid: None }
+    }
+}
+
+/// Step kinds and gates that definitions may know from elsewhere, each with a sentence.
+const UNSUPPORTED: [(&str, &str); 8] = [
+    ("waitFor", "this build has no step that waits for an event"),
+    ("branch", "this build has no branches; give each step its own `if`"),
+    ("forEach", "this build has no loops over items"),
+    ("parallel", "this build runs the steps one after another"),
+    ("run", "this build has no step that starts another workflow"),
+    ("approval", "this build has no approvals; remove the gate"),
+    ("approve", "this build has no approvals; remove the gate"),
+    ("annotations", "this build joins no related records into the context"),
+];
+
+#[derive(Default)]
+struct Does {
+    action: Option<Action>,
+    input: Placed<Value>,
+    spec: Option<Arc<ActivitySpec>>,
+    refused: bool,
+}
+
+#[derive(Default)]
+struct Undone {
+    undo: Option<Undo>,
+    input: Placed<Value>,
+    spec: Option<Arc<ActivitySpec>>,
+    unsaid: Option<Unsaid>,
+}
+
+impl Undone {
+    fn of(undo: Undo) -> Undone {
+        Undone { undo: Some(undo), ..Undone::default() }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum UndoWord {
+    Auto,
+    None,
+}
+
+fn dependencies(fields: &mut Fields<'_>, kept: &mut ThenaStep) -> Vec<Placed<String>> {
+    let Some(field) = fields.take(&["dependencies"]) else { return Vec::new() };
+    let Some(list) = field.list() else { return Vec::new() };
+    kept.dependencies.clone_from(list);
+    let mut names = Vec::new();
+    for (index, value) in list.iter().enumerate() {
+        let at = pointer_to(&field.at, &index.to_string());
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => {
+                let detail = "expected the identifier of an earlier step";
+                field.findings.problem(Problem::new(at, "wrong_type", detail));
+                continue;
+            }
+        };
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let value = if is_number { format!("step_{text}") } else { text };
+        names.push(Placed { at, value });
+    }
+    names
+}
+
+fn is_step_id(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}

@@ -1,0 +1,76 @@
+//! Calls to the outside: within the tenant's share, within their time, and a panic is a failure.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Addr;
+
+use crate::activities::{OutsideActivity, OutsideCall};
+use crate::domain::run::{Effect, Failure, FailureClass, Input};
+use crate::store::tenant::panic_message;
+
+use super::run_actor::{Delivery, RunActor};
+use super::tenant_state::TenantState;
+
+/// How much longer than its own timeout an activity may take before it is given up on.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A call whose intent is recorded.
+pub(super) struct PreparedCall {
+    pub(super) effect: Effect,
+    pub(super) name: String,
+    pub(super) activity: Arc<dyn OutsideActivity>,
+    pub(super) call: OutsideCall,
+}
+
+/// Makes the call and tells the run what came of it.
+pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run: Addr<RunActor>) {
+    let permit = tenant.calls.acquire().await;
+    let limit = prepared.call.timeout + GRACE;
+    // In a task of its own, so that its panic ends the attempt and nothing else.
+    let mut task = actix::spawn(prepared.activity.call(prepared.call));
+    let outcome = match tokio::time::timeout(limit, &mut task).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(error)) => Err(panicked(error)),
+        Err(_) => {
+            task.abort();
+            Err(Failure::in_doubt("timeout", format!("no answer within {} ms", limit.as_millis())))
+        }
+    };
+    drop(permit);
+    let label = match &outcome {
+        Ok(_) => "succeeded",
+        Err(failure) if failure.class == FailureClass::InDoubt => "unknown",
+        Err(_) => "failed",
+    };
+    tenant.shared.metrics.attempt_ended(&prepared.name, label);
+    if let Some(input) = answer(prepared.effect, outcome) {
+        run.do_send(Delivery { input, reply: None });
+    }
+}
+
+fn panicked(error: tokio::task::JoinError) -> Failure {
+    let message = match error.try_into_panic() {
+        Ok(panic) => panic_message(panic.as_ref()),
+        Err(error) => error.to_string(),
+    };
+    Failure::in_doubt("panic", format!("the activity panicked: {message}"))
+}
+
+fn answer(effect: Effect, outcome: Result<serde_json::Value, Failure>) -> Option<Input> {
+    let undo = serde_json::Value::Null;
+    Some(match (effect, outcome) {
+        (Effect::Execute { step, attempt }, Ok(output)) => {
+            Input::Completed { step, attempt, output, undo }
+        }
+        (Effect::Execute { step, attempt }, Err(failure)) => {
+            Input::Failed { step, attempt, failure }
+        }
+        (Effect::Undo { step, attempt }, Ok(output)) => Input::Undone { step, attempt, output },
+        (Effect::Undo { step, attempt }, Err(failure)) => {
+            Input::UndoFailed { step, attempt, failure }
+        }
+        (Effect::Wake { .. } | Effect::Start, _) => return None,
+    })
+}

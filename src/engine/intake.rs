@@ -1,0 +1,220 @@
+//! How an event is accepted: recognised if it came before, stored, matched, and its runs begun,
+//! all in one transaction.
+
+use crate::domain::event::{Actor, Event};
+use crate::domain::id::RunId;
+use crate::domain::run::Run;
+use crate::domain::scope::Scope;
+use crate::domain::time::Timestamp;
+use crate::domain::workflow::{ConcurrencyPolicy, Trigger};
+use crate::store::events::{EventKey, StoredEvent};
+use crate::store::seam::StoreError;
+use crate::store::tenant::TenantTx;
+
+use super::Withheld;
+use super::listeners::Listener;
+use super::live::LiveRun;
+use super::tenant_state::TenantState;
+
+/// An event as it came in: what the sender left out is filled in at its acceptance.
+#[derive(Clone, Debug, Default)]
+pub struct IncomingEvent {
+    /// The sender's id; made here when there is none.
+    pub id: Option<String>,
+    /// The canonical event type.
+    pub kind: String,
+    /// Who says so.
+    pub source: String,
+    /// What it is about.
+    pub subject: Option<String>,
+    /// When it happened; the time of acceptance when there is none.
+    pub time: Option<Timestamp>,
+    /// Who made it happen.
+    pub actor: Option<Actor>,
+    /// The type's own data.
+    pub payload: serde_json::Value,
+    /// Anything beside the payload.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The event's id.
+    pub id: String,
+    /// Whether the same event had been accepted before.
+    pub duplicate: bool,
+    /// The runs that it started, now or then.
+    pub runs: Vec<RunId>,
+}
+
+/// Runs that began, to be given to actors, and runs that must give way to them.
+#[derive(Default)]
+pub(super) struct Begun {
+    pub(super) started: Vec<LiveRun>,
+    pub(super) displaced: Vec<RunId>,
+}
+
+/// Accepts an event from outside.
+pub(super) fn accept(
+    tenant: &TenantState,
+    tx: &mut TenantTx<'_, '_>,
+    incoming: IncomingEvent,
+    begun: &mut Begun,
+) -> Result<Accepted, StoreError> {
+    if let Some(id) = &incoming.id {
+        if let Some(known) = tx.view().event_by_id(id, Some(&incoming.source))? {
+            let runs = tx.view().event(known)?.map(|stored| stored.runs).unwrap_or_default();
+            return Ok(Accepted { id: id.clone(), duplicate: true, runs });
+        }
+    }
+    let key = next_key(tenant, tx);
+    let event = complete(incoming, key, tx);
+    let id = event.id.clone();
+    let runs = store_and_match(tenant, tx, key, event, begun)?;
+    Ok(Accepted { id, duplicate: false, runs })
+}
+
+/// Fills in what the sender left out.
+fn complete(incoming: IncomingEvent, key: EventKey, tx: &TenantTx<'_, '_>) -> Event {
+    Event {
+        id: incoming.id.unwrap_or_else(|| key.to_id()),
+        kind: incoming.kind,
+        source: incoming.source,
+        subject: incoming.subject,
+        time: incoming.time.unwrap_or(tx.now()),
+        actor: incoming.actor.unwrap_or_default(),
+        payload: incoming.payload,
+        metadata: incoming.metadata,
+        cause: None,
+    }
+}
+
+/// Accepts an event that is made for one workflow and starts that one alone, whatever its trigger.
+pub(super) fn accept_for(
+    tenant: &TenantState,
+    tx: &mut TenantTx<'_, '_>,
+    (name, version): (&str, u32),
+    incoming: IncomingEvent,
+    begun: &mut Begun,
+) -> Result<Accepted, Withheld> {
+    let workflow = tenant.definition(tx.view(), name, version)?.ok_or(Withheld::NoWorkflow)?;
+    let key = next_key(tenant, tx);
+    let event = complete(incoming, key, tx);
+    let id = event.id.clone();
+    let listener = Listener { workflow, version };
+    let run = begin(tenant, tx, &listener, &event, key, begun)?.map_err(Withheld::Because)?;
+    let received_at = tx.now();
+    tx.put_event(key, &StoredEvent { event, received_at, runs: vec![run], withheld: Vec::new() });
+    tx.count_events(1)?;
+    Ok(Accepted { id, duplicate: false, runs: vec![run] })
+}
+
+/// Accepts the events that follow from the changes of a transaction. The runs that they start do
+/// nothing within it, so nothing further follows.
+pub(super) fn accept_emitted(
+    tenant: &TenantState,
+    tx: &mut TenantTx<'_, '_>,
+) -> Result<Vec<LiveRun>, StoreError> {
+    let mut begun = Begun::default();
+    for mut event in tx.take_emitted() {
+        let key = next_key(tenant, tx);
+        event.id = key.to_id();
+        store_and_match(tenant, tx, key, event, &mut begun)?;
+    }
+    tenant.displace(&begun.displaced);
+    Ok(begun.started)
+}
+
+fn next_key(tenant: &TenantState, tx: &TenantTx<'_, '_>) -> EventKey {
+    let key = tenant.newest_event.get().next(tx.now());
+    tenant.newest_event.set(key);
+    key
+}
+
+fn store_and_match(
+    tenant: &TenantState,
+    tx: &mut TenantTx<'_, '_>,
+    key: EventKey,
+    event: Event,
+    begun: &mut Begun,
+) -> Result<Vec<RunId>, StoreError> {
+    let listeners = std::rc::Rc::clone(&tenant.listeners.borrow());
+    let mut stored =
+        StoredEvent { event, received_at: tx.now(), runs: Vec::new(), withheld: Vec::new() };
+    let listening = listeners.of(&stored.event.kind);
+    if !listening.is_empty() {
+        let scope = Scope::of_event(stored.event.to_value());
+        for listener in listening.iter().filter(|listener| listens(listener, &scope)) {
+            match begin(tenant, tx, listener, &stored.event, key, begun)? {
+                Ok(run) => stored.runs.push(run),
+                Err(reason) => stored.withheld.push((listener.workflow.name.clone(), reason)),
+            }
+        }
+    }
+    tx.put_event(key, &stored);
+    tx.count_events(1)?;
+    tenant.shared.metrics.event_accepted(&tenant.facts.slug, &stored.event.kind);
+    Ok(stored.runs)
+}
+
+fn listens(listener: &Listener, scope: &Scope) -> bool {
+    match &listener.workflow.trigger {
+        Trigger::Event { filter, .. } => filter.matches(scope),
+        Trigger::Manual => false,
+    }
+}
+
+/// Begins a run, or says why it is withheld.
+pub(super) fn begin(
+    tenant: &TenantState,
+    tx: &mut TenantTx<'_, '_>,
+    listener: &Listener,
+    event: &Event,
+    key: EventKey,
+    begun: &mut Begun,
+) -> Result<Result<RunId, String>, StoreError> {
+    let depth = event.cause.map_or(0, |cause| cause.depth) + 1;
+    let depth_max = tenant.shared.settings.cause_depth_max;
+    if depth > depth_max {
+        let reason = format!("loop: {depth_max} runs had already followed from one another");
+        return Ok(Err(reason));
+    }
+    let trigger = event.to_value();
+    let mut concurrency_key = None;
+    if let Some(concurrency) = &listener.workflow.concurrency {
+        let scope = Scope::of_event(trigger.clone());
+        let rendered = match concurrency.key.render(&scope) {
+            Ok(rendered) => rendered.to_string(),
+            Err(error) => return Ok(Err(format!("limited: its key failed: {}", error.detail))),
+        };
+        let active = tx.view().runs_of_key(&listener.workflow.name, &rendered)?;
+        if active.len() >= concurrency.limit as usize {
+            match concurrency.policy {
+                ConcurrencyPolicy::Skip => {
+                    return Ok(Err("limited: a run of the same key is active".to_owned()));
+                }
+                ConcurrencyPolicy::CancelRunning => begun.displaced.extend(active),
+                ConcurrencyPolicy::Queue => {}
+            }
+        }
+        concurrency_key = Some(rendered);
+    }
+    let id = RunId::new(tenant.part, tx.now(), tx.random());
+    let (run, created) =
+        Run::create(&listener.workflow, tenant.origin(id, listener.version, trigger));
+    let mut live = LiveRun {
+        run,
+        workflow: std::sync::Arc::clone(&listener.workflow),
+        event: key,
+        depth,
+        concurrency_key,
+        written: None,
+        journal_len: 0,
+        unwritten: vec![created],
+        deadlines: Default::default(),
+    };
+    live.write(tx)?;
+    begun.started.push(live);
+    Ok(Ok(id))
+}

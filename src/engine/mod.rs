@@ -1,0 +1,371 @@
+//! The actors: one root supervisor for each part, one supervisor and one event router for each
+//! tenant, one actor for each run that has work. Nothing outside this layer sees an actor.
+
+mod dispatch;
+mod intake;
+mod listeners;
+mod live;
+mod root;
+mod router;
+mod run_actor;
+pub mod settings;
+mod shared;
+mod supervisor;
+mod tenant_state;
+mod timers;
+
+#[cfg(test)]
+mod tests;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix::{Actor, Addr, Arbiter};
+use parking_lot::RwLock;
+use tokio::sync::oneshot;
+
+use crate::activities::Activities;
+use crate::clock::Clock;
+use crate::domain::id::{RunId, TenantId};
+use crate::domain::run::Input;
+use crate::domain::workflow::Workflow;
+use crate::metrics::Metrics;
+use crate::store::access::TenantRow;
+use crate::store::ledger::{Abort, Snapshot};
+use crate::store::seam::{CommitError, Part, Store, StoreError};
+use crate::store::tenant::TenantTx;
+use crate::store::workflows::VersionRow;
+
+use root::{Drain, OpenTenant, RootSupervisor};
+use router::Publish;
+use run_actor::Delivery;
+use settings::EngineSettings;
+use shared::{Doors, Shared, Waiters};
+use supervisor::{Deliver, Observe, Work};
+
+pub use intake::{Accepted, IncomingEvent};
+pub use supervisor::Observation;
+
+/// What the engine needs from the layers above it to start.
+pub struct Parts {
+    /// Where state lives.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Clock,
+    /// What steps can do.
+    pub activities: Activities,
+    /// Limits.
+    pub settings: EngineSettings,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Runs workflows; cheap to clone, and all that the layers above see of the actors.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    roots: Arc<Vec<Addr<RootSupervisor>>>,
+    arbiters: Arc<Vec<Arbiter>>,
+}
+
+/// Why the engine did not do what was asked.
+#[derive(Debug)]
+pub enum Refusal<E> {
+    /// The use case refused; nothing was written.
+    Refused(E),
+    /// Too much is waiting already; nothing was accepted.
+    Overloaded,
+    /// It cannot be written now, or whether it was is not known.
+    Unavailable(String),
+}
+
+impl<E> From<CommitError> for Refusal<E> {
+    fn from(error: CommitError) -> Refusal<E> {
+        Refusal::Unavailable(error.to_string())
+    }
+}
+
+impl Engine {
+    /// Starts the threads and claims every part; `is_ready` tells when they are open.
+    #[must_use]
+    pub fn start(parts: Parts) -> Engine {
+        let Parts { store, clock, activities, settings, metrics } = parts;
+        let count = store.caps().parts;
+        let arbiters: Vec<Arbiter> =
+            (0..settings.threads.clamp(1, count.max(1))).map(|_| Arbiter::new()).collect();
+        let shared = Arc::new(Shared {
+            store,
+            clock,
+            activities,
+            settings,
+            metrics,
+            doors: RwLock::default(),
+            waiters: Waiters::default(),
+            parts_ready: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+        });
+        let roots = (0..count).map(|part: Part| {
+            let arbiter = &arbiters[usize::from(part) % arbiters.len()];
+            let shared = Arc::clone(&shared);
+            RootSupervisor::start_in_arbiter(&arbiter.handle(), move |_| {
+                RootSupervisor::new(part, shared)
+            })
+        });
+        let roots = Arc::new(roots.collect());
+        Engine { shared, roots, arbiters: Arc::new(arbiters) }
+    }
+
+    /// Returns whether every part is open and takes work.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        !self.shared.is_stopping()
+            && self.shared.parts_ready.load(Ordering::SeqCst) >= self.roots.len()
+    }
+
+    /// Accepts events of one tenant; answers when they are durable.
+    ///
+    /// # Errors
+    /// Returns why nothing, or perhaps nothing, was accepted.
+    pub async fn publish(
+        &self,
+        tenant: TenantId,
+        events: Vec<IncomingEvent>,
+    ) -> Result<Vec<Accepted>, Refusal<StoreError>> {
+        let doors = self.doors(tenant)?;
+        if doors.pressure.load(Ordering::Relaxed) > self.shared.settings.pressure_bytes_max {
+            return Err(Refusal::Overloaded);
+        }
+        let (reply, answer) = oneshot::channel();
+        doors.router.try_send(Publish { events, reply }).map_err(|error| match error {
+            actix::dev::SendError::Full(_) => Refusal::Overloaded,
+            actix::dev::SendError::Closed(_) => part_is_lost(),
+        })?;
+        Ok(answer.await.map_err(|_| part_is_lost())??)
+    }
+
+    /// Runs `decide` as one transaction of a tenant, together with the events that it emits and
+    /// the runs that these start; answers when it is durable.
+    ///
+    /// # Errors
+    /// Returns the refusal of `decide`, or why nothing, or perhaps nothing, was written.
+    pub async fn transact<T, E, F>(&self, tenant: TenantId, decide: F) -> Result<T, Refusal<E>>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&mut TenantTx<'_, '_>) -> Result<T, E> + Send + 'static,
+    {
+        self.on_thread(tenant, move |state, reply| {
+            let outcome = state.transact(decide);
+            actix::spawn(async move {
+                let answer = match outcome {
+                    Ok(settled) => settled
+                        .receipt
+                        .durable()
+                        .await
+                        .map(|()| settled.value)
+                        .map_err(Refusal::from),
+                    Err(Abort::Refused(error)) => Err(Refusal::Refused(error)),
+                    Err(Abort::Closed(error)) => Err(Refusal::from(error)),
+                };
+                // Whoever asked may have gone; what was decided stands all the same.
+                let _ = reply.send(answer);
+            });
+        })
+        .await
+    }
+
+    /// Starts one workflow with an event that is made for it, whatever its trigger says.
+    ///
+    /// # Errors
+    /// Returns the reason when the run is withheld, or why nothing was written.
+    pub async fn start_run(
+        &self,
+        tenant: TenantId,
+        workflow: String,
+        version: u32,
+        event: IncomingEvent,
+    ) -> Result<Accepted, Refusal<Withheld>> {
+        self.on_thread(tenant, move |state, reply| {
+            let mut begun = intake::Begun::default();
+            let outcome = state.transact(|tx| {
+                intake::accept_for(state, tx, (&workflow, version), event, &mut begun)
+            });
+            state.hand_over(begun.started);
+            state.displace(&begun.displaced);
+            actix::spawn(async move {
+                let answer = match outcome {
+                    Ok(settled) => settled
+                        .receipt
+                        .durable()
+                        .await
+                        .map(|()| settled.value)
+                        .map_err(Refusal::from),
+                    Err(Abort::Refused(error)) => Err(Refusal::Refused(error)),
+                    Err(Abort::Closed(error)) => Err(Refusal::from(error)),
+                };
+                let _ = reply.send(answer);
+            });
+        })
+        .await
+    }
+
+    /// Gives a run an input such as a cancel or a retry; answers when what it led to is durable.
+    ///
+    /// # Errors
+    /// Returns why nothing, or perhaps nothing, came of it.
+    pub async fn deliver(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        input: Input,
+    ) -> Result<(), Refusal<StoreError>> {
+        let doors = self.doors(tenant)?;
+        let (reply, answer) = oneshot::channel();
+        let delivery = Delivery { input, reply: Some(reply) };
+        doors.supervisor.try_send(Deliver { run, delivery }).map_err(|error| match error {
+            actix::dev::SendError::Full(_) => Refusal::Overloaded,
+            actix::dev::SendError::Closed(_) => part_is_lost(),
+        })?;
+        Ok(answer.await.map_err(|_| part_is_lost())??)
+    }
+
+    /// Returns a snapshot of everything committed in the part where a tenant lives.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be reached.
+    pub fn snapshot(&self, tenant: TenantId) -> Result<Snapshot, StoreError> {
+        let part = self.shared.store.directory().place(tenant.0);
+        Snapshot::of(&*self.shared.store, part)
+    }
+
+    /// Waits until a run ends, or `patience` is over; the caller looks at the run before and after.
+    pub async fn wait_for_end(&self, run: RunId, patience: Duration) {
+        let ended = self.shared.waiters.wait(run);
+        // Both outcomes mean the same: look again.
+        let _ = tokio::time::timeout(patience, ended).await;
+    }
+
+    /// Begins to listen for the end of a run; what is returned resolves when it has ended.
+    #[must_use]
+    pub fn end_of(&self, run: RunId) -> oneshot::Receiver<()> {
+        self.shared.waiters.wait(run)
+    }
+
+    /// Opens the actors of a tenant that was just made.
+    ///
+    /// # Errors
+    /// Returns why it cannot be opened now.
+    pub async fn open_tenant(&self, row: TenantRow) -> Result<(), Refusal<StoreError>> {
+        let part = self.shared.store.directory().place(row.id.0);
+        let (reply, answer) = oneshot::channel();
+        self.roots[usize::from(part)].do_send(OpenTenant { row, reply });
+        answer.await.map_err(|_| part_is_lost())?.map_err(Refusal::Unavailable)
+    }
+
+    /// Returns a stored version as the workflow that a run follows.
+    ///
+    /// # Errors
+    /// Fails when the definition can no longer be read.
+    pub fn compile(row: &VersionRow) -> Result<Arc<Workflow>, StoreError> {
+        Shared::compile(row)
+    }
+
+    /// Returns what a tenant's supervisor sees of its runs.
+    pub async fn observe(&self, tenant: TenantId) -> Option<Observation> {
+        let doors = self.doors::<StoreError>(tenant).ok()?;
+        doors.supervisor.send(Observe).await.ok()
+    }
+
+    /// Takes no more work, and returns when everything that was taken is durable.
+    pub async fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        let limit = Duration::from_millis(self.shared.settings.stop_ms);
+        for root in self.roots.iter() {
+            let (done, drained) = oneshot::channel();
+            root.do_send(Drain(done));
+            // A store that hangs must not keep the process: a crash is survived as well.
+            let _ = tokio::time::timeout(limit, drained).await;
+        }
+        for arbiter in self.arbiters.iter() {
+            arbiter.stop();
+        }
+    }
+
+    /// Returns what the engine counts.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.shared.metrics
+    }
+
+    /// Returns the clock that the engine goes by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    /// Returns every activity.
+    #[must_use]
+    pub fn activities(&self) -> &Activities {
+        &self.shared.activities
+    }
+
+    /// Returns the store, for its health and its administration.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.shared.store
+    }
+
+    fn doors<E>(&self, tenant: TenantId) -> Result<Doors, Refusal<E>> {
+        if self.shared.is_stopping() {
+            return Err(Refusal::Unavailable("the appliance is stopping".to_owned()));
+        }
+        let doors = self.shared.doors.read().get(&tenant).cloned();
+        doors.ok_or_else(|| match self.is_ready() {
+            true => part_is_lost(),
+            false => Refusal::Unavailable("the appliance is starting".to_owned()),
+        })
+    }
+
+    async fn on_thread<T, E, F>(&self, tenant: TenantId, work: F) -> Result<T, Refusal<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: FnOnce(&Rc<tenant_state::TenantState>, oneshot::Sender<Result<T, Refusal<E>>>)
+            + Send
+            + 'static,
+    {
+        let doors = self.doors(tenant)?;
+        let (reply, answer) = oneshot::channel();
+        let work = Work(Box::new(move |state| work(state, reply)));
+        doors.supervisor.try_send(work).map_err(|error| match error {
+            actix::dev::SendError::Full(_) => Refusal::Overloaded,
+            actix::dev::SendError::Closed(_) => part_is_lost(),
+        })?;
+        answer.await.map_err(|_| part_is_lost())?
+    }
+}
+
+/// Why a run that was asked for did not start.
+#[derive(Debug)]
+pub enum Withheld {
+    /// Its concurrency key is taken, or a loop was cut.
+    Because(String),
+    /// There is no such version.
+    NoWorkflow,
+    /// A record could not be read.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Withheld {
+    fn from(error: StoreError) -> Withheld {
+        Withheld::Store(error)
+    }
+}
+
+fn part_is_lost<E>() -> Refusal<E> {
+    Refusal::Unavailable(
+        "the store is being reopened; it may or may not have been written".to_owned(),
+    )
+}

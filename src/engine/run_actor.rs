@@ -1,0 +1,243 @@
+//! One run at work: feeds it what arrives, and calls the outside once the intent is durable.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use actix::{Actor, AsyncContext, Context, Handler, Message};
+use tokio::sync::oneshot;
+
+use crate::activities::Activity;
+use crate::domain::run::{Effect, Input};
+use crate::domain::workflow::{Action, Undo};
+use crate::store::ledger::{Abort, Receipt};
+use crate::store::seam::{CommitError, StoreError};
+use crate::store::tenant::TenantTx;
+
+use super::dispatch::{PreparedCall, perform};
+use super::live::LiveRun;
+use super::supervisor::{Down, Exit};
+use super::tenant_state::TenantState;
+
+/// An input for a run, and whom to tell when what it led to is durable.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Delivery {
+    pub(super) input: Input,
+    pub(super) reply: Option<oneshot::Sender<Result<(), CommitError>>>,
+}
+
+/// A deadline of the run may have come.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Look;
+
+/// A run with something to do; when it only waits, the actor ends and the store remembers.
+pub(super) struct RunActor {
+    live: LiveRun,
+    tenant: Rc<TenantState>,
+    instance: u64,
+    first: Option<Delivery>,
+    /// What was already asked of the outside, so that it is asked once.
+    asked: BTreeSet<Effect>,
+    exit: Exit,
+}
+
+impl RunActor {
+    pub(super) fn new(
+        live: LiveRun,
+        tenant: Rc<TenantState>,
+        instance: u64,
+        first: Option<Delivery>,
+    ) -> RunActor {
+        let (asked, exit) = (BTreeSet::new(), Exit::Panicked);
+        RunActor { live, tenant, instance, first, asked, exit }
+    }
+
+    fn move_on(&mut self, delivery: Option<Delivery>, ctx: &mut Context<RunActor>) {
+        let (input, reply) = match delivery {
+            Some(Delivery { input, reply }) => (Some(input), reply),
+            None => (None, None),
+        };
+        let (live, tenant) = (&mut self.live, &self.tenant);
+        let settled = tenant.transact(|tx| advance(live, tenant, tx, input));
+        match settled {
+            Ok(settled) => self.follow_up(settled.receipt, reply, ctx),
+            Err(Abort::Refused(error)) => {
+                // What is in memory may be ahead of what was written, so it is thrown away.
+                self.leave(Exit::Faulted(error.to_string()), ctx);
+            }
+            Err(Abort::Closed(_)) => self.leave(Exit::Lost, ctx),
+        }
+    }
+
+    fn follow_up(
+        &mut self,
+        receipt: Receipt,
+        reply: Option<oneshot::Sender<Result<(), CommitError>>>,
+        ctx: &mut Context<RunActor>,
+    ) {
+        let owed = self.live.run.outstanding();
+        let fresh = owed.difference(&self.asked).filter(|effect| is_call(effect));
+        let calls: Vec<PreparedCall> = fresh.filter_map(|effect| self.prepare(effect)).collect();
+        let waits = !owed.iter().any(is_call);
+        self.asked = owed;
+        let is_over = self.live.run.status().is_final();
+        let (tenant, run, address) = (Rc::clone(&self.tenant), self.live.id(), ctx.address());
+        actix::spawn(async move {
+            let outcome = receipt.durable().await;
+            let durable = outcome.is_ok();
+            if let Some(reply) = reply {
+                // Whoever asked may have gone; the run has moved all the same.
+                let _ = reply.send(outcome);
+            }
+            if !durable || tenant.shared.is_stopping() {
+                return;
+            }
+            if is_over {
+                tenant.shared.waiters.ended(run);
+            }
+            for call in calls {
+                actix::spawn(perform(Rc::clone(&tenant), call, address.clone()));
+            }
+        });
+        if is_over {
+            self.leave(Exit::Finished, ctx);
+        } else if waits {
+            self.leave(Exit::Waiting, ctx);
+        }
+    }
+
+    fn prepare(&self, effect: &Effect) -> Option<PreparedCall> {
+        let run = &self.live.run;
+        let step_of =
+            |id: &str| &self.live.workflow.steps[self.live.workflow.step_index(id).unwrap_or(0)];
+        let (identifier, input, key, timeout) = match effect {
+            Effect::Execute { step, .. } => {
+                let definition = step_of(step);
+                let Action::Call { activity, .. } = &definition.action else { return None };
+                (activity, run.input(step).clone(), run.idempotency_key(step), definition.timeout)
+            }
+            Effect::Undo { step, .. } => {
+                let definition = step_of(step);
+                let Undo::Call { activity, .. } = &definition.compensate else { return None };
+                let input = run.step(step)?.compensation.input.clone();
+                (activity, input, run.undo_key(step), definition.timeout)
+            }
+            Effect::Wake { .. } | Effect::Start => return None,
+        };
+        let Some(Activity::Outside(activity)) = self.tenant.activities().find(identifier) else {
+            return None;
+        };
+        Some(PreparedCall {
+            effect: effect.clone(),
+            name: identifier.clone(),
+            activity: std::sync::Arc::clone(activity),
+            call: crate::activities::OutsideCall { input, idempotency_key: key, timeout },
+        })
+    }
+
+    /// Ends the actor. Messages that are already on their way are given back to the supervisor.
+    fn leave(&mut self, exit: Exit, ctx: &mut Context<RunActor>) {
+        if self.has_left() {
+            return;
+        }
+        self.exit = exit;
+        self.tenant.forget(self.live.id(), self.instance);
+        ctx.notify(Leave);
+    }
+
+    fn has_left(&self) -> bool {
+        !matches!(self.exit, Exit::Panicked)
+    }
+}
+
+fn advance(
+    live: &mut LiveRun,
+    tenant: &TenantState,
+    tx: &mut TenantTx<'_, '_>,
+    input: Option<Input>,
+) -> Result<(), StoreError> {
+    if let Some(input) = input {
+        if let Input::Retry { version: Some(version), .. } = &input {
+            let name = &live.workflow.name;
+            if let Some(workflow) = tenant.definition(tx.view(), name, *version)? {
+                live.workflow = workflow;
+            }
+        }
+        live.advance(tenant, tx, input)?;
+    }
+    live.fire_due(tenant, tx)?;
+    if live.run.outstanding().contains(&Effect::Start) && is_its_turn(live, tx)? {
+        live.advance(tenant, tx, Input::Start)?;
+    }
+    Ok(())
+}
+
+/// A run begins when it is among the first of its concurrency key.
+fn is_its_turn(live: &LiveRun, tx: &TenantTx<'_, '_>) -> Result<bool, StoreError> {
+    let Some((key, concurrency)) =
+        live.concurrency_key.as_ref().zip(live.workflow.concurrency.as_ref())
+    else {
+        return Ok(true);
+    };
+    let holders = tx.view().runs_of_key(&live.workflow.name, key)?;
+    Ok(holders.iter().take(concurrency.limit as usize).any(|holder| *holder == live.id()))
+}
+
+fn is_call(effect: &Effect) -> bool {
+    matches!(effect, Effect::Execute { .. } | Effect::Undo { .. })
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Leave;
+
+impl Actor for RunActor {
+    type Context = Context<RunActor>;
+
+    fn started(&mut self, ctx: &mut Context<RunActor>) {
+        let first = self.first.take();
+        self.move_on(first, ctx);
+    }
+}
+
+impl Handler<Delivery> for RunActor {
+    type Result = ();
+
+    fn handle(&mut self, delivery: Delivery, ctx: &mut Context<RunActor>) {
+        if self.has_left() {
+            self.tenant.redeliver(self.live.id(), delivery);
+        } else {
+            self.move_on(Some(delivery), ctx);
+        }
+    }
+}
+
+impl Handler<Look> for RunActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Look, ctx: &mut Context<RunActor>) {
+        if !self.has_left() {
+            self.move_on(None, ctx);
+        }
+    }
+}
+
+impl Handler<Leave> for RunActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Leave, ctx: &mut Context<RunActor>) {
+        actix::ActorContext::stop(ctx);
+    }
+}
+
+impl Drop for RunActor {
+    /// Runs during the unwinding of a panic too, so it does nothing that can fail.
+    fn drop(&mut self) {
+        let exit = std::mem::replace(&mut self.exit, Exit::Panicked);
+        let key = self.live.concurrency_key.take();
+        let workflow = std::sync::Arc::clone(&self.live.workflow);
+        let (run, instance) = (self.live.id(), self.instance);
+        self.tenant.report(Down { run, instance, exit, workflow, concurrency_key: key });
+    }
+}

@@ -1,0 +1,93 @@
+//! What every thread of the engine shares: settings, activities, doors to tenants, who waits.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use actix::Addr;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::oneshot;
+
+use crate::activities::Activities;
+use crate::clock::Clock;
+use crate::domain::id::{RunId, TenantId};
+use crate::domain::workflow::Workflow;
+use crate::domain::workflow::parse::restore;
+use crate::metrics::Metrics;
+use crate::store::seam::{Store, StoreError};
+use crate::store::workflows::VersionRow;
+
+use super::router::EventRouter;
+use super::settings::EngineSettings;
+use super::supervisor::TenantSupervisor;
+
+/// What does not belong to one thread.
+pub struct Shared {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Clock,
+    pub(super) activities: Activities,
+    pub(super) settings: EngineSettings,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) doors: RwLock<HashMap<TenantId, Doors>>,
+    pub(super) waiters: Waiters,
+    pub(super) parts_ready: AtomicUsize,
+    pub(super) stopping: AtomicBool,
+}
+
+/// How requests reach the actors of a tenant.
+#[derive(Clone)]
+pub(super) struct Doors {
+    pub(super) supervisor: Addr<TenantSupervisor>,
+    pub(super) router: Addr<EventRouter>,
+    pub(super) pressure: Arc<AtomicUsize>,
+}
+
+impl Shared {
+    /// Reads a stored definition, which was checked when it was saved.
+    pub(super) fn compile(row: &VersionRow) -> Result<Arc<Workflow>, StoreError> {
+        restore(&row.definition).map(Arc::new).map_err(|problems| {
+            let first = problems.first().map(|problem| problem.detail.clone()).unwrap_or_default();
+            StoreError::Unavailable(format!(
+                "version {} of `{}` cannot be read: {first}",
+                row.version, row.name
+            ))
+        })
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+}
+
+/// Those who want to know when a run ends.
+#[derive(Default)]
+pub(super) struct Waiters {
+    count: AtomicUsize,
+    by_run: Mutex<HashMap<RunId, Vec<oneshot::Sender<()>>>>,
+}
+
+impl Waiters {
+    pub(super) fn wait(&self, run: RunId) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        let mut by_run = self.by_run.lock();
+        let waiting = by_run.entry(run).or_default();
+        waiting.retain(|sender| !sender.is_closed());
+        waiting.push(sender);
+        self.count.store(by_run.len(), Ordering::SeqCst);
+        receiver
+    }
+
+    /// Tells those who wait for `run`; nearly always nobody does, and then it costs one load.
+    pub(super) fn ended(&self, run: RunId) {
+        if self.count.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let mut by_run = self.by_run.lock();
+        let senders = by_run.remove(&run).unwrap_or_default();
+        self.count.store(by_run.len(), Ordering::SeqCst);
+        for sender in senders {
+            // Whoever gave up waiting has dropped the other end.
+            let _ = sender.send(());
+        }
+    }
+}

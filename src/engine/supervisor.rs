@@ -1,0 +1,318 @@
+//! The supervisor of one tenant: gives each run that has work an actor, and builds a fresh one
+//! from the store when an actor has crashed.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult};
+use serde::Serialize;
+use tracing::{error, info, warn};
+
+use crate::domain::id::RunId;
+use crate::domain::run::Status;
+use crate::domain::workflow::Workflow;
+use crate::store::ledger::Abort;
+use crate::store::seam::StoreError;
+
+use super::live::LiveRun;
+use super::run_actor::{Delivery, RunActor};
+use super::tenant_state::TenantState;
+
+/// How many runs are loaded from the store before other work has its turn.
+const LOAD_CHUNK: usize = 128;
+
+/// Why a run's actor ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// The run is over.
+    Finished,
+    /// The run waits; the store remembers what for.
+    Waiting,
+    /// A record could not be read.
+    Faulted(String),
+    /// The part was lost; whoever owns it next goes on.
+    Lost,
+    /// It panicked.
+    Panicked,
+}
+
+/// Runs that were just begun.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Adopt(pub(super) Vec<LiveRun>);
+
+/// An input for a run that may have no actor.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Deliver {
+    pub(super) run: RunId,
+    pub(super) delivery: Delivery,
+}
+
+/// Runs with a deadline that has come.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Wake(pub(super) Vec<RunId>);
+
+/// The end of a run's actor.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Down {
+    pub(super) run: RunId,
+    pub(super) instance: u64,
+    pub(super) exit: Exit,
+    pub(super) workflow: Arc<Workflow>,
+    pub(super) concurrency_key: Option<String>,
+}
+
+/// Work to be done on the tenant's thread.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Work(pub(super) Box<dyn FnOnce(&Rc<TenantState>) + Send>);
+
+/// Asks what the supervisor sees.
+#[derive(Message)]
+#[rtype(result = "Observation")]
+pub(super) struct Observe;
+
+/// What a tenant's supervisor sees of its runs.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observation {
+    /// Runs with an actor.
+    pub active: usize,
+    /// Actors that crashed since the start.
+    pub crashes: u64,
+    /// Runs that were set aside because their actor crashed again and again.
+    pub quarantined: u64,
+}
+
+/// Goes on loading runs that were at work when the process ended, or that had to queue.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct LoadMore;
+
+/// Supervises the runs of one tenant.
+pub(super) struct TenantSupervisor {
+    tenant: Rc<TenantState>,
+    crashes: HashMap<RunId, u32>,
+    seen: Observation,
+    /// Statuses whose runs have still to be loaded, with the last run that was.
+    to_load: Vec<(Status, Option<RunId>)>,
+    loading: bool,
+}
+
+impl TenantSupervisor {
+    pub(super) fn new(tenant: Rc<TenantState>) -> TenantSupervisor {
+        let (crashes, seen) = Default::default();
+        let to_load =
+            vec![(Status::Queued, None), (Status::Running, None), (Status::Compensating, None)];
+        TenantSupervisor { tenant, crashes, seen, to_load, loading: false }
+    }
+
+    fn begin(&mut self, live: LiveRun, first: Option<Delivery>) {
+        let instance = self.tenant.next_instance();
+        let id = live.id();
+        let actor = RunActor::new(live, Rc::clone(&self.tenant), instance, first);
+        self.tenant.remember(id, instance, actor.start());
+    }
+
+    /// Builds an actor from the store; a run that cannot be read is set aside.
+    fn revive(&mut self, id: RunId, first: Option<Delivery>) {
+        let tenant = Rc::clone(&self.tenant);
+        let loaded = tenant.transact(|tx| tenant.load_run(tx.view(), id));
+        match loaded {
+            Ok(settled) => match settled.value {
+                Some(live) => self.begin(live, first),
+                None => warn!(run.id = %id, "There is no such run to wake"),
+            },
+            Err(Abort::Refused(error)) => {
+                error!(run.id = %id, "Leaving the run alone, it cannot be read: {error}");
+            }
+            Err(Abort::Closed(_)) => {} // The part was lost; its next owner wakes the run.
+        }
+    }
+
+    fn deliver(&mut self, run: RunId, delivery: Delivery) {
+        match self.tenant.address_of(run) {
+            Some(address) => address.do_send(delivery),
+            None => self.revive(run, Some(delivery)),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.tenant.active() < self.tenant.shared.settings.runs_active_max
+    }
+
+    fn load_later(&mut self, ctx: &mut Context<TenantSupervisor>) {
+        if !self.loading && !self.to_load.is_empty() {
+            self.loading = true;
+            ctx.notify(LoadMore);
+        }
+    }
+
+    /// Loads the next runs that had no actor; answers whether there may be more.
+    fn load_chunk(&mut self) -> Result<(), StoreError> {
+        let Some((status, after)) = self.to_load.pop() else { return Ok(()) };
+        let tenant = Rc::clone(&self.tenant);
+        let chunk = tenant
+            .transact(|tx| tx.view().runs_in_status(status, after, LOAD_CHUNK))
+            .map(|settled| settled.value);
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(Abort::Refused(error)) => return Err(error),
+            Err(Abort::Closed(_)) => return Ok(()),
+        };
+        if let (Some(last), true) = (chunk.last(), chunk.len() == LOAD_CHUNK) {
+            self.to_load.push((status, Some(*last)));
+        }
+        for id in chunk {
+            if self.tenant.address_of(id).is_none() {
+                self.revive(id, None);
+            }
+        }
+        Ok(())
+    }
+
+    fn crashed(&mut self, run: RunId, reason: &str) {
+        self.seen.crashes += 1;
+        let crashes = self.crashes.entry(run).or_default();
+        *crashes += 1;
+        let (crashes, limit) = (*crashes, self.tenant.shared.settings.crashes_max);
+        warn!(run.id = %run, crashes, "The run's actor ended badly: {reason}");
+        if crashes <= limit {
+            self.revive(run, None);
+            return;
+        }
+        self.crashes.remove(&run);
+        self.seen.quarantined += 1;
+        let tenant = Rc::clone(&self.tenant);
+        let message = format!("set aside after {crashes} crashes, the last one: {reason}");
+        let outcome = tenant.transact(|tx| {
+            let Some(mut live) = tenant.load_run(tx.view(), run)? else { return Ok(()) };
+            tx.attempt(|tx| live.quarantine(tx, &message), StoreError::Unavailable)
+        });
+        if let Err(Abort::Refused(error)) = outcome {
+            error!(run.id = %run, "Cannot set the run aside: {error}");
+        }
+    }
+
+    /// Lets the next runs of a concurrency key begin when one of them is over.
+    fn freed(&mut self, workflow: &Workflow, key: &str) {
+        let Some(concurrency) = &workflow.concurrency else { return };
+        let tenant = Rc::clone(&self.tenant);
+        let holders = tenant
+            .transact(|tx| tx.view().runs_of_key(&workflow.name, key))
+            .map(|settled| settled.value)
+            .unwrap_or_default();
+        for id in holders.into_iter().take(concurrency.limit as usize) {
+            if self.tenant.address_of(id).is_none() {
+                self.revive(id, None);
+            }
+        }
+    }
+}
+
+impl Actor for TenantSupervisor {
+    type Context = Context<TenantSupervisor>;
+
+    fn started(&mut self, ctx: &mut Context<TenantSupervisor>) {
+        ctx.set_mailbox_capacity(self.tenant.shared.settings.mailbox_messages_max);
+        *self.tenant.supervisor.borrow_mut() = Some(ctx.address());
+        self.load_later(ctx);
+    }
+}
+
+impl Handler<Adopt> for TenantSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, Adopt(started): Adopt, _: &mut Context<TenantSupervisor>) {
+        for live in started {
+            if self.has_room() {
+                self.begin(live, None);
+            } else if !self.to_load.iter().any(|(status, _)| *status == Status::Queued) {
+                // It stays `queued` in the store until there is room.
+                self.to_load.insert(0, (Status::Queued, None));
+            }
+        }
+    }
+}
+
+impl Handler<Deliver> for TenantSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, message: Deliver, _: &mut Context<TenantSupervisor>) {
+        self.deliver(message.run, message.delivery);
+    }
+}
+
+impl Handler<Wake> for TenantSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, Wake(runs): Wake, _: &mut Context<TenantSupervisor>) {
+        for run in runs {
+            // A run that is loaded sees for itself which of its deadlines have come.
+            match self.tenant.address_of(run) {
+                Some(address) => address.do_send(super::run_actor::Look),
+                None => self.revive(run, None),
+            }
+        }
+    }
+}
+
+impl Handler<Down> for TenantSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, down: Down, ctx: &mut Context<TenantSupervisor>) {
+        self.tenant.forget(down.run, down.instance);
+        match down.exit {
+            Exit::Finished => {
+                self.crashes.remove(&down.run);
+                if let Some(key) = &down.concurrency_key {
+                    self.freed(&down.workflow, key);
+                }
+            }
+            Exit::Waiting | Exit::Lost => {}
+            Exit::Faulted(reason) => self.crashed(down.run, &reason),
+            Exit::Panicked => self.crashed(down.run, "a panic"),
+        }
+        if self.has_room() {
+            self.load_later(ctx);
+        }
+    }
+}
+
+impl Handler<LoadMore> for TenantSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: LoadMore, ctx: &mut Context<TenantSupervisor>) {
+        self.loading = false;
+        if !self.has_room() {
+            return;
+        }
+        if let Err(error) = self.load_chunk() {
+            error!(tenant.slug = %self.tenant.facts.slug, "Cannot load runs: {error}");
+        }
+        if self.to_load.is_empty() {
+            info!(tenant.slug = %self.tenant.facts.slug, active = self.tenant.active(), "Runs are loaded");
+        }
+        self.load_later(ctx);
+    }
+}
+
+impl Handler<Work> for TenantSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, Work(work): Work, _: &mut Context<TenantSupervisor>) {
+        work(&self.tenant);
+    }
+}
+
+impl Handler<Observe> for TenantSupervisor {
+    type Result = MessageResult<Observe>;
+
+    fn handle(&mut self, _: Observe, _: &mut Context<TenantSupervisor>) -> MessageResult<Observe> {
+        MessageResult(Observation { active: self.tenant.active(), ..self.seen.clone() })
+    }
+}

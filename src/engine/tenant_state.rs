@@ -1,0 +1,253 @@
+//! What the actors of one tenant share on their thread: its ledger, its workflows, its doors.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use actix::Addr;
+use tokio::sync::Semaphore;
+
+use crate::activities::Activities;
+use crate::domain::id::{RunId, TenantId};
+use crate::domain::run::{Entry, Input, Origin, Run, TenantFacts};
+use crate::domain::workflow::Workflow;
+use crate::store::access::TenantRow;
+use crate::store::events::EventKey;
+use crate::store::ledger::{Abort, Ledger, Receipt};
+use crate::store::seam::{Part, StoreError};
+use crate::store::tenant::{TenantTx, TenantView, Workflows};
+
+use super::intake;
+use super::listeners::Listeners;
+use super::live::{LiveRun, deadlines_of};
+use super::run_actor::{Delivery, RunActor};
+use super::shared::Shared;
+use super::supervisor::{Adopt, Deliver, Down, TenantSupervisor};
+use super::timers::{Timers, TimersChanged};
+
+/// One tenant on the thread of its part.
+pub(super) struct TenantState {
+    pub(super) facts: TenantFacts,
+    pub(super) part: Part,
+    pub(super) shared: Arc<Shared>,
+    pub(super) ledger: Ledger,
+    pub(super) listeners: RefCell<Rc<Listeners>>,
+    pub(super) newest_event: Cell<EventKey>,
+    pub(super) supervisor: RefCell<Option<Addr<TenantSupervisor>>>,
+    pub(super) calls: Rc<Semaphore>,
+    timers: Addr<Timers>,
+    pressure: Arc<AtomicUsize>,
+    runs: RefCell<HashMap<RunId, (u64, Addr<RunActor>)>>,
+    instances: Cell<u64>,
+    definitions: RefCell<HashMap<(String, u32), Arc<Workflow>>>,
+}
+
+/// What a transaction answered, and when that is durable.
+pub(super) struct Settled<T> {
+    pub(super) value: T,
+    pub(super) receipt: Receipt,
+}
+
+impl TenantState {
+    pub(super) fn open(
+        row: TenantRow,
+        part: Part,
+        shared: Arc<Shared>,
+        ledger: Ledger,
+        timers: Addr<Timers>,
+        pressure: &Arc<AtomicUsize>,
+    ) -> Result<Rc<TenantState>, Abort<StoreError>> {
+        let state = TenantState {
+            facts: TenantFacts { id: row.id, slug: row.slug, name: row.name },
+            part,
+            calls: Rc::new(Semaphore::new(shared.settings.outside_calls_max)),
+            shared,
+            ledger,
+            listeners: RefCell::default(),
+            newest_event: Cell::new(EventKey(0)),
+            supervisor: RefCell::default(),
+            timers,
+            pressure: Arc::clone(pressure),
+            runs: RefCell::default(),
+            instances: Cell::new(0),
+            definitions: RefCell::default(),
+        };
+        let (newest, _) = state.ledger.transact(|tx| {
+            let view = TenantView::new(state.facts.id, &*tx);
+            state.read_listeners(view)?;
+            view.newest_event()
+        })?;
+        state.newest_event.set(newest.unwrap_or(EventKey(0)));
+        Ok(Rc::new(state))
+    }
+
+    pub(super) fn id(&self) -> TenantId {
+        self.facts.id
+    }
+
+    pub(super) fn activities(&self) -> &Activities {
+        &self.shared.activities
+    }
+
+    /// Runs `decide`, accepts the events that follow from it, and hands over the runs that these
+    /// start; all of it is one transaction.
+    pub(super) fn transact<T, E: From<StoreError>>(
+        &self,
+        decide: impl FnOnce(&mut TenantTx<'_, '_>) -> Result<T, E>,
+    ) -> Result<Settled<T>, Abort<E>> {
+        let (outcome, receipt) = self.ledger.transact(|tx| {
+            let mut tx = TenantTx::new(self.id(), tx, &self.shared.clock);
+            let value = decide(&mut tx)?;
+            if tx.workflows() == Workflows::Changed {
+                self.read_listeners(tx.view())?;
+            }
+            let started = intake::accept_emitted(self, &mut tx)?;
+            Ok::<_, E>((value, started, tx.take_timers()))
+        })?;
+        let (value, started, timers) = outcome;
+        if !timers.is_empty() {
+            self.timers.do_send(TimersChanged { tenant: self.id(), changes: timers });
+        }
+        self.hand_over(started);
+        Ok(Settled { value, receipt })
+    }
+
+    /// Lets the doors know how much waits for the disk.
+    pub(super) fn note_pressure(&self) {
+        self.pressure.store(self.ledger.pressure_bytes(), Ordering::Relaxed);
+    }
+
+    /// Returns a number that no actor of this tenant had before.
+    pub(super) fn next_instance(&self) -> u64 {
+        self.instances.set(self.instances.get() + 1);
+        self.instances.get()
+    }
+
+    pub(super) fn remember(&self, run: RunId, instance: u64, address: Addr<RunActor>) {
+        self.runs.borrow_mut().insert(run, (instance, address));
+    }
+
+    /// Forgets an actor, unless the run has a newer one.
+    pub(super) fn forget(&self, run: RunId, instance: u64) {
+        let mut runs = self.runs.borrow_mut();
+        if runs.get(&run).is_some_and(|(known, _)| *known == instance) {
+            runs.remove(&run);
+        }
+    }
+
+    pub(super) fn address_of(&self, run: RunId) -> Option<Addr<RunActor>> {
+        self.runs.borrow().get(&run).map(|(_, address)| address.clone())
+    }
+
+    pub(super) fn active(&self) -> usize {
+        self.runs.borrow().len()
+    }
+
+    /// Tells the supervisor that an actor has ended.
+    pub(super) fn report(&self, down: Down) {
+        self.tell(down);
+    }
+
+    /// Gives back an input that reached an actor which had already left.
+    pub(super) fn redeliver(&self, run: RunId, delivery: Delivery) {
+        self.tell(Deliver { run, delivery });
+    }
+
+    /// Cancels runs that must give way to a newer run of their concurrency key.
+    pub(super) fn displace(&self, runs: &[RunId]) {
+        for run in runs {
+            let by = "a newer run of the same concurrency key".to_owned();
+            let input = Input::Cancel { by, compensate: true };
+            self.redeliver(*run, Delivery { input, reply: None });
+        }
+    }
+
+    fn tell<M>(&self, message: M)
+    where
+        M: actix::Message<Result = ()> + Send + 'static,
+        TenantSupervisor: actix::Handler<M>,
+    {
+        if let Some(supervisor) = &*self.supervisor.borrow() {
+            supervisor.do_send(message);
+        }
+    }
+
+    /// Gives runs that were just started to the supervisor.
+    pub(super) fn hand_over(&self, started: Vec<LiveRun>) {
+        if !started.is_empty() {
+            self.tell(Adopt(started));
+        }
+    }
+
+    /// Rebuilds a run from the store.
+    pub(super) fn load_run(
+        &self,
+        view: TenantView<'_>,
+        id: RunId,
+    ) -> Result<Option<LiveRun>, StoreError> {
+        let Some(row) = view.run(id)? else { return Ok(None) };
+        let damaged = |reason: String| StoreError::Unavailable(format!("run {id}: {reason}"));
+        let Some(stored) = view.event(row.event)? else {
+            return Err(damaged("its event is gone".to_owned()));
+        };
+        let journal = view.journal(id)?;
+        let first = journal.iter().find_map(|record| match &record.entry {
+            Entry::Created { version, .. } => Some(*version),
+            _ => None, // Only the first record says which version the run began with.
+        });
+        let version = row.head.version;
+        let workflow = self.definition(view, &row.head.workflow, version)?;
+        let workflow = workflow.ok_or_else(|| {
+            damaged(format!("version {version} of `{}` is gone", row.head.workflow))
+        })?;
+        let origin = self.origin(id, first.unwrap_or(version), stored.event.to_value());
+        let (run, unwritten) = if journal.is_empty() {
+            let (run, created) = Run::create(&workflow, origin);
+            (run, vec![created])
+        } else {
+            (Run::replay(&workflow, origin, &journal), Vec::new())
+        };
+        Ok(Some(LiveRun {
+            deadlines: deadlines_of(&run),
+            run,
+            workflow,
+            event: row.event,
+            depth: row.depth,
+            concurrency_key: row.concurrency_key,
+            written: Some(row.head.status),
+            journal_len: journal.len() as u64,
+            unwritten,
+        }))
+    }
+
+    pub(super) fn origin(&self, id: RunId, version: u32, trigger: serde_json::Value) -> Origin {
+        let vars = serde_json::json!({});
+        Origin { id, version, tenant: self.facts.clone(), trigger, vars }
+    }
+
+    /// Returns a version of a workflow, checked; versions never change, so it is kept.
+    pub(super) fn definition(
+        &self,
+        view: TenantView<'_>,
+        name: &str,
+        version: u32,
+    ) -> Result<Option<Arc<Workflow>>, StoreError> {
+        let key = (name.to_owned(), version);
+        if let Some(known) = self.definitions.borrow().get(&key) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let Some(row) = view.version(name, version)? else { return Ok(None) };
+        let workflow = Shared::compile(&row)?;
+        self.definitions.borrow_mut().insert(key, Arc::clone(&workflow));
+        Ok(Some(workflow))
+    }
+
+    fn read_listeners(&self, view: TenantView<'_>) -> Result<(), StoreError> {
+        let listeners =
+            Listeners::read(view, |name, version| self.definition(view, name, version))?;
+        *self.listeners.borrow_mut() = Rc::new(listeners);
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! The deadlines of one part: never early, once each, and late ones at a bounded rate.
+//!
+//! The truth is in the store; memory holds only when to look next and what was woken just now.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle};
+use tracing::error;
+
+use crate::domain::id::{RunId, TenantId};
+use crate::domain::time::Timestamp;
+use crate::store::ledger::{Abort, Ledger};
+use crate::store::tenant::{TimerChange, TimerChangeKind};
+use crate::store::timers::{Deadline, deadlines};
+
+use super::shared::Shared;
+use super::supervisor::Wake;
+
+/// The longest time between two looks at the clock, so that a jump of the clock is noticed.
+const LOOK_MAX: Duration = Duration::from_secs(1);
+/// How long a run that was woken has to take its deadline away before it is woken again.
+const WAKE_AGAIN: Duration = Duration::from_secs(10);
+/// The pause between two batches of a herd of late deadlines.
+const HERD_PAUSE: Duration = Duration::from_millis(5);
+
+/// Deadlines of a tenant that were set or lifted.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct TimersChanged {
+    pub(super) tenant: TenantId,
+    pub(super) changes: Vec<TimerChange>,
+}
+
+/// Looks whether a deadline has come.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Look;
+
+/// Wakes runs when their deadlines come.
+pub(super) struct Timers {
+    ledger: Ledger,
+    shared: Arc<Shared>,
+    /// Deadlines before the next look that were set since the last one.
+    soon: BTreeSet<Deadline>,
+    woken: HashMap<Deadline, Timestamp>,
+    next_look: Timestamp,
+    pending: Option<SpawnHandle>,
+}
+
+impl Timers {
+    pub(super) fn new(ledger: Ledger, shared: Arc<Shared>) -> Timers {
+        let next_look = Timestamp::default();
+        let (soon, woken) = Default::default();
+        Timers { ledger, shared, soon, woken, next_look, pending: None }
+    }
+
+    fn look(&mut self, ctx: &mut Context<Timers>) {
+        let now = self.shared.clock.now();
+        self.woken.retain(|_, at| now.since(*at) < WAKE_AGAIN && now >= *at);
+        let limit = self.shared.settings.wake_batch_max + self.woken.len();
+        let until = now + LOOK_MAX;
+        let read = self.ledger.transact(|tx| deadlines(&*tx, None, until, limit));
+        let found = match read {
+            Ok((found, _)) => found,
+            Err(Abort::Refused(error)) => {
+                error!("Cannot read the deadlines: {error}");
+                Vec::new()
+            }
+            Err(Abort::Closed(_)) => return,
+        };
+        let (due, later): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.due <= now);
+        let is_herd = due.len() >= limit;
+        self.wake(due, now);
+        self.soon = later.into_iter().collect();
+        let pause = match self.soon.first() {
+            _ if is_herd => HERD_PAUSE,
+            Some(first) => first.due.since(now).min(LOOK_MAX),
+            None => LOOK_MAX,
+        };
+        self.look_after(pause, ctx);
+    }
+
+    fn wake(&mut self, due: Vec<Deadline>, now: Timestamp) {
+        let mut by_tenant: BTreeMap<TenantId, Vec<RunId>> = BTreeMap::new();
+        for deadline in due {
+            if self.woken.contains_key(&deadline) {
+                continue;
+            }
+            self.woken.insert(deadline, now);
+            self.shared.metrics.timer_fired_after(now.since(deadline.due));
+            by_tenant.entry(deadline.tenant).or_default().push(deadline.run);
+        }
+        let doors = self.shared.doors.read();
+        for (tenant, runs) in by_tenant {
+            if let Some(doors) = doors.get(&tenant) {
+                doors.supervisor.do_send(Wake(runs));
+            }
+        }
+    }
+
+    fn look_after(&mut self, pause: Duration, ctx: &mut Context<Timers>) {
+        if let Some(pending) = self.pending.take() {
+            ctx.cancel_future(pending);
+        }
+        self.next_look = self.shared.clock.now() + pause;
+        self.pending = Some(ctx.notify_later(Look, pause));
+    }
+}
+
+impl Actor for Timers {
+    type Context = Context<Timers>;
+
+    fn started(&mut self, ctx: &mut Context<Timers>) {
+        self.look_after(Duration::ZERO, ctx);
+    }
+}
+
+impl Handler<Look> for Timers {
+    type Result = ();
+
+    fn handle(&mut self, _: Look, ctx: &mut Context<Timers>) {
+        self.look(ctx);
+    }
+}
+
+impl Handler<TimersChanged> for Timers {
+    type Result = ();
+
+    fn handle(&mut self, message: TimersChanged, ctx: &mut Context<Timers>) {
+        let now = self.shared.clock.now();
+        for change in message.changes {
+            let deadline = Deadline { due: change.due, tenant: message.tenant, run: change.run };
+            match change.kind {
+                TimerChangeKind::Lifted => {
+                    self.soon.remove(&deadline);
+                    self.woken.remove(&deadline);
+                }
+                TimerChangeKind::Set if change.due < self.next_look => {
+                    self.look_after(change.due.since(now), ctx);
+                }
+                TimerChangeKind::Set => {} // The next look is early enough to find it.
+            }
+        }
+    }
+}

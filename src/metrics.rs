@@ -1,0 +1,293 @@
+//! What the appliance counts and measures of itself, under the names that monitoring relies on.
+
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::Duration;
+
+use ahash::{AHashMap, RandomState};
+use parking_lot::RwLock;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+/// How many series one family may have; what comes later is counted under `other`.
+const SERIES_MAX: usize = 500;
+
+/// Counters, gauges and histograms of the appliance; made once and handed down.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    events: Bounded<EventLabels>,
+    evaluations: Bounded<ResultLabels>,
+    runs: Bounded<RunLabels>,
+    run_seconds: Histogram,
+    attempts: Bounded<AttemptLabels>,
+    queue_depth: Gauge<i64, AtomicI64>,
+    timer_lag_seconds: Histogram,
+    commit_seconds: Histogram,
+    store_bytes: Gauge<i64, AtomicI64>,
+    streams: Gauge<i64, AtomicI64>,
+}
+
+impl Metrics {
+    /// Registers every family.
+    #[must_use]
+    pub fn new() -> Metrics {
+        let mut registry = Registry::with_prefix("ergane");
+        let metrics = Metrics {
+            events: Bounded::default(),
+            evaluations: Bounded::default(),
+            runs: Bounded::default(),
+            run_seconds: Histogram::new(exponential_buckets(0.001, 4.0, 10)),
+            attempts: Bounded::default(),
+            queue_depth: Gauge::default(),
+            timer_lag_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 12)),
+            commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 14)),
+            store_bytes: Gauge::default(),
+            streams: Gauge::default(),
+            registry: Registry::default(),
+        };
+        metrics.register_families(&mut registry);
+        let build = vec![("version", env!("CARGO_PKG_VERSION"))];
+        registry.register("build", "Which build this is", Info::new(build));
+        Metrics { registry, ..metrics }
+    }
+
+    /// Counts an event that was accepted.
+    pub fn event_accepted(&self, tenant: &str, kind: &str) {
+        self.events.count([tenant, kind]);
+    }
+
+    /// Counts the evaluation of a trigger's filter: `matched`, `filtered` or `failed`.
+    pub fn filter_evaluated(&self, result: &str) {
+        self.evaluations.count([result]);
+    }
+
+    /// Counts a run that reached a status.
+    pub fn run_reached(&self, workflow: &str, status: &str) {
+        self.runs.count([workflow, status]);
+    }
+
+    /// Records how long a run took from its creation to its end.
+    pub fn run_ended_after(&self, duration: Duration) {
+        self.run_seconds.observe(duration.as_secs_f64());
+    }
+
+    /// Counts an attempt of a step: `succeeded`, `failed` or `unknown`.
+    pub fn attempt_ended(&self, activity: &str, outcome: &str) {
+        self.attempts.count([activity, outcome]);
+    }
+
+    /// Sets how many requests wait for the writer.
+    pub fn set_queue_depth(&self, depth: usize) {
+        self.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
+    /// Records how long after its instant a timer fired.
+    pub fn timer_fired_after(&self, lag: Duration) {
+        self.timer_lag_seconds.observe(lag.as_secs_f64());
+    }
+
+    /// Records how long one durable commit took.
+    pub fn committed_in(&self, duration: Duration) {
+        self.commit_seconds.observe(duration.as_secs_f64());
+    }
+
+    /// Sets the size of the store on disk.
+    pub fn set_store_bytes(&self, bytes: u64) {
+        self.store_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a stream of live updates that was opened.
+    pub fn stream_opened(&self) {
+        self.streams.inc();
+    }
+
+    /// Counts a stream of live updates that was closed.
+    pub fn stream_closed(&self) {
+        self.streams.dec();
+    }
+
+    /// Returns every family in the text format of OpenMetrics.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+            .expect("writing into a string cannot fail");
+        text
+    }
+
+    fn register_families(&self, registry: &mut Registry) {
+        registry.register("events", "Events accepted", self.events.family.clone());
+        registry.register(
+            "filter_evaluations",
+            "Trigger filters evaluated",
+            self.evaluations.family.clone(),
+        );
+        registry.register("runs", "Runs that reached a status", self.runs.family.clone());
+        registry.register(
+            "run_duration_seconds",
+            "From a run's creation to its end",
+            self.run_seconds.clone(),
+        );
+        registry.register("step_attempts", "Attempts of steps", self.attempts.family.clone());
+        registry.register(
+            "queue_depth",
+            "Requests that wait for the writer",
+            self.queue_depth.clone(),
+        );
+        registry.register(
+            "schedule_lag_seconds",
+            "How late timers fired",
+            self.timer_lag_seconds.clone(),
+        );
+        registry.register(
+            "store_commit_seconds",
+            "Time of a durable commit",
+            self.commit_seconds.clone(),
+        );
+        registry.register("store_bytes", "Size of the store on disk", self.store_bytes.clone());
+        registry.register("sse_clients", "Open streams of live updates", self.streams.clone());
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics::new()
+    }
+}
+
+/// A family of counters that names at most `SERIES_MAX` series, since its labels come from users.
+#[derive(Debug)]
+struct Bounded<L: Labels> {
+    family: Family<L, Counter<u64, AtomicU64>>,
+    // Keyed by a hash of the labels, so that counting a known series allocates nothing.
+    known: RwLock<AHashMap<u64, Counter<u64, AtomicU64>>>,
+    hasher: RandomState,
+}
+
+impl<L: Labels> Default for Bounded<L> {
+    fn default() -> Bounded<L> {
+        Bounded {
+            family: Family::default(),
+            known: RwLock::default(),
+            hasher: RandomState::default(),
+        }
+    }
+}
+
+impl<L: Labels> Bounded<L> {
+    fn count<const N: usize>(&self, values: [&str; N]) {
+        let hash = self.hasher.hash_one(values);
+        if let Some(counter) = self.known.read().get(&hash) {
+            counter.inc();
+            return;
+        }
+        let mut known = self.known.write();
+        let counter = if known.len() < SERIES_MAX {
+            let counter = self.family.get_or_create_owned(&L::of(&values));
+            known.insert(hash, counter.clone());
+            counter
+        } else {
+            self.family.get_or_create_owned(&L::of(&["other"; N]))
+        };
+        counter.inc();
+    }
+}
+
+/// Labels that are built from texts in the order of their fields.
+trait Labels: Clone + std::hash::Hash + Eq {
+    fn of(values: &[&str]) -> Self;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabels {
+    tenant: String,
+    r#type: String,
+}
+
+impl Labels for EventLabels {
+    fn of(values: &[&str]) -> EventLabels {
+        EventLabels { tenant: values[0].to_owned(), r#type: values[1].to_owned() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: String,
+}
+
+impl Labels for ResultLabels {
+    fn of(values: &[&str]) -> ResultLabels {
+        ResultLabels { result: values[0].to_owned() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RunLabels {
+    workflow: String,
+    status: String,
+}
+
+impl Labels for RunLabels {
+    fn of(values: &[&str]) -> RunLabels {
+        RunLabels { workflow: values[0].to_owned(), status: values[1].to_owned() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AttemptLabels {
+    activity: String,
+    outcome: String,
+}
+
+impl Labels for AttemptLabels {
+    fn of(values: &[&str]) -> AttemptLabels {
+        AttemptLabels { activity: values[0].to_owned(), outcome: values[1].to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_has_the_name_that_monitoring_relies_on() {
+        let metrics = Metrics::new();
+        metrics.event_accepted("default", "ticket:created");
+        metrics.run_reached("escalate", "succeeded");
+        metrics.attempt_ended("tickets:get-ticket-platform", "failed");
+        metrics.filter_evaluated("matched");
+        metrics.committed_in(Duration::from_micros(300));
+        let text = metrics.render();
+        for line in [
+            r#"ergane_events_total{tenant="default",type="ticket:created"} 1"#,
+            r#"ergane_runs_total{workflow="escalate",status="succeeded"} 1"#,
+            r#"ergane_filter_evaluations_total{result="matched"} 1"#,
+            r#"ergane_step_attempts_total{activity="tickets:get-ticket-platform",outcome="failed"} 1"#,
+            "ergane_store_commit_seconds_count 1",
+            "ergane_queue_depth 0",
+            "ergane_schedule_lag_seconds_count 0",
+            "ergane_run_duration_seconds_count 0",
+            "ergane_store_bytes 0",
+            "ergane_sse_clients 0",
+            "ergane_build_info{",
+        ] {
+            assert!(text.contains(line), "no `{line}` in\n{text}");
+        }
+    }
+
+    #[test]
+    fn labels_from_users_cannot_grow_without_bound() {
+        let metrics = Metrics::new();
+        for number in 0..SERIES_MAX + 20 {
+            metrics.event_accepted("default", &format!("type:{number}"));
+        }
+        let text = metrics.render();
+        assert!(text.contains(r#"ergane_events_total{tenant="other",type="other"} 20"#), "{text}");
+        assert!(text.matches("ergane_events_total").count() <= SERIES_MAX + 1);
+    }
+}

@@ -1,0 +1,159 @@
+//! Events as accepted, in order of acceptance, and the memory of which ids were seen.
+
+use serde::{Deserialize, Serialize};
+
+use super::key::{Key, Prefix};
+use super::seam::{Direction, Space, StoreError};
+use super::tenant::{TenantTx, TenantView, damaged, from_json, to_json};
+use crate::domain::event::Event;
+use crate::domain::id::RunId;
+use crate::domain::time::Timestamp;
+
+const SEEN: u8 = b'e';
+const COUNTER_BITS: u32 = 16;
+
+/// Orders the events of a tenant by acceptance: milliseconds, then a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventKey(pub u64);
+
+impl EventKey {
+    /// Returns the first key of an instant.
+    #[must_use]
+    pub fn at(moment: Timestamp) -> EventKey {
+        EventKey(moment.millis().max(0).unsigned_abs() << COUNTER_BITS)
+    }
+
+    /// Returns the id of an event that was made here; it tells the key, so it needs no index.
+    #[must_use]
+    pub fn to_id(self) -> String {
+        format!("evt_{:016x}", self.0)
+    }
+
+    fn from_id(id: &str) -> Option<EventKey> {
+        let digits = id.strip_prefix("evt_").filter(|digits| digits.len() == 16)?;
+        u64::from_str_radix(digits, 16).ok().map(EventKey)
+    }
+
+    /// Returns the key that follows `self` at `now`; keys grow even when the clock does not.
+    #[must_use]
+    pub fn next(self, now: Timestamp) -> EventKey {
+        EventKey::at(now).max(EventKey(self.0 + 1))
+    }
+}
+
+/// An event with what became of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredEvent {
+    /// What happened.
+    pub event: Event,
+    /// When it was accepted.
+    pub received_at: Timestamp,
+    /// The runs that it started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<RunId>,
+    /// Workflows that matched and were not started, with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<(String, String)>,
+}
+
+impl TenantView<'_> {
+    /// Returns the event at `key`.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn event(&self, key: EventKey) -> Result<Option<StoredEvent>, StoreError> {
+        self.json(Space::Event, &event_key(self, key))
+    }
+
+    /// Returns the key of the event with this id, of `source` or, without one, of any source.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn event_by_id(
+        &self,
+        id: &str,
+        source: Option<&str>,
+    ) -> Result<Option<EventKey>, StoreError> {
+        if let Some(key) = EventKey::from_id(id) {
+            if self.event(key)?.is_some_and(|stored| stored.event.id == id) {
+                return Ok(Some(key));
+            }
+        }
+        let base = Key::of(self.tenant()).tag(SEEN).text(id);
+        if let Some(source) = source {
+            let key = base.text(source).done();
+            return self
+                .bytes(Space::Dedupe, &key)?
+                .map(|bytes| read_key(Space::Dedupe, &key, &bytes))
+                .transpose();
+        }
+        let found =
+            self.scan(Space::Dedupe, Prefix::new(base).range(), Direction::Ascending, 16)?;
+        let keys = found.iter().map(|(key, bytes)| read_key(Space::Dedupe, key, bytes));
+        keys.collect::<Result<Vec<_>, _>>().map(|keys| keys.into_iter().max())
+    }
+
+    /// Returns events before `before`, newest first.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn events_before(
+        &self,
+        before: Option<EventKey>,
+        limit: usize,
+    ) -> Result<Vec<(EventKey, StoredEvent)>, StoreError> {
+        let prefix = Prefix::new(Key::of(self.tenant()));
+        let before = before.map(|key| event_key(self, key));
+        self.scan(Space::Event, prefix.before(before.as_deref()), Direction::Descending, limit)?
+            .into_iter()
+            .map(|(key, bytes)| {
+                let event = from_json(Space::Event, &key, &bytes)?;
+                Ok((read_key(Space::Event, &key, &key[prefix.start().len()..])?, event))
+            })
+            .collect()
+    }
+
+    /// Returns the key of the newest event.
+    ///
+    /// # Errors
+    /// Fails on an unreadable record.
+    pub fn newest_event(&self) -> Result<Option<EventKey>, StoreError> {
+        let prefix = Prefix::new(Key::of(self.tenant()));
+        let newest = self.scan(Space::Event, prefix.range(), Direction::Descending, 1)?;
+        newest
+            .first()
+            .map(|(key, _)| read_key(Space::Event, key, &key[prefix.start().len()..]))
+            .transpose()
+    }
+}
+
+impl TenantTx<'_, '_> {
+    /// Writes a new event and remembers its id, unless the id tells the key.
+    pub fn put_event(&mut self, key: EventKey, stored: &StoredEvent) {
+        let row = event_key(&self.view(), key);
+        self.put_new(Space::Event, row, to_json(stored));
+        if stored.event.id == key.to_id() {
+            return;
+        }
+        let seen = Key::of(self.tenant()).tag(SEEN).text(&stored.event.id);
+        let seen = seen.text(&stored.event.source).done();
+        self.put_new(Space::Dedupe, seen, key.0.to_be_bytes().to_vec());
+    }
+
+    /// Replaces what became of an event, as when it is replayed.
+    pub fn update_event(&mut self, key: EventKey, stored: &StoredEvent) {
+        let row = event_key(&self.view(), key);
+        self.put_json(Space::Event, row, stored);
+    }
+}
+
+fn event_key(view: &TenantView<'_>, key: EventKey) -> Vec<u8> {
+    Key::of(view.tenant()).number(key.0).done()
+}
+
+fn read_key(space: Space, row: &[u8], bytes: &[u8]) -> Result<EventKey, StoreError> {
+    let number = bytes.try_into().map_err(|_| damaged(space, row, "not an event's number"))?;
+    Ok(EventKey(u64::from_be_bytes(number)))
+}

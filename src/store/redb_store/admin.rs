@@ -1,0 +1,124 @@
+//! What the embedded store tells an administrator.
+
+use super::shared::Shared;
+use super::tables::{PART_BYTES, PARTS, PLACES, PartState, damaged, of, opened_place};
+use super::view::{OpenTable, reading, unavailable, unreadable};
+use crate::store::envelope;
+use crate::store::seam::{Admin, Directory, Epoch, Part, Space, SpaceStats, StoreError};
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+/// The file system counts in blocks of this size, whatever its own are.
+const DISK_BLOCK_BYTES: u64 = 512;
+
+impl Admin for Shared {
+    fn stats(&self) -> Result<Vec<SpaceStats>, StoreError> {
+        let tx = self.begin_read()?;
+        Space::ALL.into_iter().map(|space| space_stats(&tx, space)).collect()
+    }
+
+    fn verify(&self) -> Result<Vec<StoreError>, StoreError> {
+        let tx = self.begin_read()?;
+        let mut faults = Vec::new();
+        for space in Space::ALL {
+            let open = |key: &[u8], row: &[u8]| match envelope::open(space as u8, key, row) {
+                Ok(_) => Ok(()),
+                Err(reason) => Err(damaged(space, &key[PART_BYTES.min(key.len())..], reason)),
+            };
+            check(&tx, of(space), space, &open, &mut faults);
+        }
+        let part = |key: &[u8], row: &[u8]| PartState::opened(key, row).map(|_| ());
+        check(&tx, PARTS, Space::Meta, &part, &mut faults);
+        let place = |key: &[u8], row: &[u8]| opened_place(key, row).map(|_| ());
+        check(&tx, PLACES, Space::Meta, &place, &mut faults);
+        Ok(faults)
+    }
+
+    fn bytes_on_disk(&self) -> u64 {
+        fs::metadata(&self.path).map_or(0, |file| file.blocks() * DISK_BLOCK_BYTES)
+    }
+}
+
+impl Directory for Shared {
+    fn owners(&self) -> Result<Vec<(Part, Epoch)>, StoreError> {
+        let tx = self.begin_read()?;
+        reading(Space::Meta, &[], || {
+            let parts = tx.open_table(PARTS).map_err(|error| unavailable(&error))?;
+            let mut owners = Vec::new();
+            each(&parts, Space::Meta, |key, row| {
+                let state = PartState::opened(key, row)?;
+                let part = key.try_into().map_err(|_| damaged(Space::Meta, key, "not a part"))?;
+                owners.push((Part::from_be_bytes(part), state.epoch));
+                Ok(())
+            })?;
+            Ok(owners)
+        })
+    }
+
+    fn place(&self, tenant: u32) -> Part {
+        let by_default = tenant % u32::from(self.parts_at_first);
+        let by_default = Part::try_from(by_default).expect("a remainder is below its divisor");
+        self.places.read().get(&tenant).copied().unwrap_or(by_default)
+    }
+}
+
+fn space_stats(tx: &ReadTransaction, space: Space) -> Result<SpaceStats, StoreError> {
+    reading(space, &[], || {
+        let table = tx.open_table(of(space)).map_err(|error| unavailable(&error))?;
+        let mut stats = SpaceStats { space, rows: 0, bytes: 0 };
+        each(&table, space, |key, row| {
+            let stored = (key.len() + row.len()) as u64;
+            stats.rows += 1;
+            stats.bytes += stored.saturating_sub((PART_BYTES + envelope::OVERHEAD_BYTES) as u64);
+            Ok(())
+        })?;
+        Ok(stats)
+    })
+}
+
+/// Says whether a stored row is sound.
+type OpenRow<'a> = &'a dyn Fn(&[u8], &[u8]) -> Result<(), StoreError>;
+
+/// Reads a whole table and collects what is wrong with it.
+fn check(
+    tx: &ReadTransaction,
+    definition: super::tables::BytesTable,
+    space: Space,
+    open: OpenRow<'_>,
+    faults: &mut Vec<StoreError>,
+) {
+    let whole = reading(space, &[], || {
+        let table = tx.open_table(definition).map_err(|error| unavailable(&error))?;
+        let expected = table.len().map_err(|error| unreadable(space, &[], &error))?;
+        let mut found = 0;
+        each(&table, space, |key, row| {
+            found += 1;
+            faults.extend(open(key, row).err());
+            // A damaged signpost above the rows hides a row from look-ups and not from this walk.
+            if !matches!(table.get(key), Ok(Some(_))) {
+                let key = &key[PART_BYTES.min(key.len())..];
+                faults.push(damaged(space, key, "it is not found by its key"));
+            }
+            Ok(())
+        })?;
+        if found == expected {
+            return Ok(());
+        }
+        Err(damaged(space, &[], format!("the table holds {found} rows and counts {expected}")))
+    });
+    faults.extend(whole.err());
+}
+
+/// Hands every row of a table to `take`, as stored.
+pub fn each(
+    table: &OpenTable,
+    space: Space,
+    mut take: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    for row in table.iter().map_err(|error| unreadable(space, &[], &error))? {
+        let (key, value) = row.map_err(|error| unreadable(space, &[], &error))?;
+        take(key.value(), value.value())?;
+    }
+    Ok(())
+}

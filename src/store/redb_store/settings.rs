@@ -1,0 +1,47 @@
+//! What an operator may choose about the embedded store.
+
+use crate::store::seam::Part;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// How the embedded store is laid out and how much it may use.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreSettings {
+    /// The directory that holds the store's file; made on the first start.
+    pub data_dir: PathBuf,
+    /// Into how many parts the store is divided; it may grow at a restart, never shrink.
+    pub parts: Part,
+    /// How many bytes of the file may be kept in memory.
+    pub cache_bytes: usize,
+    /// The largest batch, in bytes of its keys and values, that one commit may carry.
+    pub batch_bytes_max: usize,
+    /// After how many idle milliseconds one commit prepares the file for an instant restart.
+    pub quick_repair_idle_ms: u64,
+    /// How many batches may wait for the writer before a further one waits for room.
+    pub writer_queue_batches_max: usize,
+    /// Whether each commit syncs its data before it syncs the pointer to them. Off, because the
+    /// file's own checksums find a torn commit at the next start, and every record is checked
+    /// again when read; on, a commit costs a quarter to a third more, and even a client who
+    /// chooses the stored bytes, the order of the disk's writes and the moment of a power cut
+    /// cannot make half a commit look whole.
+    pub two_phase: bool,
+    /// Whether every page is read and checked at each start, not only after a crash; it costs
+    /// about three seconds for each gigabyte, and is worth it after doubts about a disk.
+    pub check_on_open: bool,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("ergane-data"),
+            parts: 1,
+            cache_bytes: 64 * 1024 * 1024,
+            batch_bytes_max: 8 * 1024 * 1024,
+            quick_repair_idle_ms: 75,
+            writer_queue_batches_max: 64,
+            two_phase: false,
+            check_on_open: false,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What the store's handles, its owners and its writer share.
+
+use super::queue::Queue;
+use super::settings::StoreSettings;
+use crate::store::seam::{Caps, Health, Part, StoreError};
+use parking_lot::RwLock;
+use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+
+/// The state behind every handle of one store.
+pub struct Shared {
+    /// Absent while the file is being opened again. Held only to begin a transaction, never
+    /// during one: the engine lets old snapshots fail by themselves when the file closes.
+    pub database: RwLock<Option<Database>>,
+    pub queue: Queue,
+    pub health: RwLock<Health>,
+    /// Where tenants were placed.
+    pub places: RwLock<HashMap<u32, Part>>,
+    pub settings: StoreSettings,
+    pub path: PathBuf,
+    /// Decides where a tenant lives that was never placed.
+    pub parts_at_first: Part,
+    /// How many transactions the writer has made durable since the start.
+    pub commits: AtomicU64,
+}
+
+impl Shared {
+    /// Begins a snapshot.
+    pub fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
+        let database = self.database.read();
+        let database = database.as_ref().ok_or_else(reopening)?;
+        database.begin_read().map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    /// Begins the one write transaction.
+    pub fn begin_write(&self) -> Result<WriteTransaction, String> {
+        let database = self.database.read();
+        let database = database.as_ref().ok_or("the file is being opened again")?;
+        database.begin_write().map_err(|error| error.to_string())
+    }
+
+    /// Returns what this store can do.
+    pub fn caps(&self) -> Caps {
+        Caps {
+            batch_bytes_max: self.settings.batch_bytes_max,
+            value_bytes_max: self.settings.batch_bytes_max,
+            parts: self.settings.parts,
+        }
+    }
+
+    /// Refuses a part that does not exist.
+    pub fn check_part(&self, part: Part) -> Result<(), StoreError> {
+        if part < self.settings.parts {
+            return Ok(());
+        }
+        let parts = self.settings.parts;
+        Err(StoreError::Refused(format!("part {part} does not exist: the store has {parts}")))
+    }
+}
+
+fn reopening() -> StoreError {
+    StoreError::Unavailable("the file is being opened again after a fault".into())
+}

@@ -1,0 +1,225 @@
+//! Runs: a head each for lists, a journal each for the truth, and the indexes that find them.
+
+use serde::{Deserialize, Serialize};
+
+use super::events::EventKey;
+use super::key::{Key, Prefix};
+use super::seam::{Direction, Space, StoreError};
+use super::tenant::{
+    TenantTx, TenantView, TimerChange, TimerChangeKind, damaged, from_json, to_json,
+};
+use crate::domain::id::RunId;
+use crate::domain::run::{Record, RunHead, Status};
+use crate::domain::time::Timestamp;
+
+const BY_STATUS: u8 = b's';
+const BY_WORKFLOW: u8 = b'w';
+const BY_CONCURRENCY: u8 = b'c';
+/// How many rows of an index or a list are read at once.
+const PAGE: usize = 256;
+
+/// A run as it is stored: the head that lists show, and what the run was started with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunRow {
+    /// The summary, replaced with every transaction of the run.
+    pub head: RunHead,
+    /// The event that it was started with.
+    pub event: EventKey,
+    /// How many runs stand between it and the outside; 1 for a run that the outside started.
+    pub depth: u32,
+    /// The rendered concurrency key that it counts for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency_key: Option<String>,
+}
+
+/// Where a list of runs comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum RunList<'a> {
+    /// Every run of the tenant.
+    All,
+    /// Runs in one status; runs that succeeded have no such index.
+    InStatus(Status),
+    /// Runs of one workflow.
+    OfWorkflow(&'a str),
+}
+
+impl TenantView<'_> {
+    /// Returns a run without its journal.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError> {
+        self.json(Space::Run, &run_key(self, id))
+    }
+
+    /// Returns what a run recorded, in order.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn journal(&self, id: RunId) -> Result<Vec<Record>, StoreError> {
+        let prefix = Prefix::new(Key::of(self.tenant()).bytes(&id.to_bytes()));
+        let mut records = Vec::new();
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let range = prefix.after(after.as_deref());
+            let chunks = self.scan(Space::Journal, range, Direction::Ascending, PAGE)?;
+            for (key, bytes) in &chunks {
+                let chunk: Vec<Record> = from_json(Space::Journal, key, bytes)?;
+                records.extend(chunk);
+            }
+            match chunks.last() {
+                Some((key, _)) if chunks.len() == PAGE => after = Some(key.to_vec()),
+                _ => return Ok(records),
+            }
+        }
+    }
+
+    /// Returns the runs of a list that were created before `before`, newest first.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn runs_before(
+        &self,
+        list: RunList<'_>,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> Result<Vec<RunRow>, StoreError> {
+        let (space, prefix) = self.list_keys(list);
+        let before = before.map(|id| [prefix.start(), &id.to_bytes()].concat());
+        let range = prefix.before(before.as_deref());
+        let rows = self.scan(space, range, Direction::Descending, limit)?;
+        if matches!(list, RunList::All) {
+            return rows.iter().map(|(key, row)| from_json(space, key, row)).collect();
+        }
+        let ids = rows.iter().map(|(key, _)| read_id(space, key));
+        let heads = ids.map(|id| id.and_then(|id| self.run(id)));
+        heads.filter_map(Result::transpose).collect()
+    }
+
+    /// Returns the ids of the runs in `status` after `after`, oldest first.
+    ///
+    /// # Errors
+    /// Fails on an unreadable record.
+    pub fn runs_in_status(
+        &self,
+        status: Status,
+        after: Option<RunId>,
+        limit: usize,
+    ) -> Result<Vec<RunId>, StoreError> {
+        let (space, prefix) = self.list_keys(RunList::InStatus(status));
+        let after = after.map(|id| [prefix.start(), &id.to_bytes()].concat());
+        let range = prefix.after(after.as_deref());
+        let rows = self.scan(space, range, Direction::Ascending, limit)?;
+        rows.iter().map(|(key, _)| read_id(space, key)).collect()
+    }
+
+    /// Returns the runs of a concurrency key that are not over, oldest first.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn runs_of_key(&self, workflow: &str, key: &str) -> Result<Vec<RunId>, StoreError> {
+        let prefix = Prefix::new(concurrency_key(self, workflow, key));
+        let rows = self.scan(Space::Vis, prefix.range(), Direction::Ascending, usize::MAX)?;
+        rows.iter().map(|(row, _)| read_id(Space::Vis, row)).collect()
+    }
+
+    fn list_keys(&self, list: RunList<'_>) -> (Space, Prefix) {
+        let base = Key::of(self.tenant());
+        match list {
+            RunList::All => (Space::Run, Prefix::new(base)),
+            RunList::InStatus(status) => {
+                (Space::Vis, Prefix::new(base.tag(BY_STATUS).tag(status as u8)))
+            }
+            RunList::OfWorkflow(name) => {
+                (Space::Vis, Prefix::new(base.tag(BY_WORKFLOW).text(name)))
+            }
+        }
+    }
+}
+
+impl TenantTx<'_, '_> {
+    /// Writes a run and keeps its indexes; `before` is the status that it had, `None` for a new run.
+    pub fn put_run(&mut self, before: Option<Status>, row: &RunRow) {
+        let head = &row.head;
+        let id = head.id;
+        let key = run_key(&self.view(), id);
+        match before {
+            Some(before) => {
+                self.put(Space::Run, key, to_json(row));
+                if before != head.status {
+                    self.remove(Space::Vis, status_key(&self.view(), before, id));
+                }
+            }
+            None => {
+                self.put_new(Space::Run, key, to_json(row));
+                let of_workflow = Key::of(self.tenant()).tag(BY_WORKFLOW).text(&head.workflow);
+                self.put_new(Space::Vis, of_workflow.bytes(&id.to_bytes()).done(), Vec::new());
+            }
+        }
+        let moved = before.is_none_or(|before| before != head.status);
+        // Runs that succeeded are most of all runs; a list of them reads the heads instead.
+        if moved && head.status != Status::Succeeded {
+            self.put_new(Space::Vis, status_key(&self.view(), head.status, id), Vec::new());
+        }
+    }
+
+    /// Appends to a run's journal; `first` is the number of the first of `records`.
+    pub fn append_journal(&mut self, id: RunId, first: u64, records: &[Record]) {
+        let key = Key::of(self.tenant()).bytes(&id.to_bytes()).number(first).done();
+        self.put_new(Space::Journal, key, to_json(&records));
+    }
+
+    /// Notes that a run counts for a concurrency key.
+    pub fn hold_key(&mut self, workflow: &str, key: &str, id: RunId) {
+        let row = concurrency_key(&self.view(), workflow, key).bytes(&id.to_bytes()).done();
+        self.put_new(Space::Vis, row, Vec::new());
+    }
+
+    /// Notes that a run no longer counts for a concurrency key.
+    pub fn release_key(&mut self, workflow: &str, key: &str, id: RunId) {
+        let row = concurrency_key(&self.view(), workflow, key).bytes(&id.to_bytes()).done();
+        self.remove(Space::Vis, row);
+    }
+
+    /// Sets a deadline of a run.
+    pub fn set_timer(&mut self, due: Timestamp, run: RunId) {
+        self.put_new(Space::Timer, timer_key(due, &self.view(), run), Vec::new());
+        self.note_timer(TimerChange { due, run, kind: TimerChangeKind::Set });
+    }
+
+    /// Lifts a deadline of a run.
+    pub fn lift_timer(&mut self, due: Timestamp, run: RunId) {
+        self.remove(Space::Timer, timer_key(due, &self.view(), run));
+        self.note_timer(TimerChange { due, run, kind: TimerChangeKind::Lifted });
+    }
+}
+
+fn run_key(view: &TenantView<'_>, id: RunId) -> Vec<u8> {
+    Key::of(view.tenant()).bytes(&id.to_bytes()).done()
+}
+
+fn status_key(view: &TenantView<'_>, status: Status, id: RunId) -> Vec<u8> {
+    let base = Key::of(view.tenant()).tag(BY_STATUS).tag(status as u8);
+    base.bytes(&id.to_bytes()).done()
+}
+
+/// The rendered key may be long and holds what users wrote, so its digest stands for it.
+fn concurrency_key(view: &TenantView<'_>, workflow: &str, key: &str) -> Key {
+    let digest = xxhash_rust::xxh3::xxh3_128(key.as_bytes());
+    let base = Key::of(view.tenant()).tag(BY_CONCURRENCY).text(workflow);
+    base.bytes(&digest.to_be_bytes())
+}
+
+/// The one family of keys that begins with a time and not with the tenant: a part's deadlines are
+/// kept in one order, and only the engine reads them.
+fn timer_key(due: Timestamp, view: &TenantView<'_>, run: RunId) -> Vec<u8> {
+    let due = due.millis().max(0).unsigned_abs();
+    Key::bare().number(due).bytes(&view.tenant().0.to_be_bytes()).bytes(&run.to_bytes()).done()
+}
+
+pub(super) fn read_id(space: Space, key: &[u8]) -> Result<RunId, StoreError> {
+    let start = key.len().checked_sub(16).ok_or_else(|| damaged(space, key, "no run's id"))?;
+    let bytes = key[start..].try_into().map_err(|_| damaged(space, key, "no run's id"))?;
+    Ok(RunId::from_bytes(bytes))
+}

@@ -1,0 +1,241 @@
+//! Access to one tenant's records and to nothing else: every key begins with the tenant.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::ledger::{Reads, Tx};
+use super::seam::{Direction, Pair, Space, StoreError};
+use crate::clock::Clock;
+use crate::domain::event::Event;
+use crate::domain::id::{RunId, TenantId};
+use crate::domain::time::Timestamp;
+
+/// Reads one tenant's records.
+#[derive(Clone, Copy)]
+pub struct TenantView<'a> {
+    tenant: TenantId,
+    reads: &'a dyn Reads,
+}
+
+impl<'a> TenantView<'a> {
+    /// Narrows what can be read to one tenant.
+    #[must_use]
+    pub fn new(tenant: TenantId, reads: &'a dyn Reads) -> TenantView<'a> {
+        TenantView { tenant, reads }
+    }
+
+    /// Returns the tenant.
+    #[must_use]
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    pub(super) fn bytes(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.reads.get(space, key)
+    }
+
+    pub(super) fn json<T: DeserializeOwned>(
+        &self,
+        space: Space,
+        key: &[u8],
+    ) -> Result<Option<T>, StoreError> {
+        let Some(bytes) = self.reads.get(space, key)? else { return Ok(None) };
+        from_json(space, key, &bytes).map(Some)
+    }
+
+    pub(super) fn scan(
+        &self,
+        space: Space,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Pair>, StoreError> {
+        self.reads.scan(space, range, direction, limit)
+    }
+}
+
+/// Changes one tenant's records, and collects what follows from the changes.
+pub struct TenantTx<'t, 'a> {
+    tenant: TenantId,
+    tx: &'t mut Tx<'a>,
+    clock: &'t Clock,
+    now: Timestamp,
+    emitted: Vec<Event>,
+    timers: Vec<TimerChange>,
+    workflows: Workflows,
+}
+
+/// Whether a transaction changed what events start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Workflows {
+    /// They are as they were.
+    #[default]
+    Unchanged,
+    /// They must be read again.
+    Changed,
+}
+
+/// A deadline that a transaction set or lifted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimerChange {
+    /// When it is due.
+    pub due: Timestamp,
+    /// The run that it wakes.
+    pub run: RunId,
+    /// Whether it was set or lifted.
+    pub kind: TimerChangeKind,
+}
+
+/// Whether a deadline was set or lifted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimerChangeKind {
+    /// The run is to be woken.
+    Set,
+    /// The run is no longer to be woken.
+    Lifted,
+}
+
+impl<'t, 'a> TenantTx<'t, 'a> {
+    /// Narrows a transaction to one tenant.
+    #[must_use]
+    pub fn new(tenant: TenantId, tx: &'t mut Tx<'a>, clock: &'t Clock) -> TenantTx<'t, 'a> {
+        let now = clock.now();
+        let (emitted, timers) = (Vec::new(), Vec::new());
+        TenantTx { tenant, tx, clock, now, emitted, timers, workflows: Workflows::Unchanged }
+    }
+
+    /// Returns the tenant.
+    #[must_use]
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// Returns the instant of the transaction: the same for everything that it does.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Returns random bits.
+    #[must_use]
+    pub fn random(&self) -> u64 {
+        self.clock.random()
+    }
+
+    /// Reads what earlier transactions and this one wrote.
+    #[must_use]
+    pub fn view(&self) -> TenantView<'_> {
+        TenantView::new(self.tenant, &*self.tx)
+    }
+
+    /// Notes an event that follows from the changes; it is accepted in the same transaction.
+    pub fn emit(&mut self, event: Event) {
+        self.emitted.push(event);
+    }
+
+    /// Takes the events that were noted.
+    pub fn take_emitted(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.emitted)
+    }
+
+    /// Takes the deadlines that were set and lifted.
+    pub fn take_timers(&mut self) -> Vec<TimerChange> {
+        std::mem::take(&mut self.timers)
+    }
+
+    /// Returns whether what events start was changed.
+    #[must_use]
+    pub fn workflows(&self) -> Workflows {
+        self.workflows
+    }
+
+    /// Runs `attempt`; its changes and events are taken back when it fails or panics.
+    ///
+    /// # Errors
+    /// Returns the failure of `attempt`, or `on_panic` of what it panicked with.
+    pub fn attempt<T, E>(
+        &mut self,
+        attempt: impl FnOnce(&mut TenantTx<'_, 'a>) -> Result<T, E>,
+        on_panic: impl FnOnce(String) -> E,
+    ) -> Result<T, E> {
+        let (tenant, clock, now, depth) = (self.tenant, self.clock, self.now, self.tx.depth());
+        let tx = &mut *self.tx;
+        // The savepoint's layers are cut back below, so nothing half-written is seen after a panic.
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            tx.savepoint(|tx| {
+                let (emitted, timers, workflows) = Default::default();
+                let mut inner = TenantTx { tenant, tx, clock, now, emitted, timers, workflows };
+                let value = attempt(&mut inner)?;
+                Ok((value, inner.emitted, inner.timers, inner.workflows))
+            })
+        }));
+        match caught {
+            Ok(Ok((value, emitted, timers, workflows))) => {
+                self.emitted.extend(emitted);
+                self.timers.extend(timers);
+                self.note_workflows(workflows);
+                Ok(value)
+            }
+            Ok(Err(error)) => Err(error),
+            Err(panic) => {
+                self.tx.unwind_to(depth);
+                Err(on_panic(panic_message(panic.as_ref())))
+            }
+        }
+    }
+
+    pub(super) fn put(&mut self, space: Space, key: Vec<u8>, value: Vec<u8>) {
+        self.tx.put(space, key, value);
+    }
+
+    pub(super) fn put_new(&mut self, space: Space, key: Vec<u8>, value: Vec<u8>) {
+        self.tx.put_new(space, key, value);
+    }
+
+    pub(super) fn put_json<T: Serialize>(&mut self, space: Space, key: Vec<u8>, value: &T) {
+        self.tx.put(space, key, to_json(value));
+    }
+
+    pub(super) fn remove(&mut self, space: Space, key: Vec<u8>) {
+        self.tx.remove(space, key);
+    }
+
+    pub(super) fn note_workflows(&mut self, workflows: Workflows) {
+        if workflows == Workflows::Changed {
+            self.workflows = Workflows::Changed;
+        }
+    }
+
+    pub(super) fn note_timer(&mut self, change: TimerChange) {
+        self.timers.push(change);
+    }
+}
+
+/// Returns what a panic said.
+#[must_use]
+pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned())
+}
+
+pub(super) fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("stored records have only JSON-safe fields")
+}
+
+pub(super) fn from_json<T: DeserializeOwned>(
+    space: Space,
+    key: &[u8],
+    bytes: &[u8],
+) -> Result<T, StoreError> {
+    serde_json::from_slice(bytes).map_err(|error| damaged(space, key, error))
+}
+
+pub(super) fn damaged(space: Space, key: &[u8], reason: impl ToString) -> StoreError {
+    StoreError::Damaged { space, key: hex::encode(key), reason: reason.to_string() }
+}
