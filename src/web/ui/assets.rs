@@ -7,9 +7,6 @@ use rust_embed::RustEmbed;
 
 #[derive(RustEmbed)]
 #[folder = "static/"]
-#[include = "*.css"]
-#[include = "*.js"]
-#[include = "*.svg"]
 struct Files;
 
 /// A file with what HTTP says of it.
@@ -34,6 +31,7 @@ static NAMES: LazyLock<Vec<Name>> = LazyLock::new(|| Files::iter().filter_map(na
 fn name(file: Cow<'static, str>) -> Option<Name> {
     let hash = hex::encode(&Files::get(&file)?.metadata.sha256_hash()[..8]);
     let (stem, extension) = file.rsplit_once('.')?;
+    content_type(extension)?;
     let path = format!("/static/{stem}-{hash}.{extension}");
     Some(Name { file: file.into_owned(), path, hash })
 }
@@ -48,14 +46,19 @@ pub fn path_of(file: &str) -> String {
 /// Returns the file whose hashed path is `path`.
 pub fn find(path: &str) -> Option<Asset> {
     let name = NAMES.iter().find(|name| name.path == path)?;
-    let content_type = match name.file.rsplit_once('.')?.1 {
-        "css" => "text/css; charset=utf-8",
-        "js" => "text/javascript; charset=utf-8",
-        "svg" => "image/svg+xml",
-        _ => "application/octet-stream",
-    };
+    let content_type = content_type(name.file.rsplit_once('.')?.1)?;
     let bytes = Files::get(&name.file)?.data;
     Some(Asset { bytes, content_type, etag: format!("\"{}\"", name.hash) })
+}
+
+/// Returns the media type of the files that are served; others, such as notes, are not.
+fn content_type(extension: &str) -> Option<&'static str> {
+    match extension {
+        "css" => Some("text/css; charset=utf-8"),
+        "js" => Some("text/javascript; charset=utf-8"),
+        "svg" => Some("image/svg+xml"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

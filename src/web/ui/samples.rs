@@ -422,12 +422,25 @@ pub fn ticket(number: usize) -> Value {
         "Export stops at 10,000 rows",
         "SSO login loops on Safari",
     ];
-    json!({"id": format!("T01KAQ7M2X{number}"), "ticketIdentifier": format!("SUP-{}", 104 - number), "title": titles[number % 5],
-        "description": "Since 09:40 every checkout from the EU ends in a 502.\nUS works. We have two launches today.",
-        "statusName": ["Open", "In progress", "On hold", "Closed", "Escalated"][number % 5], "priorityName": ["urgent", "high", "medium", "low"][number % 4],
-        "requestorEmail": "ana@northwind.example", "assignedAgentEmail": if number % 3 == 0 { "" } else { "lee@acme.example" },
-        "teamName": "Support", "accountName": "Northwind", "tags": [{"name": "vip"}], "createdAt": ago(5_000_000).to_string(),
-        "updatedAt": ago(number as i64 * 700_000 + 40_000).to_string(), "archivedAt": null})
+    let status = ["Open", "In progress", "On hold", "Closed", "Escalated"][number % 5];
+    let priority = ["urgent", "high", "medium", "low"][number % 4];
+    let assignee = if number.is_multiple_of(3) { "" } else { "lee@acme.example" };
+    json!({
+        "id": format!("T01KAQ7M2X{number}"),
+        "ticketIdentifier": format!("SUP-{}", 104 - number),
+        "title": titles[number % 5],
+        "description": "Since 09:40 every checkout from the EU ends in a 502.\nUS works.",
+        "statusName": status,
+        "priorityName": priority,
+        "requestorEmail": "ana@northwind.example",
+        "assignedAgentEmail": assignee,
+        "teamName": "Support",
+        "accountName": "Northwind",
+        "tags": [{"name": "vip"}],
+        "createdAt": ago(5_000_000).to_string(),
+        "updatedAt": ago(number as i64 * 700_000 + 40_000).to_string(),
+        "archivedAt": null
+    })
 }
 
 pub fn comments() -> Vec<Value> {

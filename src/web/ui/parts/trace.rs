@@ -21,39 +21,38 @@ impl HtmlSafe for Trace {}
 
 #[derive(Clone, Debug)]
 enum TraceBody {
-    Group { word: String, children: Vec<Trace> },
-    Leaf { path: String, operator: String, wanted: String, real: Option<String>, reason: String },
+    Group { word: String, reason: String, children: Vec<Trace> },
+    Leaf { path: String, operator: String, wanted: String, seen: String },
 }
-
-const CHILDREN: [&str; 4] = ["children", "items", "of", "nodes"];
 
 impl Trace {
     /// Reads the tree as the API spells it; `None` when nothing was tested.
     pub fn read(value: &Value) -> Option<Trace> {
         let node = value.as_object().filter(|node| !node.is_empty())?;
         let holds = node.get("result").and_then(Value::as_bool);
-        let children = CHILDREN.iter().find_map(|name| node.get(*name)?.as_array());
+        let children = node.get("children").and_then(Value::as_array);
         let text = |name: &str| node.get(name).and_then(Value::as_str).unwrap_or_default();
-        let body = match children {
-            Some(children) => TraceBody::Group {
+        let reason = text("reason").to_owned();
+        let body = if children.is_some() || matches!(text("op"), "~and" | "~or" | "~not") {
+            TraceBody::Group {
                 word: group_word(text("op"), text("path")),
-                children: children.iter().filter_map(Trace::read).collect(),
-            },
-            None => TraceBody::Leaf {
+                reason,
+                children: children.into_iter().flatten().filter_map(Trace::read).collect(),
+            }
+        } else {
+            TraceBody::Leaf {
                 path: text("path").to_owned(),
                 operator: words(text("op")),
                 wanted: node.get("expected").map(brief).unwrap_or_default(),
-                real: (holds != Some(true)).then(|| real(node.get("actual"))),
-                reason: text("reason").to_owned(),
-            },
+                seen: if reason.is_empty() { seen(node.get("actual")) } else { reason },
+            }
         };
         let (tone, name) = match holds {
             Some(true) => ("ok", "yes"),
             Some(false) => ("bad", "no"),
             None => ("idle", "pending"),
         };
-        let decisive = holds == Some(false);
-        Some(Trace { tone, icon: Icon::new(name), decisive, body })
+        Some(Trace { tone, icon: Icon::new(name), decisive: holds == Some(false), body })
     }
 
     /// Returns the first test that said no, in words.
@@ -62,8 +61,9 @@ impl Trace {
             TraceBody::Group { children, .. } if self.decisive => {
                 children.iter().find_map(Trace::first_refusal)
             }
-            TraceBody::Leaf { path, operator, wanted, real: Some(real), .. } if self.decisive => {
-                Some(format!("{path} {operator} {wanted}, but was {real}"))
+            TraceBody::Leaf { path, operator, wanted, seen } if self.decisive => {
+                let joined = if seen.starts_with("was ") { ", but" } else { ":" };
+                Some(format!("{path} {operator} {wanted}{joined} {seen}"))
             }
             TraceBody::Group { .. } | TraceBody::Leaf { .. } => None,
         }
@@ -71,18 +71,15 @@ impl Trace {
 }
 
 fn group_word(operator: &str, path: &str) -> String {
-    let word = match operator {
-        "" => "all of".to_owned(),
-        operator => words(operator),
-    };
+    let word = words(if operator.is_empty() { "~and" } else { operator });
     if path.is_empty() { word } else { format!("{path}: {word}") }
 }
 
-fn real(actual: Option<&Value>) -> String {
+fn seen(actual: Option<&Value>) -> String {
     match actual {
-        None => "absent".to_owned(),
-        Some(Value::String(text)) if text.is_empty() => "\"\"".to_owned(),
-        Some(value) => brief(value),
+        None => "was absent".to_owned(),
+        Some(Value::String(text)) if text.is_empty() => "was empty".to_owned(),
+        Some(value) => format!("was {}", brief(value)),
     }
 }
 
