@@ -1,5 +1,86 @@
+//! # Ergane: workflow automation in one binary
+//!
+//! Events come in, matching workflows start durable runs, their steps happen in order, and what
+//! was done is undone when a step fails. Everything is kept in one file. This page is the map.
+//!
+//! ## Layers
+//!
+//! A layer uses the layers below it and never one above; a test reads the source and fails on an
+//! arrow that points up.
+//!
+//! ```text
+//! main · cli · bench · boot · config · telemetry · demo   the only wiring
+//! web          api/, thena/, ui/: parse, call, render     sees app and domain, nothing else
+//! app          use cases: authorise, transact, answer     what API, pages and commands all call
+//! engine       actors: root, tenant, router, run, timers  the only place that knows actix
+//! activities   two contracts, a file each, one list       what a step can do
+//! store        the seam, redb behind it, typed records    the only place that knows redb, bincode
+//! metrics      what is counted
+//! clock        the only reader of time and of chance
+//! domain       pure: event, filter, expression, workflow, run, desk
+//! ```
+//!
+//! ## How an event becomes a run that is over
+//!
+//! 1. [`web`] parses the event and gives it to the tenant's event router ([`engine`]), on the
+//!    thread that owns the tenant's partition.
+//! 2. In one transaction of the [`store::ledger`] the router stores the event, asks every workflow
+//!    that listens to its type, and writes a run for each that matches.
+//! 3. Each run gets an actor, which feeds it inputs: [`domain::run`] *decides* what happens,
+//!    *applies* it, and says what is *outstanding*. What the platform can do itself is done in the
+//!    same transaction; a call to the outside waits until its intent is on disk.
+//! 4. The committer sends everything decided so far to the writer as one batch: one sync for the
+//!    event, its run and all of its internal steps, and for everybody else's at the same moment.
+//! 5. Only then is the event answered for, the call made, the page able to see it.
+//!
+//! A run that only waits has no actor: it is rows, and one deadline in the ordered timer index.
+//!
+//! ## Invariants
+//!
+//! 1. **`domain` is pure**: no I/O, no async, no clock, no chance.
+//! 2. **The journal is the truth**: a run's state is its fold; what is owed is computed from it,
+//!    never stored.
+//! 3. **Nothing is performed before it is journalled**, and nothing is answered before it is on
+//!    disk.
+//! 4. **A platform activity commits with its journal entries**, the events that it emits and the
+//!    deadlines that it sets: exactly once, by construction.
+//! 5. **A call to the outside is at least once**, with the key `<run>/<step>`, the same through
+//!    every attempt, retry and restart; after the step was undone a further number makes it a new
+//!    call.
+//! 6. **A tenant's data is reachable only through its own view or transaction**, which begin every
+//!    key with the tenant. The timer index alone begins with a time, and only the engine reads it.
+//! 7. **One writer for each partition**, fenced by its epoch; a commit whose outcome is unknown
+//!    throws the partition's memory away and reads the store again.
+//! 8. **A version never changes under a run**, and a definition is checked whole when it is saved.
+//! 9. **Every queue, payload and loop has a limit**, with its unit in its name, in `config.toml`.
+//! 10. **A panic ends one attempt or one actor**; the supervisor builds a fresh actor from the
+//!     store, and sets a run aside that crashes again and again.
+//!
+//! ## Where to add
+//!
+//! | what | where |
+//! | --- | --- |
+//! | a filter operator | one variant in `domain/filter/operator.rs`; the compiler names the rest |
+//! | a platform activity | one file in `activities/platform/`, one line in its list |
+//! | an outside activity | one file in `activities/outside/`, one line in its list |
+//! | an endpoint | one entry in the route table beside its siblings in `web/api/` |
+//! | a page | one file in `web/ui/` with its template of the same name, one line in `PAGES` |
+//! | a kind of step | `domain/workflow` and `domain/run`; the compiler lists them all |
+//!
+//! ## Words
+//!
+//! **tenant** one organisation's walled space · **event** something that happened, with a type ·
+//! **event type** its registration, with a JSON Schema · **trigger** an event type and a filter ·
+//! **filter** a condition on an event · **workflow** a named, versioned definition · **step** one
+//! activity in it · **activity** an operation that a step calls · **run** one execution of one
+//! workflow version · **attempt** one try of a step · **journal** what a run recorded, in order ·
+//! **compensation** undoing a finished step · **effect** what the world owes a run · **part** the
+//! unit of ownership in the store · **ledger** the transactions of one part · **receipt** tells
+//! when a transaction is durable · **desk** the platform's own records: tickets, accounts and so on.
+
 pub mod activities;
 pub mod app;
+pub mod boot;
 pub mod clock;
 pub mod domain;
 pub mod engine;

@@ -260,19 +260,17 @@ fn canonical(rest: &[Segment]) -> Result<Vec<Segment>, String> {
         let prefix = prefix.iter().map(|name| Segment::key(name));
         prefix.chain(rest[skipped..].iter().cloned()).collect()
     };
+    let in_envelope = |name: &str, at: usize| match envelope(name) {
+        Some(place) => join(place, at + 1),
+        None => join(&["trigger"], at),
+    };
     Ok(match names.as_slice() {
         [] => return Err("name what you want of `context`".to_owned()),
         ["event", "message", "messageAttributes", name, ..] => join(attribute(name)?, 4),
         ["event", "messageAttributes", name, ..] => join(attribute(name)?, 3),
-        ["event", "message", name, ..] => envelope(name).map_or_else(
-            || join(&["trigger"], 2), //
-            |place| join(place, 3),
-        ),
+        ["event", "message", name, ..] => in_envelope(name, 2),
         ["event", "message"] => join(&["trigger"], 2),
-        ["event", name, ..] => envelope(name).map_or_else(
-            || join(&["trigger"], 1), //
-            |place| join(place, 2),
-        ),
+        ["event", name, ..] => in_envelope(name, 1),
         ["event"] => join(&["trigger"], 1),
         ["steps", id, field, ..] => {
             let id = step_id(id);
@@ -401,11 +399,19 @@ fn extend(names: &mut Vec<String>, mut value: &Value, rest: &[Segment]) {
 fn similar<'a>(fields: &'a Map<String, Value>, typed: &str) -> Option<(&'a String, &'a Value)> {
     let close = problem::nearest(typed, fields.keys().map(String::as_str));
     let lower = typed.to_lowercase();
+    let mut letters: Vec<char> = lower.chars().collect();
+    letters.sort_unstable();
+    let is_swapped = |name: &&str| {
+        let mut others: Vec<char> = name.to_lowercase().chars().collect();
+        others.sort_unstable();
+        others == letters
+    };
     let begins_alike = |name: &&str| {
         let name = name.to_lowercase();
         lower.len().min(name.len()) > 2 && (name.starts_with(&lower) || lower.starts_with(&name))
     };
-    let name = close.or_else(|| fields.keys().map(String::as_str).find(begins_alike))?;
+    let names = || fields.keys().map(String::as_str);
+    let name = close.or_else(|| names().find(is_swapped)).or_else(|| names().find(begins_alike))?;
     fields.get_key_value(name)
 }
 

@@ -48,8 +48,8 @@ impl Layer {
     pub(super) fn put(&mut self, space: Space, key: Bytes, value: Bytes, origin: Origin) {
         self.bytes += key.len() + value.len();
         let slots = &mut self.spaces[space as usize];
-        let was_born = slots.get(&key).is_some_and(|slot| slot.born);
-        let born = was_born || origin == Origin::New;
+        // A key that this layer removed may still stand in a layer below, however new it is called.
+        let born = slots.get(&key).map_or(origin == Origin::New, |slot| slot.born);
         slots.insert(key, Slot { value: Some(value), born });
     }
 

@@ -343,3 +343,113 @@ impl Reads for Tx<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sim::{Faults, SimStore};
+    use std::ops::Bound;
+
+    type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+    struct Chance(u64);
+
+    impl Chance {
+        fn below(&mut self, limit: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % limit
+        }
+    }
+
+    fn change(tx: &mut Tx, model: &mut Model, chance: &mut Chance) {
+        let key = vec![chance.below(24) as u8];
+        let value = vec![chance.below(250) as u8];
+        match chance.below(3) {
+            0 => {
+                tx.remove(Space::Row, key.clone());
+                model.remove(&key);
+            }
+            1 if !model.contains_key(&key) => {
+                tx.put_new(Space::Row, key.clone(), value.clone());
+                model.insert(key, value);
+            }
+            _ => {
+                tx.put(Space::Row, key.clone(), value.clone());
+                model.insert(key, value);
+            }
+        }
+    }
+
+    fn check(tx: &Tx, model: &Model, chance: &mut Chance) {
+        let (low, high) = (vec![chance.below(24) as u8], vec![chance.below(30) as u8]);
+        let limit = chance.below(12) as usize;
+        let range = (Bound::Included(low.as_slice()), Bound::Excluded(high.as_slice()));
+        let within = model.iter().filter(|(key, _)| **key >= low && **key < high);
+        let mut wanted: Vec<_> = within.map(|(key, value)| (key.clone(), value.clone())).collect();
+        for direction in [Direction::Ascending, Direction::Descending] {
+            let found = tx.scan(Space::Row, range, direction, limit).expect("readable");
+            let found: Vec<_> = found.iter().map(|(k, v)| (k.to_vec(), v.to_vec())).collect();
+            assert_eq!(found, wanted.iter().take(limit).cloned().collect::<Vec<_>>());
+            wanted.reverse();
+        }
+        let found = tx.get(Space::Row, &low).expect("readable");
+        assert_eq!(found.map(|value| value.to_vec()).as_ref(), model.get(&low));
+    }
+
+    async fn play(seed: u64) {
+        let store = SimStore::new(seed, 1, Faults::NONE);
+        let owned = store.claim(0).expect("claimed");
+        let (ledger, committer) = Ledger::open(owned).expect("opened");
+        let committing = tokio::task::spawn_local(committer.run(|_| ()));
+        let (mut chance, mut model) = (Chance(seed | 1), Model::new());
+        for _ in 0..80 {
+            let mut after = model.clone();
+            let refuse = chance.below(4) == 0;
+            let outcome = ledger.transact(|tx| {
+                for _ in 0..chance.below(4) {
+                    change(tx, &mut after, &mut chance);
+                }
+                let mut inner = after.clone();
+                let kept = tx.savepoint(|tx| {
+                    change(tx, &mut inner, &mut chance);
+                    if chance.below(2) == 0 { Ok(()) } else { Err(()) }
+                });
+                if kept.is_ok() {
+                    after = inner;
+                }
+                check(tx, &after, &mut chance);
+                if refuse { Err(()) } else { Ok(()) }
+            });
+            match outcome {
+                Ok(((), receipt)) => {
+                    model = after;
+                    if chance.below(3) == 0 {
+                        receipt.durable().await.expect("durable");
+                    }
+                }
+                Err(abort) => assert!(matches!(abort, Abort::Refused(())) && refuse),
+            }
+            if chance.below(3) == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        let ((), receipt) = ledger.transact(|_| Ok::<_, ()>(())).expect("open");
+        receipt.durable().await.expect("durable");
+        let view = Snapshot::of(&store, 0).expect("a snapshot");
+        let range = (Bound::Unbounded, Bound::Unbounded);
+        let rows = view.scan(Space::Row, range, Direction::Ascending, 99).expect("readable");
+        let rows: Model = rows.iter().map(|(k, v)| (k.to_vec(), v.to_vec())).collect();
+        assert_eq!(rows, model, "seed {seed}");
+        committing.abort();
+    }
+
+    #[test]
+    fn a_ledger_reads_like_one_map_whatever_is_on_its_way_to_the_disk() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        for seed in 1..400u64 {
+            tokio::task::LocalSet::new().block_on(&runtime, play(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+        }
+    }
+}

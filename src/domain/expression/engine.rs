@@ -7,24 +7,25 @@ use minijinja::value::{Serde, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value as Dynamic};
 use serde_json::{Map, Number, Value};
 
-use super::functions;
 use super::scan::{Guard, NameKind, Occurrence, slot_name};
+use super::template::spend;
+use super::{OUTPUT_BYTES_MAX, functions};
 use crate::domain::scope::Scope;
 
 /// The fuel of one evaluation: about as many operations, and 64 bytes for each unit.
 const FUEL: u64 = 100_000;
-const NESTING_MAX: usize = 64;
+const NESTING_MAX: usize = 100;
+/// The most that one expression may read, in bytes of JSON, roughly.
+pub(super) const INPUT_BYTES_MAX: usize = 2 * 1024 * 1024;
 const ABSENT: &str = "\u{0}absent ";
 
 /// The filters that an expression may name; the engine has others, which are not of use here.
-pub(super) const FILTERS: [&str; 52] = [
+pub(super) const FILTERS: [&str; 47] = [
     "abs",
     "add",
     "b64",
-    "batch",
     "bool",
     "capitalize",
-    "chain",
     "count",
     "d",
     "date",
@@ -34,7 +35,6 @@ pub(super) const FILTERS: [&str; 52] = [
     "first",
     "float",
     "format",
-    "groupby",
     "indent",
     "int",
     "items",
@@ -57,7 +57,6 @@ pub(super) const FILTERS: [&str; 52] = [
     "round",
     "select",
     "selectattr",
-    "slice",
     "slug",
     "sort",
     "split",
@@ -69,7 +68,6 @@ pub(super) const FILTERS: [&str; 52] = [
     "truncate",
     "unique",
     "upper",
-    "zip",
 ];
 pub(super) const TESTS: [&str; 35] = [
     "boolean",
@@ -108,6 +106,10 @@ pub(super) const TESTS: [&str; 35] = [
     "escaped",
     "filter",
 ];
+/// What is about HTML, or shows more than it should.
+const UNWANTED_FILTERS: [&str; 5] = ["safe", "escape", "e", "pprint", "attr"];
+/// What can put one value into many places, unpaid by fuel.
+const AMPLIFYING_FILTERS: [&str; 5] = ["batch", "slice", "chain", "zip", "groupby"];
 pub(super) const FUNCTIONS: [&str; 2] = ["dict", "range"];
 
 pub(super) type Compiled = minijinja::Expression<'static, 'static>;
@@ -121,6 +123,8 @@ pub(super) enum Failure {
     NoValue,
     Failed(String),
     TooLarge,
+    /// What the expression reads is too large together.
+    TooMuchRead,
     OutOfFuel,
 }
 
@@ -152,12 +156,18 @@ pub(super) fn evaluate(
     scope: &Scope,
     bytes_max: usize,
 ) -> Result<Value, Failure> {
-    let result = compiled.eval(slots(occurrences, scope)).map_err(failure)?;
+    let result = compiled.eval(slots(occurrences, scope)?).map_err(failure)?;
     if result.is_undefined() {
         return Err(Failure::NoValue);
     }
     let mut bytes_left = bytes_max;
     json(&result, &mut bytes_left, NESTING_MAX)
+}
+
+/// Turns a value of the engine into JSON, within the limits of a result.
+pub(super) fn to_json(value: &Dynamic) -> Result<Value, Failure> {
+    let mut bytes_left = OUTPUT_BYTES_MAX;
+    json(value, &mut bytes_left, NESTING_MAX)
 }
 
 fn environment() -> &'static Environment<'static> {
@@ -168,7 +178,7 @@ fn environment() -> &'static Environment<'static> {
         environment.set_recursion_limit(NESTING_MAX);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_debug(true); // Only so that syntax errors know where they are.
-        for unwanted in ["safe", "escape", "e", "pprint", "attr"] {
+        for unwanted in UNWANTED_FILTERS.iter().chain(&AMPLIFYING_FILTERS) {
             environment.remove_filter(unwanted);
         }
         for unwanted in ["debug", "namespace"] {
@@ -181,10 +191,14 @@ fn environment() -> &'static Environment<'static> {
 
 /// Looks every reference up; an absent one fails only when the evaluation comes to it, because a
 /// branch that is not taken may read what does not exist.
-fn slots(occurrences: &[Occurrence], scope: &Scope) -> Dynamic {
+fn slots(occurrences: &[Occurrence], scope: &Scope) -> Result<Dynamic, Failure> {
     let mut slots = BTreeMap::new();
+    let mut bytes_left = INPUT_BYTES_MAX;
     for (slot, occurrence) in occurrences.iter().enumerate() {
         let value = match (occurrence.path.lookup(scope).value, occurrence.guard) {
+            (Some(value), _) if !spend(&value, &mut bytes_left) => {
+                return Err(Failure::TooMuchRead);
+            }
             (Some(value), _) => Dynamic::from(Serde(value.as_ref())),
             (None, Guard::Defaulted | Guard::Tested) => Dynamic::UNDEFINED,
             (None, Guard::Required) => {
@@ -194,7 +208,7 @@ fn slots(occurrences: &[Occurrence], scope: &Scope) -> Dynamic {
         };
         slots.insert(slot_name(slot), value);
     }
-    Dynamic::from_iter(slots)
+    Ok(Dynamic::from_pairs(slots))
 }
 
 fn failure(error: Error) -> Failure {

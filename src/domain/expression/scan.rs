@@ -4,7 +4,12 @@ use std::ops::Range;
 
 use crate::domain::path::Path;
 
-const REFERENCES_MAX: usize = 200;
+const REFERENCES_MAX: usize = 50;
+/// Bounds how deep the engine's own tree can be, which it walks recursively.
+const OPERATORS_MAX: usize = 250;
+/// Stands behind what is multiplied and refuses lists there: a list that repeats itself costs
+/// nothing until it is written out, and then more than there is.
+const SCALAR_GUARD: &str = "|_scalar ";
 const KEYWORD_OPERATORS: [&str; 6] = ["and", "or", "not", "in", "if", "else"];
 const CONSTANTS: [&str; 6] = ["true", "false", "none", "True", "False", "None"];
 
@@ -14,6 +19,14 @@ pub(super) struct Scanned {
     pub slotted: String,
     pub occurrences: Vec<Occurrence>,
     pub names: Vec<Name>,
+    edits: Vec<Edit>,
+}
+
+/// A replacement in the text as it was written.
+#[derive(Debug)]
+struct Edit {
+    span: Range<usize>,
+    text: String,
 }
 
 /// One path in an expression.
@@ -63,13 +76,15 @@ impl Scanned {
         while let Some(token) = scanner.next_char() {
             scanner.step(token)?;
         }
-        let occurrences = scanner.occurrences;
-        if occurrences.len() > REFERENCES_MAX {
-            let detail = format!("an expression has at most {REFERENCES_MAX} references");
+        scanner.end_operand();
+        let Scanner { occurrences, names, edits, operators, .. } = scanner;
+        if occurrences.len() > REFERENCES_MAX || operators > OPERATORS_MAX {
+            let detail = format!(
+                "an expression has at most {REFERENCES_MAX} references and {OPERATORS_MAX} operators"
+            );
             return Err(Fault { offset: 0, detail, hint: None });
         }
-        let slotted = slotted(text, &occurrences);
-        Ok(Scanned { slotted, occurrences, names: scanner.names })
+        Ok(Scanned { slotted: edited(text, &edits), occurrences, names, edits })
     }
 
     /// Returns the path if the expression `text` is nothing else.
@@ -83,13 +98,16 @@ impl Scanned {
     /// Translates an offset in the slotted text back into one in the text as it was written.
     pub fn original_offset(&self, slotted: usize) -> usize {
         let (mut original, mut seen) = (0, 0);
-        for (slot, occurrence) in self.occurrences.iter().enumerate() {
-            let before = seen + (occurrence.span.start - original);
-            if slotted < before + slot_name(slot).len() {
-                return (original + slotted.saturating_sub(seen)).min(occurrence.span.start);
+        for edit in &self.edits {
+            let edit_at = seen + (edit.span.start - original);
+            if slotted < edit_at {
+                break;
             }
-            seen = before + slot_name(slot).len();
-            original = occurrence.span.end;
+            if slotted < edit_at + edit.text.len() {
+                return edit.span.start;
+            }
+            seen = edit_at + edit.text.len();
+            original = edit.span.end;
         }
         original + (slotted - seen)
     }
@@ -110,16 +128,16 @@ pub(super) fn slot_name(slot: usize) -> String {
     format!("_{slot}")
 }
 
-fn slotted(text: &str, occurrences: &[Occurrence]) -> String {
-    let mut slotted = String::with_capacity(text.len());
+fn edited(text: &str, edits: &[Edit]) -> String {
+    let mut edited = String::with_capacity(text.len());
     let mut written = 0;
-    for (slot, occurrence) in occurrences.iter().enumerate() {
-        slotted.push_str(&text[written..occurrence.span.start]);
-        slotted.push_str(&slot_name(slot));
-        written = occurrence.span.end;
+    for edit in edits {
+        edited.push_str(&text[written..edit.span.start]);
+        edited.push_str(&edit.text);
+        written = edit.span.end;
     }
-    slotted.push_str(&text[written..]);
-    slotted
+    edited.push_str(&text[written..]);
+    edited
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -143,12 +161,25 @@ struct Scanner<'a> {
     groups: Vec<Group>,
     occurrences: Vec<Occurrence>,
     names: Vec<Name>,
+    edits: Vec<Edit>,
+    operators: usize,
+    /// In how many brackets each factor stands that has not come to its end.
+    factors: Vec<usize>,
 }
 
 impl<'a> Scanner<'a> {
     fn new(text: &'a str) -> Scanner<'a> {
-        let previous = Previous::Operator;
-        Scanner { text, at: 0, previous, groups: vec![], occurrences: vec![], names: vec![] }
+        Scanner {
+            text,
+            at: 0,
+            previous: Previous::Operator,
+            groups: vec![],
+            occurrences: vec![],
+            names: vec![],
+            edits: vec![],
+            operators: 0,
+            factors: vec![],
+        }
     }
 
     fn next_char(&mut self) -> Option<char> {
@@ -157,6 +188,11 @@ impl<'a> Scanner<'a> {
     }
 
     fn step(&mut self, token: char) -> Result<(), Fault> {
+        let is_postfix = matches!(token, '.' | '[' | '(' | '|') || is_word(token);
+        if self.previous == Previous::Operand && !is_postfix {
+            self.end_operand();
+        }
+        self.operators += usize::from(!is_word(token) && !matches!(token, ',' | ':' | '"' | '\''));
         match token {
             '"' | '\'' => {
                 self.at = string_end(self.text, self.at);
@@ -177,6 +213,15 @@ impl<'a> Scanner<'a> {
                 self.close_group();
             }
             '|' => self.pass(token, Previous::Pipe),
+            '*' if self.text[self.at..].starts_with("**") => {
+                self.at += 1;
+                self.pass(token, Previous::Operator);
+            }
+            '*' if self.previous == Previous::Operand => {
+                self.insert_guard();
+                self.factors.push(self.groups.len());
+                self.pass(token, Previous::Operator);
+            }
             '.' => self.pass(token, Previous::Dot),
             other => self.pass(other, Previous::Operator),
         }
@@ -186,6 +231,19 @@ impl<'a> Scanner<'a> {
     fn pass(&mut self, token: char, previous: Previous) {
         self.at += token.len_utf8();
         self.previous = previous;
+    }
+
+    /// Guards the factor that ends here, if one does.
+    fn end_operand(&mut self) {
+        while self.factors.last().is_some_and(|depth| *depth >= self.groups.len()) {
+            self.factors.pop();
+            self.insert_guard();
+        }
+    }
+
+    fn insert_guard(&mut self) {
+        let text = SCALAR_GUARD.to_owned();
+        self.edits.push(Edit { span: self.at..self.at, text });
     }
 
     fn close_group(&mut self) {
@@ -200,7 +258,7 @@ impl<'a> Scanner<'a> {
         let end = word_end(self.text, self.at);
         let word = &self.text[self.at..end];
         let span = self.at..end;
-        let next = self.text[self.after_spaces(end)..].as_bytes();
+        let next = &self.text.as_bytes()[self.after_spaces(end)..];
         let (kind, previous) = match self.previous {
             Previous::Pipe => (Some(NameKind::Filter), Previous::Operand),
             Previous::Is if word == "not" => (None, Previous::Is),
@@ -217,6 +275,10 @@ impl<'a> Scanner<'a> {
                 _ => return self.path(),
             },
         };
+        if self.previous == Previous::Operand {
+            self.end_operand();
+        }
+        self.operators += 1;
         self.names.extend(kind.map(|kind| Name { kind, span }));
         self.at = end;
         self.previous = previous;
@@ -233,6 +295,8 @@ impl<'a> Scanner<'a> {
         let guard = self.guard_after(span.end);
         self.at = span.end;
         self.previous = Previous::Operand;
+        let text = slot_name(self.occurrences.len());
+        self.edits.push(Edit { span: span.clone(), text });
         self.occurrences.push(Occurrence { path, guard, span });
         Ok(())
     }
@@ -363,6 +427,9 @@ mod tests {
             ("a.*.id|join", "_0|join", vec!["a.*.id"]),
             ("true and not none", "true and not none", vec![]),
             ("a == b", "_0 == _1", vec!["a", "b"]),
+            ("a * b", "_0 |_scalar * _1|_scalar ", vec!["a", "b"]),
+            ("(2 * -(x)|f) + 1", "(2 |_scalar * -(_0)|f|_scalar ) + 1", vec!["x"]),
+            ("[1] * 2 if y else 2**3", "[1] |_scalar * 2 |_scalar if _0 else 2**3", vec!["y"]),
         ] {
             let paths: Vec<String> = paths.into_iter().map(str::to_owned).collect();
             assert_eq!(slots(text), (slotted.to_owned(), paths), "{text}");

@@ -343,6 +343,10 @@ impl Expression {
                 let detail = format!("the result exceeds {OUTPUT_BYTES_MAX} bytes");
                 ("too_large", detail, None)
             }
+            Failure::TooMuchRead => {
+                let detail = format!("what is read exceeds {} bytes", engine::INPUT_BYTES_MAX);
+                ("too_large", detail, None)
+            }
             Failure::OutOfFuel => {
                 let detail = "the expression needs too much work".to_owned();
                 ("out_of_fuel", detail, None)
@@ -382,16 +386,22 @@ struct Meter {
 }
 
 impl Meter {
-    fn charge(&mut self, value: &Value, expression: &Expression) -> Result<(), ExpressionError> {
-        if spend(value, &mut self.bytes_left) {
-            return Ok(());
+    /// Evaluates an expression and pays for its value.
+    fn evaluate<'a>(
+        &mut self,
+        expression: &Expression,
+        scope: &'a Scope,
+    ) -> Result<Cow<'a, Value>, ExpressionError> {
+        let value = expression.evaluate(scope, self.bytes_left)?;
+        match spend(&value, &mut self.bytes_left) {
+            true => Ok(value),
+            false => Err(expression.error(Failure::TooLarge, scope)),
         }
-        Err(expression.error(Failure::TooLarge, &Scope::of_event(Value::Null)))
     }
 }
 
 /// Subtracts about the size of the value as JSON; false when it does not fit.
-fn spend(value: &Value, bytes_left: &mut usize) -> bool {
+pub(super) fn spend(value: &Value, bytes_left: &mut usize) -> bool {
     let own = match value {
         Value::String(text) => text.len() + 2,
         Value::Object(fields) => fields.keys().map(|name| name.len() + 3).sum::<usize>() + 2,
@@ -414,20 +424,14 @@ impl Node {
     fn render(&self, scope: &Scope, meter: &mut Meter) -> Result<Value, ExpressionError> {
         Ok(match self {
             Node::Constant(value) => value.clone(),
-            Node::Whole(expression) => {
-                let value = expression.evaluate(scope, meter.bytes_left)?;
-                meter.charge(&value, expression)?;
-                value.into_owned()
-            }
+            Node::Whole(expression) => meter.evaluate(expression, scope)?.into_owned(),
             Node::Text(parts) => {
                 let mut text = String::new();
                 for part in parts {
                     match part {
                         Part::Literal(literal) => text.push_str(literal),
                         Part::Expression(expression) => {
-                            let value = expression.evaluate(scope, meter.bytes_left)?;
-                            meter.charge(&value, expression)?;
-                            append(&mut text, &value);
+                            append(&mut text, &*meter.evaluate(expression, scope)?);
                         }
                     }
                 }

@@ -92,11 +92,7 @@ fn mixed_text_interpolates() {
         ("a { b } {c} }} {", "a { b } {c} }} {"),
         ("100{% off, {#channel}", "100{% off, {#channel}"),
     ] {
-        assert_eq!(
-            render(text),
-            json!(text.is_empty().then_some("").unwrap_or(expected)),
-            "{text}"
-        );
+        assert_eq!(render(text), json!(expected), "{text}");
     }
 }
 
@@ -212,7 +208,7 @@ fn a_payload_is_never_evaluated() {
 #[test]
 fn mistakes_are_found_when_parsed() {
     for (text, code, part) in [
-        ("ab {{ 1 + }}", "invalid_expression", "column 1"),
+        ("ab {{ 1 + }}", "invalid_expression", "column 9"),
         ("{{ trigger.payload.ticket.title + ) }}", "invalid_expression", "column 35"),
         ("{{ trigger.id | uper }}", "invalid_expression", "no filter `uper` did you mean `upper`?"),
         ("{{ trigger.id is strng }}", "invalid_expression", "no test `strng`"),
@@ -277,7 +273,15 @@ fn hostile_expressions_end_soon_with_an_error() {
         "{{ [1] | batch(1000000000, 'x') | list }}",
         "{{ [1] | slice(1000000000) | list }}",
         "{{ '%1000000000d' | format(1) }}",
-        "{{ '{:>1000000000}' | format(1) }}",
+        "{{ 3 * [1] }}",
+        "{{ 3 * trigger.payload.lines * 2 }}",
+        "{{ (['a'] if true else 1) * 3 }}",
+        "{{ 2 + 3 * ([1] | list) ~ 'x' }}",
+        "{{ trigger.payload.lines * 90000000 | length }}",
+        "{{ range(10000) | map('d', 'x' * 9000, true) | list }}",
+        "{{ range(10000) | map(attribute='x', default=['x']) | list }}",
+        "{{ range(10000) | map('int', default=[[1]]) | list }}",
+        "{{ range(10001) }}",
         "{{ 'x' | indent(1000000000, true) }}",
         "{{ 9 ** 9 ** 9 ** 9 }}",
         "{{ 1.5 | round(1000000000) }}x{{ range(99999)|list|length / 0 }}",
@@ -289,6 +293,41 @@ fn hostile_expressions_end_soon_with_an_error() {
         let short = outcome.map(|value| value.to_string().chars().take(80).collect::<String>());
         assert!(short.is_err(), "{text}: {short:?}");
         assert!(started.elapsed().as_secs() < 2, "{text} took {:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn costly_expressions_end_soon_either_way() {
+    let ranges = vec!["range(9999)"; 40].join(",");
+    let triggers = vec!["trigger"; 49].join(",");
+    for text in [
+        format!("{{{{ [{ranges}] ~ '' }}}}"),
+        format!("{{{{ [{triggers}] ~ '' }}}}"),
+        "{{ range(9999) | map('string') | map('replace', '1', 'x' * 200) | join }}".to_owned(),
+        "{{ ('a' * 90000) | list | sort | unique | length }}".to_owned(),
+    ] {
+        let mut scope = scope();
+        let payload = json!({"id": "e1", "payload": {"text": "x".repeat(40_000)}});
+        scope.set("trigger", payload);
+        let started = std::time::Instant::now();
+        let _ = template(json!(text)).render(&scope);
+        assert!(started.elapsed().as_secs() < 2, "{text} took {:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn products_of_numbers_and_texts_stay() {
+    for (text, expected) in [
+        ("{{ trigger.payload.ticket.count * 2 + 1 }}", json!(7)),
+        ("{{ (1 + 2) * -(3 - 1) }}", json!(-6)),
+        ("{{ 2 * 3 ** 2 * 2 }}", json!(36)),
+        ("{{ '-' * 3 ~ '>' }}", json!("--->")),
+        ("{{ [2 * 3, 4 * 5 if true else 1] }}", json!([6, 20])),
+        ("{{ {'a': 2 * 3} }}", json!({"a": 6})),
+        ("{{ (2 * 3) is even and 2 * 2 == 4 }}", json!(true)),
+        ("{{ 2 * trigger.payload.lines[0].price | int }}", json!(4)),
+    ] {
+        assert_eq!(render(text), expected, "{text}");
     }
 }
 

@@ -1,0 +1,73 @@
+//! Puts the layers together, and takes them apart in the right order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tracing::info;
+
+use crate::activities::Activities;
+use crate::app::App;
+use crate::clock::Clock;
+use crate::engine::settings::EngineSettings;
+use crate::engine::{Engine, Parts};
+use crate::metrics::Metrics;
+use crate::store::redb_store::{RedbStore, StoreSettings};
+use crate::store::seam::Store;
+
+/// How long opening may take before it is given up: a large file is walked after a crash.
+const OPEN_MAX: Duration = Duration::from_secs(600);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// A running appliance without its doors.
+pub struct Appliance {
+    app: App,
+    store: Arc<dyn Store>,
+}
+
+impl Appliance {
+    /// Opens the store, starts the engine, and returns when every part takes work.
+    ///
+    /// # Errors
+    /// Returns why the data directory cannot be used, with what to do about it.
+    pub async fn start(
+        store: &StoreSettings,
+        engine: EngineSettings,
+        activities: Activities,
+        metrics: Arc<Metrics>,
+    ) -> anyhow::Result<Appliance> {
+        let opened = RedbStore::open(store)
+            .with_context(|| format!("cannot use the data directory {}", store.data_dir.display()))?;
+        let store: Arc<dyn Store> = Arc::new(opened);
+        let engine = Engine::start(Parts {
+            store: Arc::clone(&store),
+            clock: Clock::system(),
+            activities,
+            settings: engine,
+            metrics,
+        });
+        let mut waited = Duration::ZERO;
+        while !engine.is_ready() {
+            if waited > OPEN_MAX {
+                bail!("the parts of the store did not open within {} s", OPEN_MAX.as_secs());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+            waited += LOOK_EVERY;
+        }
+        info!("The engine is ready");
+        Ok(Appliance { app: App::new(engine), store })
+    }
+
+    /// Returns the use cases.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Takes no more work, makes durable what was taken, and closes the store.
+    pub async fn stop(self) {
+        self.app.engine().stop().await;
+        drop(self.app);
+        drop(self.store);
+    }
+}
