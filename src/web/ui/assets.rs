@@ -32,7 +32,7 @@ fn name(file: Cow<'static, str>) -> Option<Name> {
     let hash = hex::encode(&Files::get(&file)?.metadata.sha256_hash()[..8]);
     let (stem, extension) = file.rsplit_once('.')?;
     content_type(extension)?;
-    let path = format!("/static/{stem}-{hash}.{extension}");
+    let path = format!("/static/{}-{hash}.{extension}", stem.replace('/', "-"));
     Some(Name { file: file.into_owned(), path, hash })
 }
 

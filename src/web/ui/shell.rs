@@ -5,7 +5,7 @@ use super::parts::copy::Copy;
 use super::parts::icon::Icon;
 use super::parts::mark::Mark;
 use super::parts::moment::Moment;
-use super::{NavEntry, PAGES};
+use super::{NAVIGATION, NavEntry};
 use crate::domain::time::Timestamp;
 
 /// Light or dark; without one the system decides.
@@ -156,17 +156,17 @@ impl Shell {
     /// Returns the navigation with the entry of this page marked.
     pub fn nav(&self) -> Vec<NavLink> {
         let path = self.here.split('?').next().unwrap_or_default();
-        let entry = |page: &super::PageSpec, nav: &NavEntry| NavLink {
-            title: page.title,
-            icon: Icon::new(nav.icon),
-            key: nav.key,
-            href: self.url(page.path),
-            current: match page.path {
+        let link = |entry: &NavEntry| NavLink {
+            title: entry.title,
+            icon: Icon::new(entry.icon),
+            key: entry.key,
+            href: self.url(entry.path),
+            current: match entry.path {
                 "/" => path == "/",
                 start => path == start || path.starts_with(&format!("{start}/")),
             },
         };
-        PAGES.iter().filter_map(|page| Some(entry(page, page.nav.as_ref()?))).collect()
+        NAVIGATION.iter().map(link).collect()
     }
 
     #[cfg(test)]

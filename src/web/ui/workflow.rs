@@ -129,7 +129,7 @@ pub fn page(
         undone: steps.iter().filter(|step| step.undo.is_way()).count(),
         steps,
         warnings: workflow.warnings.clone(),
-        strip: Strip::new(&shell, &workflow.last_runs),
+        strip: Strip::new(&workflow.last_runs),
         totals: totals(&shell, workflow),
         saved: Moment::relative(workflow.updated_at, shell.now),
         created_by: workflow.created_by.clone(),

@@ -98,7 +98,7 @@ fn row(shell: &Shell, workflow: &WorkflowView) -> Row {
         trigger: workflow.event.clone().unwrap_or_else(|| "by hand".to_owned()),
         active: workflow.active,
         version: workflow.version,
-        strip: Strip::new(shell, &workflow.last_runs),
+        strip: Strip::new(&workflow.last_runs),
         started: grouped(totals.started),
         rate: match ended {
             0 => "–".to_owned(),
