@@ -2,7 +2,6 @@
 
 use actix_web::web;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::pages::back;
 use super::run::encoded;
@@ -28,11 +27,7 @@ pub async fn disable(app: web::Data<App>, visit: Visit, name: web::Path<String>)
 /// Starts one run and shows it.
 pub async fn run(app: web::Data<App>, visit: Visit, name: web::Path<String>) -> Answer {
     let started = app.run_workflow(&visit.who, &name, RunRequest::default()).await?;
-    let path = match started.runs.first() {
-        Some(id) => format!("/runs/{id}"),
-        None => format!("/runs?workflow={}", encoded(&name)),
-    };
-    Ok(back(&visit.shell, &path))
+    Ok(back(&visit.shell, &format!("/runs/{}", started.summary.id)))
 }
 
 /// Whether finished steps are undone.
@@ -66,49 +61,4 @@ pub async fn retry(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> 
 pub async fn replay(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
     let accepted = app.replay_event(&visit.who, &id, None).await?;
     Ok(back(&visit.shell, &format!("/events/{}", encoded(&accepted.id))))
-}
-
-/// What can be changed of a ticket.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TicketForm {
-    status_name: String,
-    priority_name: String,
-}
-
-/// Changes a ticket's status and priority.
-pub async fn change_ticket(
-    app: web::Data<App>,
-    visit: Visit,
-    id: web::Path<String>,
-    form: web::Form<TicketForm>,
-) -> Answer {
-    let change = json!({"statusName": form.status_name, "priorityName": form.priority_name});
-    app.update_ticket(&visit.who, &id, change).await?;
-    Ok(back(&visit.shell, &format!("/tickets/{}", encoded(&id))))
-}
-
-/// A comment as it is typed.
-#[derive(Deserialize)]
-pub struct CommentForm {
-    content: String,
-    visibility: String,
-}
-
-/// Comments on a ticket.
-pub async fn comment(
-    app: web::Data<App>,
-    visit: Visit,
-    id: web::Path<String>,
-    form: web::Form<CommentForm>,
-) -> Answer {
-    let comment = json!({"content": form.content, "commentVisibility": form.visibility});
-    app.comment_on_ticket(&visit.who, &id, comment).await?;
-    Ok(back(&visit.shell, &format!("/tickets/{}", encoded(&id))))
-}
-
-/// Escalates a ticket.
-pub async fn escalate(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
-    app.escalate_ticket(&visit.who, &id).await?;
-    Ok(back(&visit.shell, &format!("/tickets/{}", encoded(&id))))
 }

@@ -33,11 +33,7 @@ pub struct SignIn {
 }
 
 /// Takes a key and begins a session.
-pub async fn enter(
-    request: HttpRequest,
-    app: web::Data<App>,
-    form: web::Form<SignIn>,
-) -> Answer {
+pub async fn enter(request: HttpRequest, app: web::Data<App>, form: web::Form<SignIn>) -> Answer {
     let shell = visit::shell(&request);
     let next = form.next.as_deref().unwrap_or_default();
     if is_foreign(&request) {
@@ -90,7 +86,7 @@ fn session_cookie(shell: &Shell, token: String) -> Cookie<'static> {
 /// Ends the session.
 pub async fn leave(request: HttpRequest, app: web::Data<App>) -> Answer {
     let shell = visit::shell(&request);
-    if let Some(cookie) = request.cookie(SESSION_COOKIE) {
+    if let Some(cookie) = request.cookie(SESSION_COOKIE).filter(|_| !is_foreign(&request)) {
         app.sign_out(cookie.value()).await?;
     }
     let mut answer = see_other(shell.url("/sign-in"));

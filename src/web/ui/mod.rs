@@ -1,4 +1,4 @@
-//! The pages for people: parse, call, render. Each page is listed once, in `GROUP`.
+//! The pages for people: parse, call, render. Each page is listed once, in `PAGES`.
 
 mod actions;
 pub mod assets;
@@ -57,7 +57,7 @@ const Q: Param = Param::text("q", "A text to look for.");
 const SINCE: Param = Param::text("since", "Not older than a time or a span such as `24h`.");
 
 /// Every page and every form.
-pub static GROUP: Group = Group {
+pub static PAGES: Group = Group {
     tag: "pages",
     about: "What people see and press.",
     routes: &[
@@ -119,27 +119,6 @@ pub static GROUP: Group = Group {
         Route::post("/events/{id}/replay", || web::to(actions::replay))
             .named("page_event_replay", "Makes an event like this one.")
             .page("events:write"),
-        Route::get("/tickets", || web::to(pages::tickets))
-            .named("page_tickets", "Lists tickets.")
-            .page("tickets:read")
-            .query(&[
-                Param::text("status", "A status."),
-                Param::text("priority", "A priority."),
-                Q,
-                CURSOR,
-            ]),
-        Route::get("/tickets/{id}", || web::to(pages::ticket))
-            .named("page_ticket", "Shows a ticket.")
-            .page("tickets:read"),
-        Route::post("/tickets/{id}", || web::to(actions::change_ticket))
-            .named("page_ticket_change", "Changes a ticket.")
-            .page("tickets:write"),
-        Route::post("/tickets/{id}/comments", || web::to(actions::comment))
-            .named("page_ticket_comment", "Comments on a ticket.")
-            .page("tickets:write"),
-        Route::post("/tickets/{id}/escalate", || web::to(actions::escalate))
-            .named("page_ticket_escalate", "Escalates a ticket.")
-            .page("tickets:write"),
         Route::get("/search", || web::to(pages::search))
             .named("page_search", "Leads to what an id or a name means.")
             .page("runs:read")
@@ -152,7 +131,7 @@ pub static GROUP: Group = Group {
             .public(),
         Route::post("/sign-out", || web::to(door::leave))
             .named("page_leave", "Ends a session.")
-            .page("me:read"),
+            .public(),
         Route::post("/theme", || web::to(door::theme))
             .named("page_theme", "Keeps the chosen theme.")
             .public(),

@@ -8,8 +8,6 @@ use super::parts::list::Address;
 use super::run;
 use super::runs::{self, RunsQuery};
 use super::shell::Shell;
-use super::ticket;
-use super::tickets::{self, TicketsQuery};
 use super::visit::{Part, Visit, html, see_other};
 use super::workflow::{self, Surroundings, WorkflowQuery};
 use super::workflows::{self, WorkflowsQuery};
@@ -125,25 +123,6 @@ pub async fn event(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> 
     html(&event::page(visit.shell, &view, &explanations))
 }
 
-pub async fn tickets(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
-    let asked = TicketsQuery {
-        status: owned(&query, "status"),
-        priority: owned(&query, "priority"),
-        q: owned(&query, "q"),
-        cursor: owned(&query, "cursor"),
-    };
-    let list = app.tickets(&visit.who, &asked.filter(), &query.page()?)?;
-    html(&tickets::page(visit.shell, &asked, &query.seal(list)))
-}
-
-pub async fn ticket(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
-    let view = app.ticket(&visit.who, &id)?;
-    let comments = app.ticket_comments(&visit.who, &id)?;
-    let filter = RunFilter { text: Some(id.into_inner()), ..RunFilter::default() };
-    let runs = app.runs(&visit.who, &filter, &beside())?.data;
-    html(&ticket::page(visit.shell, &view, &comments, &runs))
-}
-
 /// Leads to what a text means: a run's, event's or ticket's id, a workflow's name, else runs.
 pub async fn search(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
     let text = query.text("q").unwrap_or_default().trim();
@@ -163,9 +142,6 @@ fn meaning(app: &App, visit: &Visit, text: &str) -> String {
     }
     if who.scopes.allow("events:read") && app.event(who, text).is_ok() {
         return shell.url(&format!("/events/{}", encoded(text)));
-    }
-    if who.scopes.allow("tickets:read") && app.ticket(who, text).is_ok() {
-        return shell.url(&format!("/tickets/{}", encoded(text)));
     }
     list(shell, "/runs", "q", text)
 }

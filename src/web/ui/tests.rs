@@ -72,7 +72,7 @@ fn pages() -> Vec<(&'static str, String)> {
             )
             .to_string(),
         ),
-        ("error", errors::page(shell("/runs/a"), &missing, "req_01KAQ").1.to_string()),
+        ("error", errors::page(shell("/runs/a"), &missing.into(), "req_01KAQ").to_string()),
         ("sign-in", sign_in::page(away.clone(), "/runs", None).to_string()),
         ("sign-in-wrong", sign_in::page(away, "/runs", wrong).to_string()),
     ]
@@ -168,7 +168,7 @@ fn hostile_pages() -> Vec<(&'static str, String)> {
         ("ticket", ticket::page(shell.clone(), &ticket, &comments, &[]).to_string()),
         ("tickets", tickets::page(shell.clone(), &Default::default(), &one(ticket)).to_string()),
         ("sign-in", sign_in::page(shell.clone(), HOSTILE, Some(HOSTILE.to_owned())).to_string()),
-        ("error", errors::page(shell, &error, HOSTILE).1.to_string()),
+        ("error", errors::page(shell, &error.into(), HOSTILE).to_string()),
     ]
 }
 
