@@ -3,6 +3,7 @@
 mod actions;
 pub mod assets;
 pub mod dashboard;
+mod desk;
 mod door;
 pub mod errors;
 pub mod event;
@@ -119,6 +120,27 @@ pub static PAGES: Group = Group {
         Route::post("/events/{id}/replay", || web::to(actions::replay))
             .named("page_event_replay", "Makes an event like this one.")
             .page("events:write"),
+        Route::get("/tickets", || web::to(desk::tickets))
+            .named("page_tickets", "Lists tickets.")
+            .page("tickets:read")
+            .query(&[
+                Param::text("status", "A status."),
+                Param::text("priority", "A priority."),
+                Q,
+                CURSOR,
+            ]),
+        Route::get("/tickets/{id}", || web::to(desk::ticket))
+            .named("page_ticket", "Shows a ticket.")
+            .page("tickets:read"),
+        Route::post("/tickets/{id}", || web::to(desk::change))
+            .named("page_ticket_change", "Changes a ticket.")
+            .page("tickets:write"),
+        Route::post("/tickets/{id}/comments", || web::to(desk::comment))
+            .named("page_ticket_comment", "Comments on a ticket.")
+            .page("tickets:write"),
+        Route::post("/tickets/{id}/escalate", || web::to(desk::escalate))
+            .named("page_ticket_escalate", "Escalates a ticket.")
+            .page("tickets:write"),
         Route::get("/search", || web::to(pages::search))
             .named("page_search", "Leads to what an id or a name means.")
             .page("runs:read")

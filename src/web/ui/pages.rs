@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::app::events::EventFilter;
 use crate::app::page::PageRequest;
 use crate::app::runs::RunFilter;
+use crate::domain::desk::RecordKind;
 use crate::domain::id::RunId;
 use crate::domain::run::Status;
 use crate::web::api::runs::run_id;
@@ -62,7 +63,8 @@ pub async fn workflow(
     html(&workflow::page(visit.shell, &asked, &view, &around))
 }
 
-fn beside() -> PageRequest {
+/// Asks for as many runs as a page about something else shows.
+pub fn beside() -> PageRequest {
     PageRequest { limit: RUNS_BESIDE, after: None }
 }
 
@@ -142,6 +144,9 @@ fn meaning(app: &App, visit: &Visit, text: &str) -> String {
     }
     if who.scopes.allow("events:read") && app.event(who, text).is_ok() {
         return shell.url(&format!("/events/{}", encoded(text)));
+    }
+    if who.scopes.allow("tickets:read") && app.record(who, RecordKind::Ticket, text).is_ok() {
+        return shell.url(&format!("/tickets/{}", encoded(text)));
     }
     list(shell, "/runs", "q", text)
 }

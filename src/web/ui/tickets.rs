@@ -61,6 +61,10 @@ pub struct TicketModel {
     pub updated: Option<Moment>,
     /// Whether it is out of the way.
     pub archived: bool,
+    /// Whether it needs attention.
+    pub escalated: bool,
+    /// The statuses to choose from, the present one among them.
+    pub statuses: Vec<String>,
 }
 
 /// Reads a ticket from its JSON; absent fields are empty.
@@ -83,13 +87,22 @@ pub fn read(shell: &Shell, ticket: &Value) -> TicketModel {
         tags: tags.iter().map(name).filter(|tag| !tag.is_empty()).collect(),
         created: moment(shell, &ticket["createdAt"]),
         updated: moment(shell, &ticket["updatedAt"]),
-        archived: !ticket["archivedAt"].is_null(),
+        archived: ticket["isArchived"] == true || !ticket["archivedAt"].is_null(),
+        escalated: ticket["isEscalated"] == true,
+        statuses: statuses(&status),
         id,
         status,
         priority,
         priority_bars,
         priority_tone,
     }
+}
+
+fn statuses(present: &str) -> Vec<String> {
+    let known = ["Open", "In progress", "On hold", "Closed"].map(str::to_owned);
+    let is_known = known.iter().any(|name| name.eq_ignore_ascii_case(present));
+    let own = (!is_known && !present.is_empty()).then(|| present.to_owned());
+    known.into_iter().chain(own).collect()
 }
 
 /// Reads an instant, shown as a distance from now.
