@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn every_described_operation_is_shown_and_nothing_comes_from_elsewhere() {
         let page = page(GROUPS, "");
-        for route in GROUPS.iter().flat_map(|group| group.routes) {
+        for route in GROUPS.iter().flat_map(|group| group.routes).filter(|it| is_described(it)) {
             assert!(page.contains(&format!("id=\"{}\"", route.id)), "{}", route.id);
         }
         let foreign = ["<script", "href=\"http", "src=", "@import"];

@@ -52,7 +52,7 @@ pub fn document(groups: &[&'static Group], base: &str) -> Value {
 /// Pages are for people and stay out of the description.
 #[must_use]
 pub fn is_described(route: &Route) -> bool {
-    !matches!(route.access, Access::Page(_))
+    !matches!(route.access, Access::Page(_)) && !route.id.starts_with("page_")
 }
 
 fn paths(groups: &[&'static Group]) -> Map<String, Value> {
