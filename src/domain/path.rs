@@ -260,19 +260,17 @@ fn canonical(rest: &[Segment]) -> Result<Vec<Segment>, String> {
         let prefix = prefix.iter().map(|name| Segment::key(name));
         prefix.chain(rest[skipped..].iter().cloned()).collect()
     };
+    let in_envelope = |name: &str, at: usize| match envelope(name) {
+        Some(place) => join(place, at + 1),
+        None => join(&["trigger"], at),
+    };
     Ok(match names.as_slice() {
         [] => return Err("name what you want of `context`".to_owned()),
         ["event", "message", "messageAttributes", name, ..] => join(attribute(name)?, 4),
         ["event", "messageAttributes", name, ..] => join(attribute(name)?, 3),
-        ["event", "message", name, ..] => envelope(name).map_or_else(
-            || join(&["trigger"], 2), //
-            |place| join(place, 3),
-        ),
+        ["event", "message", name, ..] => in_envelope(name, 2),
         ["event", "message"] => join(&["trigger"], 2),
-        ["event", name, ..] => envelope(name).map_or_else(
-            || join(&["trigger"], 1), //
-            |place| join(place, 2),
-        ),
+        ["event", name, ..] => in_envelope(name, 1),
         ["event"] => join(&["trigger"], 1),
         ["steps", id, field, ..] => {
             let id = step_id(id);

@@ -190,8 +190,8 @@ pub(super) fn begin(
     let mut concurrency_key = None;
     if let Some(concurrency) = &listener.workflow.concurrency {
         let scope = Scope::of_event(trigger.clone());
-        let rendered = match concurrency.key.render(&scope) {
-            Ok(rendered) => rendered.to_string(),
+        let rendered = match concurrency.key.render_text(&scope) {
+            Ok(rendered) => rendered,
             Err(error) => return Ok(Err(format!("limited: its key failed: {}", error.detail))),
         };
         let active = tx.view().runs_of_key(&listener.workflow.name, &rendered)?;

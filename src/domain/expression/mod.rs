@@ -10,6 +10,7 @@ mod tests;
 use serde::Serialize;
 
 use super::path::Path;
+use super::problem::Problem;
 pub use template::Template;
 
 /// The longest source of one expression, in bytes.
@@ -46,4 +47,11 @@ pub struct ExpressionError {
     pub detail: String,
     /// What to do about it, where that can be said.
     pub hint: Option<String>,
+}
+
+impl From<ExpressionError> for Problem {
+    fn from(error: ExpressionError) -> Problem {
+        let problem = Problem::new(error.pointer, error.code, error.detail);
+        Problem { hint: error.hint, ..problem }
+    }
 }

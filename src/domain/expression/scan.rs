@@ -258,7 +258,7 @@ impl<'a> Scanner<'a> {
         let end = word_end(self.text, self.at);
         let word = &self.text[self.at..end];
         let span = self.at..end;
-        let next = self.text[self.after_spaces(end)..].as_bytes();
+        let next = &self.text.as_bytes()[self.after_spaces(end)..];
         let (kind, previous) = match self.previous {
             Previous::Pipe => (Some(NameKind::Filter), Previous::Operand),
             Previous::Is if word == "not" => (None, Previous::Is),

@@ -386,11 +386,17 @@ struct Meter {
 }
 
 impl Meter {
-    fn charge(&mut self, value: &Value, expression: &Expression) -> Result<(), ExpressionError> {
-        if spend(value, &mut self.bytes_left) {
-            return Ok(());
+    /// Evaluates an expression and pays for its value.
+    fn evaluate<'a>(
+        &mut self,
+        expression: &Expression,
+        scope: &'a Scope,
+    ) -> Result<Cow<'a, Value>, ExpressionError> {
+        let value = expression.evaluate(scope, self.bytes_left)?;
+        match spend(&value, &mut self.bytes_left) {
+            true => Ok(value),
+            false => Err(expression.error(Failure::TooLarge, scope)),
         }
-        Err(expression.error(Failure::TooLarge, &Scope::of_event(Value::Null)))
     }
 }
 
@@ -418,20 +424,14 @@ impl Node {
     fn render(&self, scope: &Scope, meter: &mut Meter) -> Result<Value, ExpressionError> {
         Ok(match self {
             Node::Constant(value) => value.clone(),
-            Node::Whole(expression) => {
-                let value = expression.evaluate(scope, meter.bytes_left)?;
-                meter.charge(&value, expression)?;
-                value.into_owned()
-            }
+            Node::Whole(expression) => meter.evaluate(expression, scope)?.into_owned(),
             Node::Text(parts) => {
                 let mut text = String::new();
                 for part in parts {
                     match part {
                         Part::Literal(literal) => text.push_str(literal),
                         Part::Expression(expression) => {
-                            let value = expression.evaluate(scope, meter.bytes_left)?;
-                            meter.charge(&value, expression)?;
-                            append(&mut text, &value);
+                            append(&mut text, &*meter.evaluate(expression, scope)?);
                         }
                     }
                 }

@@ -324,7 +324,7 @@ fn products_of_numbers_and_texts_stay() {
         ("{{ '-' * 3 ~ '>' }}", json!("--->")),
         ("{{ [2 * 3, 4 * 5 if true else 1] }}", json!([6, 20])),
         ("{{ {'a': 2 * 3} }}", json!({"a": 6})),
-        ("{{ 2 * 3 is even and 2 * 2 == 4 }}", json!(true)),
+        ("{{ (2 * 3) is even and 2 * 2 == 4 }}", json!(true)),
         ("{{ 2 * trigger.payload.lines[0].price | int }}", json!(4)),
     ] {
         assert_eq!(render(text), expected, "{text}");

@@ -72,12 +72,11 @@ impl Numeric {
 
 /// Orders without rounding the integer, which may need more digits than a float has.
 fn order_exactly(integer: i128, float: f64) -> Option<Ordering> {
-    let whole = match float {
-        float if float.is_nan() => return None,
-        // The cast saturates, far outside of what an integer of JSON can be.
-        #[allow(clippy::cast_possible_truncation)]
-        float => float.trunc() as i128,
-    };
+    if float.is_nan() {
+        return None;
+    }
+    // The cast saturates, far outside of what an integer of JSON can be.
+    let whole = float.trunc() as i128;
     let fraction = 0.0_f64.partial_cmp(&float.fract()).unwrap_or(Ordering::Equal);
     Some(integer.cmp(&whole).then(fraction))
 }

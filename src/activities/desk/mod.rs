@@ -1,0 +1,190 @@
+//! Changes to the desk's records: every one of them, whoever asks for it, goes through here.
+
+mod create;
+mod error;
+mod index;
+mod query;
+mod undo;
+mod write;
+
+
+use std::cell::RefCell;
+
+use serde_json::{Map, Value};
+
+use super::{Caller, Done};
+use crate::domain::desk::change::Change;
+use crate::domain::desk::{self as rules, Facts, RecordKind, Related};
+use crate::domain::id::Uid;
+use crate::domain::problem::Problem;
+use crate::store::seam::StoreError;
+use crate::store::tenant::{TenantTx, TenantView};
+
+pub use error::DeskError;
+pub use query::{Found, Query, TicketQuery, comments, find, list, search_tickets, thread, threads};
+pub use undo::undo;
+
+/// The records of one tenant inside a transaction, changed on behalf of a caller. What it writes
+/// before it refuses something stays written, so whoever goes on after a refusal puts a savepoint
+/// around it.
+pub struct Desk<'d, 't, 'a> {
+    tx: &'d mut TenantTx<'t, 'a>,
+    caller: &'d Caller,
+    changes: Vec<Change>,
+}
+
+impl<'d, 't, 'a> Desk<'d, 't, 'a> {
+    /// Opens the records of the transaction's tenant.
+    #[must_use]
+    pub fn new(tx: &'d mut TenantTx<'t, 'a>, caller: &'d Caller) -> Desk<'d, 't, 'a> {
+        Desk { tx, caller, changes: Vec::new() }
+    }
+
+    /// Reads what was written so far.
+    #[must_use]
+    pub fn view(&self) -> TenantView<'_> {
+        self.tx.view()
+    }
+
+    /// Returns the record that `key` names by its id or its natural key: a ticket's identifier, a
+    /// team's, a mail address, a domain, a tag's name.
+    ///
+    /// # Errors
+    /// Fails when there is none.
+    pub fn get(&self, kind: RecordKind, key: &str) -> Result<Map<String, Value>, DeskError> {
+        let found = find(&self.tx.view(), kind, key)?;
+        found.ok_or_else(|| DeskError::NotFound { kind, id: key.to_owned() })
+    }
+
+    /// Makes a record, and what follows from it: a ticket's contact and first comment. An input
+    /// that repeats a `deDuplicationKey` gets the record that has it, and changes nothing.
+    ///
+    /// # Errors
+    /// Fails when the input is wrong or when another record has a key that must be unique.
+    pub fn create(
+        &mut self,
+        kind: RecordKind,
+        input: &Map<String, Value>,
+    ) -> Result<Map<String, Value>, DeskError> {
+        if let Some(existing) = self.repeated(kind, input)? {
+            return Ok(existing);
+        }
+        match kind {
+            RecordKind::Ticket => self.create_ticket(input),
+            RecordKind::Comment => self.create_comment(input),
+            RecordKind::Account => self.create_account(input),
+            _ => self.create_alone(kind, input), // Nothing follows from the others.
+        }
+    }
+
+    /// Changes the fields that `patch` gives; null clears one.
+    ///
+    /// # Errors
+    /// Fails when there is no such record, when the patch is wrong, or when another record has a
+    /// key that must be unique.
+    pub fn update(
+        &mut self,
+        kind: RecordKind,
+        key: &str,
+        patch: &Map<String, Value>,
+    ) -> Result<Map<String, Value>, DeskError> {
+        self.apply(kind, key, |current, facts| rules::update(kind, current, patch, facts))
+    }
+
+    /// Changes a record by a rule such as `ticket::archive`.
+    ///
+    /// # Errors
+    /// Fails when there is no such record, when the rule refuses, or when another record has a key
+    /// that must be unique.
+    pub fn apply(
+        &mut self,
+        kind: RecordKind,
+        key: &str,
+        rule: impl FnOnce(&Map<String, Value>, &Facts<'_>) -> Result<Map<String, Value>, Vec<Problem>>,
+    ) -> Result<Map<String, Value>, DeskError> {
+        let current = self.get(kind, key)?;
+        let id = Uid::from_text(key); // An update makes no record, so the rule never reads it.
+        let changed = self.decide(id, 0, &[], |facts| rule(&current, facts))?;
+        self.write(kind, Some(&current), Some(&changed), None)?;
+        Ok(changed)
+    }
+
+    /// Deletes a record and what cannot stand without it: a ticket's comments, an account's notes,
+    /// tasks and activities. Returns the record as it was.
+    ///
+    /// # Errors
+    /// Fails when there is no such record.
+    pub fn remove(&mut self, kind: RecordKind, key: &str) -> Result<Map<String, Value>, DeskError> {
+        let record = self.get(kind, key)?;
+        let id = record["id"].as_str().unwrap_or(key).to_owned();
+        for part in index::parts_of(kind) {
+            for child in self.tx.view().children(*part, &id)? {
+                self.remove(*part, &child)?;
+            }
+        }
+        self.write(kind, Some(&record), None, None)?;
+        Ok(record)
+    }
+
+    /// Returns what was changed, in order.
+    #[must_use]
+    pub fn finish(self) -> Vec<Change> {
+        self.changes
+    }
+
+    /// Returns what a step answers whose output is `output`.
+    #[must_use]
+    pub fn done(self, output: impl Into<Value>) -> Done {
+        let undo = match self.changes.as_slice() {
+            [] => Value::Null,
+            changes => serde_json::to_value(changes).expect("changes have only JSON-safe fields"),
+        };
+        Done { output: output.into(), undo }
+    }
+
+    /// Applies a pure rule; it finds the `pending` records as if they were written.
+    fn decide<T>(
+        &self,
+        id: Uid,
+        number: u64,
+        pending: &[Pending<'_>],
+        rule: impl FnOnce(&Facts<'_>) -> Result<T, Vec<Problem>>,
+    ) -> Result<T, DeskError> {
+        let view = self.tx.view();
+        let fault: RefCell<Option<StoreError>> = RefCell::new(None);
+        let lookup = |kind: RecordKind, key: &str| {
+            if let Some(found) = pending.iter().find(|pending| pending.is_named(kind, key)) {
+                return Some(found.record.clone());
+            }
+            find(&view, kind, key).unwrap_or_else(|error| {
+                *fault.borrow_mut() = Some(error);
+                None
+            })
+        };
+        let related = Related { get: &lookup };
+        let decided = rule(&Facts { now: self.tx.now(), id, number, related });
+        if let Some(error) = fault.into_inner() {
+            return Err(DeskError::Store(error));
+        }
+        decided.map_err(DeskError::Invalid)
+    }
+
+    fn new_id(&self, kind: RecordKind) -> Uid {
+        Uid::new(kind.letter(), self.tx.now(), self.tx.random())
+    }
+}
+
+/// A record that is decided and not yet written.
+struct Pending<'r> {
+    kind: RecordKind,
+    record: &'r Map<String, Value>,
+}
+
+impl Pending<'_> {
+    fn is_named(&self, kind: RecordKind, key: &str) -> bool {
+        let is_id = self.record.get("id").and_then(Value::as_str) == Some(key);
+        let lowered = key.to_lowercase();
+        let mut keys = rules::unique_keys(kind, self.record).into_iter();
+        self.kind == kind && (is_id || keys.any(|unique| unique.value == lowered))
+    }
+}
