@@ -90,3 +90,4 @@ pub mod engine;
 pub mod metrics;
 pub mod store;
 pub mod telemetry;
+pub mod web;

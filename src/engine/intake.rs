@@ -17,7 +17,7 @@ use super::live::LiveRun;
 use super::tenant_state::TenantState;
 
 /// An event as it came in: what the sender left out is filled in at its acceptance.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IncomingEvent {
     /// The sender's id; made here when there is none.
     pub id: Option<String>,
