@@ -430,7 +430,7 @@ impl App {
         let known = Known {
             catalogue: self.engine().activities().catalogue(),
             event_type: &find,
-            event_names: &names.iter().map(String::as_str).collect::<Vec<_>>(),
+            event_names: &names,
             limits: DefinitionLimits::default(),
         };
         Ok(validate(document, &known))
