@@ -138,7 +138,8 @@ impl LiveRun {
         step: String,
         attempt: u32,
     ) -> Option<Input> {
-        let Action::Call { activity, .. } = &self.workflow.steps[self.position(&step)?].action else {
+        let Action::Call { activity, .. } = &self.workflow.steps[self.position(&step)?].action
+        else {
             return None;
         };
         let input = self.run.input(&step);
@@ -183,11 +184,8 @@ impl LiveRun {
     }
 
     fn caller(&self) -> Caller {
-        let actor = Actor {
-            id: self.id().to_string(),
-            kind: "WORKFLOW".to_owned(),
-            email: String::new(),
-        };
+        let actor =
+            Actor { id: self.id().to_string(), kind: "WORKFLOW".to_owned(), email: String::new() };
         Caller { actor, cause: Some(Cause { run_id: self.id(), depth: self.depth }) }
     }
 
@@ -224,7 +222,9 @@ impl LiveRun {
 /// Returns the deadlines that a run owes, which are the ones that the store has for it.
 pub(super) fn deadlines_of(run: &Run) -> BTreeSet<Timestamp> {
     let wakes = run.outstanding().into_iter();
-    wakes.filter_map(|effect| if let Effect::Wake { at, .. } = effect { Some(at) } else { None }).collect()
+    wakes
+        .filter_map(|effect| if let Effect::Wake { at, .. } = effect { Some(at) } else { None })
+        .collect()
 }
 
 fn panicked(message: String) -> Failure {

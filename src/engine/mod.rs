@@ -159,9 +159,12 @@ impl Engine {
             let outcome = state.transact(decide);
             actix::spawn(async move {
                 let answer = match outcome {
-                    Ok(settled) => {
-                        settled.receipt.durable().await.map(|()| settled.value).map_err(Refusal::from)
-                    }
+                    Ok(settled) => settled
+                        .receipt
+                        .durable()
+                        .await
+                        .map(|()| settled.value)
+                        .map_err(Refusal::from),
                     Err(Abort::Refused(error)) => Err(Refusal::Refused(error)),
                     Err(Abort::Closed(error)) => Err(Refusal::from(error)),
                 };
@@ -192,9 +195,12 @@ impl Engine {
             state.displace(&begun.displaced);
             actix::spawn(async move {
                 let answer = match outcome {
-                    Ok(settled) => {
-                        settled.receipt.durable().await.map(|()| settled.value).map_err(Refusal::from)
-                    }
+                    Ok(settled) => settled
+                        .receipt
+                        .durable()
+                        .await
+                        .map(|()| settled.value)
+                        .map_err(Refusal::from),
                     Err(Abort::Refused(error)) => Err(Refusal::Refused(error)),
                     Err(Abort::Closed(error)) => Err(Refusal::from(error)),
                 };
@@ -358,5 +364,7 @@ impl From<StoreError> for Withheld {
 }
 
 fn part_is_lost<E>() -> Refusal<E> {
-    Refusal::Unavailable("the store is being reopened; it may or may not have been written".to_owned())
+    Refusal::Unavailable(
+        "the store is being reopened; it may or may not have been written".to_owned(),
+    )
 }

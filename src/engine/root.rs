@@ -125,7 +125,8 @@ impl RootSupervisor {
             return Ok(());
         }
         let pressure = Arc::new(AtomicUsize::new(0));
-        let open = TenantState::open(row, self.part, Arc::clone(&self.shared), ledger, timers, &pressure);
+        let open =
+            TenantState::open(row, self.part, Arc::clone(&self.shared), ledger, timers, &pressure);
         let state = open.map_err(|abort| match abort {
             Abort::Refused(error) => error,
             Abort::Closed(error) => StoreError::Unavailable(error.to_string()),

@@ -109,7 +109,8 @@ impl RunActor {
 
     fn prepare(&self, effect: &Effect) -> Option<PreparedCall> {
         let run = &self.live.run;
-        let step_of = |id: &str| &self.live.workflow.steps[self.live.workflow.step_index(id).unwrap_or(0)];
+        let step_of =
+            |id: &str| &self.live.workflow.steps[self.live.workflow.step_index(id).unwrap_or(0)];
         let (identifier, input, key, timeout) = match effect {
             Effect::Execute { step, .. } => {
                 let definition = step_of(step);

@@ -106,7 +106,8 @@ pub(super) struct TenantSupervisor {
 impl TenantSupervisor {
     pub(super) fn new(tenant: Rc<TenantState>) -> TenantSupervisor {
         let (crashes, seen) = Default::default();
-        let to_load = vec![(Status::Queued, None), (Status::Running, None), (Status::Compensating, None)];
+        let to_load =
+            vec![(Status::Queued, None), (Status::Running, None), (Status::Compensating, None)];
         TenantSupervisor { tenant, crashes, seen, to_load, loading: false }
     }
 

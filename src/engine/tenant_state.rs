@@ -22,8 +22,8 @@ use crate::store::tenant::{TenantTx, TenantView, Workflows};
 use super::intake;
 use super::listeners::Listeners;
 use super::live::{LiveRun, deadlines_of};
-use super::shared::Shared;
 use super::run_actor::{Delivery, RunActor};
+use super::shared::Shared;
 use super::supervisor::{Adopt, Deliver, Down, TenantSupervisor};
 use super::timers::{Timers, TimersChanged};
 
@@ -245,7 +245,8 @@ impl TenantState {
     }
 
     fn read_listeners(&self, view: TenantView<'_>) -> Result<(), StoreError> {
-        let listeners = Listeners::read(view, |name, version| self.definition(view, name, version))?;
+        let listeners =
+            Listeners::read(view, |name, version| self.definition(view, name, version))?;
         *self.listeners.borrow_mut() = Rc::new(listeners);
         Ok(())
     }

@@ -12,8 +12,8 @@ use tracing::error;
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::store::ledger::{Abort, Ledger};
-use crate::store::timers::{Deadline, deadlines};
 use crate::store::tenant::{TimerChange, TimerChangeKind};
+use crate::store::timers::{Deadline, deadlines};
 
 use super::shared::Shared;
 use super::supervisor::Wake;

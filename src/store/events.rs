@@ -89,7 +89,8 @@ impl TenantView<'_> {
                 .map(|bytes| read_key(Space::Dedupe, &key, &bytes))
                 .transpose();
         }
-        let found = self.scan(Space::Dedupe, Prefix::new(base).range(), Direction::Ascending, 16)?;
+        let found =
+            self.scan(Space::Dedupe, Prefix::new(base).range(), Direction::Ascending, 16)?;
         let keys = found.iter().map(|(key, bytes)| read_key(Space::Dedupe, key, bytes));
         keys.collect::<Result<Vec<_>, _>>().map(|keys| keys.into_iter().max())
     }
@@ -121,7 +122,10 @@ impl TenantView<'_> {
     pub fn newest_event(&self) -> Result<Option<EventKey>, StoreError> {
         let prefix = Prefix::new(Key::of(self.tenant()));
         let newest = self.scan(Space::Event, prefix.range(), Direction::Descending, 1)?;
-        newest.first().map(|(key, _)| read_key(Space::Event, key, &key[prefix.start().len()..])).transpose()
+        newest
+            .first()
+            .map(|(key, _)| read_key(Space::Event, key, &key[prefix.start().len()..]))
+            .transpose()
     }
 }
 

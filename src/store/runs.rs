@@ -131,7 +131,9 @@ impl TenantView<'_> {
             RunList::InStatus(status) => {
                 (Space::Vis, Prefix::new(base.tag(BY_STATUS).tag(status as u8)))
             }
-            RunList::OfWorkflow(name) => (Space::Vis, Prefix::new(base.tag(BY_WORKFLOW).text(name))),
+            RunList::OfWorkflow(name) => {
+                (Space::Vis, Prefix::new(base.tag(BY_WORKFLOW).text(name)))
+            }
         }
     }
 }
