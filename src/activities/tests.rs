@@ -20,6 +20,10 @@ fn deleted(_: &Value) -> (&'static str, Value) {
 
 /// One case for each activity that the platform undoes by itself; `comment` is on `WED-1`.
 fn cases(comment: &Value) -> Vec<Case> {
+    [ticket_cases(), comment_cases(comment), customer_cases()].concat()
+}
+
+fn ticket_cases() -> Vec<Case> {
     let on_wed_1 = json!({"ticketId": "WED-1"});
     vec![
         (
@@ -54,6 +58,11 @@ fn cases(comment: &Value) -> Vec<Case> {
         }),
         ("tickets:add-tags-platform", json!({"id": "WED-1", "tags": ["vip", "new"]}), deleted),
         ("tickets:remove-tags-platform", json!({"id": "WED-1", "tags": ["VIP"]}), deleted),
+    ]
+}
+
+fn comment_cases(comment: &Value) -> Vec<Case> {
+    vec![
         (
             "communications:create-comment-platform",
             json!({"ticketId": "WED-1", "content": "More", "customerEmail": "kim@acme.test"}),
@@ -76,6 +85,11 @@ fn cases(comment: &Value) -> Vec<Case> {
             json!({"commentId": comment["id"], "emoji": ":eyes:", "userId": "ana@ours.test"}),
             deleted,
         ),
+    ]
+}
+
+fn customer_cases() -> Vec<Case> {
+    vec![
         (
             "accounts:create-account-platform",
             json!({"name": "New", "domain": "new.test"}),
@@ -139,7 +153,7 @@ fn furnished() -> (Bench, Value) {
     let mut bench = Bench::new();
     let ticket = json!({"title": "A", "requestorEmail": "kim@acme.test", "teamId": "WED",
                         "deDuplicationKey": "k-0", "tags": ["vip"], "commentContent": "First"});
-    bench.create(Ticket, ticket.clone());
+    bench.create(Ticket, ticket);
     let comment = bench.create(Comment, json!({"ticketId": "WED-1", "content": "Second"}));
     let plain = json!({"title": "A", "requestorEmail": "kim@acme.test", "teamId": "WED"});
     bench.create(Ticket, plain);
