@@ -349,6 +349,27 @@ fn thena_54_an_account_with_the_domain_of_another_is_refused() {
 }
 
 #[test]
+fn thena_55_a_sleep_is_kept_by_the_run_and_takes_every_spelling_of_its_length() {
+    let bench = Bench::new();
+    let identifier = "workflows:sleep-platform";
+    let spec = bench.activities.catalogue().find(identifier).unwrap();
+    assert_eq!(spec.reach, Reach::Sleep);
+    assert!(bench.activities.find(identifier).is_none());
+    let validator = jsonschema::validator_for(&spec.input_schema).unwrap();
+    for input in [
+        json!({"duration": "1h30m"}),
+        json!({"duration": 2, "unit": "days"}),
+        json!({"durationMs": 1500}),
+        json!({"minutes": "5"}),
+    ] {
+        assert!(validator.is_valid(&input), "{input}");
+    }
+    for input in [json!({}), json!({"unit": "days"}), json!({"for": 1})] {
+        assert!(!validator.is_valid(&input), "{input}");
+    }
+}
+
+#[test]
 fn thena_56_threads_have_replies_under_what_they_answer() {
     let (mut bench, comment) = furnished();
     let create = "communications:create-comment-platform";

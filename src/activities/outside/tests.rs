@@ -468,7 +468,7 @@ fn redirects_are_followed_as_far_as_allowed_and_tell_strangers_nothing() {
         serve(vec![answer("307 On", "location: /next\r\n", ""), answer("303 On", &there, "")]);
     let input = json!({
         "method": "POST", "url": server.base, "body": {"a": 1},
-        "headers": {"authorization": "Bearer t", "cookie": "c=1", "x-mine": "1"},
+        "headers": {"authorization": "Bearer t", "cookie": "c=1", "x-api-key": "k-2", "x-mine": "1"},
     });
     assert_eq!(call(input).unwrap()["body"], "there");
     let asked = server.asked();
@@ -476,7 +476,8 @@ fn redirects_are_followed_as_far_as_allowed_and_tell_strangers_nothing() {
     assert!(asked[1].contains("Bearer t"));
     let last = stranger.asked().remove(0).to_lowercase();
     assert!(last.starts_with("get /there ") && last.contains("x-mine: 1"), "{last}");
-    for secret in ["bearer", "c=1", "content-type"] {
+    assert!(last.contains("idempotency-key: run_1/call"), "{last}");
+    for secret in ["bearer", "c=1", "k-2", "content-type"] {
         assert!(!last.contains(secret), "{last}");
     }
     let circle = serve((0..4).map(|_| answer("302 On", "location: /\r\n", "")).collect());
