@@ -10,6 +10,7 @@ pub mod event_types;
 pub mod events;
 pub mod explain;
 pub mod filters;
+pub mod first_start;
 pub mod idempotency;
 pub mod keys;
 pub mod page;

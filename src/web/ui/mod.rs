@@ -162,4 +162,5 @@ pub static PAGES: Group = Group {
             .public(),
     ],
     schemas: &[],
+    made: &[],
 };
