@@ -86,3 +86,4 @@ pub mod domain;
 pub mod engine;
 pub mod metrics;
 pub mod store;
+pub mod web;

@@ -2,6 +2,9 @@
 //! caller's tenant, transacts or reads, and answers in the shapes of `views`.
 
 pub mod error;
+pub mod events;
+pub mod idempotency;
+pub mod page;
 pub mod principal;
 pub mod views;
 

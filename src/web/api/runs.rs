@@ -1,0 +1,190 @@
+//! Runs: listed, shown, waited for, cancelled, retried, restarted.
+
+use std::time::Duration;
+
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+use super::super::auth::Caller;
+use super::super::body::Json;
+use super::super::error::{Answer, ApiError};
+use super::super::query::Query;
+use super::super::route::{CURSOR, Group, LIMIT, Param, Route};
+use super::super::state::Front;
+use crate::app::App;
+use crate::app::error::Error;
+use crate::app::runs::{Cancel, Retry, RunFilter};
+use crate::domain::id::RunId;
+use crate::domain::problem::nearest;
+use crate::domain::run::Status;
+
+const WAIT: Param = Param::text("wait", "Answers at the end of the run, or after this long: 30s.");
+
+/// Runs.
+pub static GROUP: Group = Group {
+    tag: "runs",
+    about: "Executions of workflow versions: where each stands, what it recorded, what it undid.",
+    routes: &[
+        Route::get("/v1/runs", || web::to(list))
+            .named("runs_list", "Lists runs, newest first.")
+            .scope("runs:read")
+            .query(&[
+                Param::text("status", "One status, or several with commas."),
+                Param::text("workflow", "Only runs of this workflow."),
+                Param::text("event", "Only runs that this event, or an event of this type, started."),
+                Param::text("since", "Only runs created since this time, or this long ago."),
+                Param::text("until", "Only runs created before this time."),
+                Param::text("q", "Only runs whose id, workflow, subject or error has this text."),
+                LIMIT,
+                CURSOR,
+            ])
+            .answers(200, "RunPage"),
+        Route::get("/v1/runs/{id}", || web::to(show))
+            .named("runs_get", "Returns one run with its steps, attempts and compensations.")
+            .scope("runs:read")
+            .query(&[WAIT])
+            .answers(200, "Run"),
+        Route::get("/v1/runs/{id}/journal", || web::to(journal))
+            .named("runs_journal", "Returns what the run recorded, in order.")
+            .scope("runs:read")
+            .answers(200, "Journal"),
+        Route::post("/v1/runs/{id}/cancel", || web::to(cancel))
+            .named("runs_cancel", "Stops the run; finished steps are undone unless told otherwise.")
+            .scope("runs:write")
+            .body("Cancel")
+            .answers(202, "Run"),
+        Route::post("/v1/runs/{id}/retry", || web::to(retry))
+            .named("runs_retry", "Goes on with a failed run from the step that failed.")
+            .scope("runs:write")
+            .body("Retry")
+            .answers(202, "Run"),
+        Route::post("/v1/runs/{id}/restart", || web::to(restart))
+            .named("runs_restart", "Starts a new run with the same event.")
+            .scope("runs:write")
+            .answers(202, "Run"),
+    ],
+    schemas: &[
+        ("Run", include_str!("schemas/run.json")),
+        (
+            "RunPage",
+            r##"{"type":"object","required":["data","nextCursor"],"properties":{
+                "data":{"type":"array","items":{"$ref":"#/components/schemas/Run"}},
+                "nextCursor":{"type":["string","null"]}}}"##,
+        ),
+        (
+            "Journal",
+            r#"{"type":"object","required":["data"],"properties":{"data":{"type":"array",
+                "items":{"type":"object","required":["number","at","entry"],"properties":{
+                "number":{"type":"integer"},"at":{"type":"string","format":"date-time"},
+                "entry":{"type":"object"}}}}}}"#,
+        ),
+        (
+            "Cancel",
+            r#"{"type":"object","properties":{"compensate":{"type":"boolean","default":true},
+                "reason":{"type":"string"}}}"#,
+        ),
+        (
+            "Retry",
+            r#"{"type":"object","properties":{
+                "from":{"type":"string","description":"The step to go on from."},
+                "version":{"type":"integer","description":"The workflow version to go on with."},
+                "input":{"description":"Replaces the rendered input of that step."}}}"#,
+        ),
+    ],
+};
+
+/// Reads an id; what cannot be one names nothing.
+///
+/// # Errors
+/// `NotFound`.
+pub fn run_id(text: &str) -> Result<RunId, Error> {
+    text.parse().map_err(|_| Error::NotFound { what: "run", id: text.to_owned() })
+}
+
+fn statuses(query: &Query) -> Result<Vec<Status>, ApiError> {
+    query.list("status").into_iter().map(status).collect()
+}
+
+fn status(name: &str) -> Result<Status, ApiError> {
+    Status::parse(name).ok_or_else(|| {
+        let known = Status::ALL.map(Status::as_str);
+        let hint = match nearest(name, known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("it must be one of {}", known.join(", ")),
+        };
+        ApiError::bad_parameter("status", format!("`{name}` is no status; {hint}"))
+    })
+}
+
+async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
+    let filter = RunFilter {
+        statuses: statuses(&query)?,
+        workflow: query.text("workflow").map(str::to_owned),
+        event: query.text("event").map(str::to_owned),
+        since: query.time("since")?,
+        until: query.time("until")?,
+        text: query.text("q").map(str::to_owned),
+    };
+    let page = app.runs(&who, &filter, &query.page()?)?;
+    Ok(HttpResponse::Ok().json(query.seal(page)))
+}
+
+async fn show(
+    (app, front): (web::Data<App>, web::Data<Front>),
+    Caller(who): Caller,
+    id: web::Path<String>,
+    query: Query,
+) -> Answer {
+    let longest = Duration::from_millis(front.settings.wait_ms_max);
+    let run = match query.duration("wait", longest)? {
+        Some(patience) => app.wait_for_run(&who, run_id(&id)?, patience).await?,
+        None => app.run(&who, run_id(&id)?)?,
+    };
+    Ok(HttpResponse::Ok().json(run))
+}
+
+async fn journal(app: web::Data<App>, Caller(who): Caller, id: web::Path<String>) -> Answer {
+    Ok(HttpResponse::Ok().json(json!({"data": app.journal(&who, run_id(&id)?)?})))
+}
+
+async fn cancel(
+    app: web::Data<App>,
+    Caller(who): Caller,
+    id: web::Path<String>,
+    body: Json,
+) -> Answer {
+    let mut fields = body.fields();
+    let undo = match fields.flag("compensate") {
+        Some(false) => Cancel::Keep,
+        Some(true) | None => Cancel::Undo,
+    };
+    let _reason = fields.text("reason"); // Taken, so that it is no unknown field.
+    fields.end()?;
+    Ok(HttpResponse::Accepted().json(app.cancel_run(&who, run_id(&id)?, undo).await?))
+}
+
+async fn retry(
+    app: web::Data<App>,
+    Caller(who): Caller,
+    id: web::Path<String>,
+    body: Json,
+) -> Answer {
+    let mut fields = body.fields();
+    let retry = Retry {
+        from: fields.text("from"),
+        version: fields.number("version", 1..=u64::from(u32::MAX)).map(|it| it as u32),
+        input: fields.value("input"),
+    };
+    fields.end()?;
+    Ok(HttpResponse::Accepted().json(app.retry_run(&who, run_id(&id)?, retry).await?))
+}
+
+async fn restart(
+    app: web::Data<App>,
+    Caller(who): Caller,
+    id: web::Path<String>,
+    body: Json,
+) -> Answer {
+    body.fields().end()?;
+    Ok(HttpResponse::Accepted().json(app.restart_run(&who, run_id(&id)?).await?))
+}

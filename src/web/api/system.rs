@@ -1,0 +1,85 @@
+//! Whether the server lives and is ready, what it measures and what it offers.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+
+use super::super::error::{Answer, ApiError};
+use super::super::route::{Group, Route};
+use super::super::state::Front;
+use super::super::{GROUPS, docs, metrics, openapi};
+use crate::app::App;
+
+/// Health, metrics and descriptions.
+pub static GROUP: Group = Group {
+    tag: "system",
+    about: "Whether the server lives and is ready, what it measures and what it offers.",
+    routes: &[
+        Route::get("/healthz", || web::to(healthz))
+            .named("system_health", "Says that the process answers.")
+            .public()
+            .answers(200, "Health"),
+        Route::get("/readyz", || web::to(readyz))
+            .named("system_ready", "Says whether work is taken: the store writes, the engine runs.")
+            .public()
+            .answers(200, "Health"),
+        Route::get("/metrics", || web::to(scrape))
+            .named("system_metrics", "Writes all metrics as Prometheus text.")
+            .public(),
+        Route::get("/v1/openapi.json", || web::to(description))
+            .named("system_openapi", "Describes this API as OpenAPI 3.1.")
+            .public(),
+        Route::get("/docs", || web::to(viewer))
+            .named("system_docs", "Shows this description to people, offline.")
+            .public(),
+        Route::get("/docs/style.css", || web::to(style))
+            .named("system_docs_style", "The look of that page.")
+            .public(),
+    ],
+    schemas: &[(
+        "Health",
+        r#"{"type":"object","required":["status"],"properties":{
+            "status":{"type":"string","description":"`ok`, or why not"},
+            "version":{"type":"string"}}}"#,
+    )],
+};
+
+async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+}
+
+async fn readyz(app: web::Data<App>) -> Answer {
+    match app.readiness() {
+        Ok(()) => Ok(HttpResponse::Ok().json(json!({"status": "ok"}))),
+        Err(reason) => {
+            let refusal =
+                ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", reason.clone());
+            Err(refusal.with_header(header::RETRY_AFTER, "1").with_member("reason", reason.into()))
+        }
+    }
+}
+
+async fn scrape(request: HttpRequest, front: web::Data<Front>) -> HttpResponse {
+    let text = metrics::text(&front.registry.lock());
+    let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let content_type = match accepted.is_some_and(|it| it.contains("openmetrics-text")) {
+        true => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        false => "text/plain; version=0.0.4; charset=utf-8",
+    };
+    HttpResponse::Ok().content_type(content_type).body(text)
+}
+
+async fn description(front: web::Data<Front>) -> HttpResponse {
+    HttpResponse::Ok().json(openapi::document(GROUPS, &front.settings.base()))
+}
+
+async fn viewer(front: web::Data<Front>) -> HttpResponse {
+    let page = docs::page(GROUPS, &front.settings.base());
+    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page)
+}
+
+async fn style() -> HttpResponse {
+    let text = include_str!("../../../templates/docs.css");
+    HttpResponse::Ok().content_type("text/css; charset=utf-8").body(text)
+}

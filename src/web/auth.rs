@@ -1,0 +1,152 @@
+//! Who is asking: a key, a session or a person on the box, and in which tenant.
+
+use actix_web::HttpRequest;
+use actix_web::dev::{Payload, ServiceRequest};
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{FromRequest, HttpMessage as _};
+use futures_util::future::{Ready, ready};
+
+use super::error::ApiError;
+use crate::app::App;
+use crate::app::error::Error;
+use crate::app::principal::Principal;
+
+/// The cookie that holds a session's token.
+pub const SESSION_COOKIE: &str = "ergane_session";
+
+/// Marks a connection over the control socket, whose callers own the box.
+#[derive(Clone, Copy, Debug)]
+pub struct Local;
+
+/// What a request shows of its caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// An API key.
+    Key(String),
+    /// A browser's session.
+    Session(String),
+    /// Access to the box itself.
+    Local,
+}
+
+/// The authenticated caller, for handlers.
+#[derive(Clone, Debug)]
+pub struct Caller(pub Principal);
+
+impl FromRequest for Caller {
+    type Error = ApiError;
+    type Future = Ready<Result<Caller, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let principal = request.extensions().get::<Principal>().cloned();
+        // Only a handler behind a public route can miss it, and such a one must not ask.
+        ready(principal.map(Caller).ok_or_else(|| unauthenticated().into()))
+    }
+}
+
+/// Finds out who is asking and in which tenant.
+///
+/// # Errors
+/// `Unauthenticated` without a valid credential, `NotFound` for a tenant that the caller may not
+/// name, `Forbidden` for a session that another site speaks for.
+pub async fn identify(app: &App, request: &ServiceRequest) -> Result<Principal, Error> {
+    let shown = credential(request).ok_or_else(unauthenticated)?;
+    let mut principal = match shown {
+        Credential::Local => app.local_owner(),
+        Credential::Key(key) => app.authenticate(&key).await?,
+        Credential::Session(token) => {
+            check_same_origin(request)?;
+            app.authenticate_session(&token).await?
+        }
+    };
+    if let Some(named) = text(request.headers(), "x-tenant") {
+        principal.tenant = app.tenant_for(&principal, named).await?;
+    }
+    Ok(principal)
+}
+
+fn unauthenticated() -> Error {
+    Error::Unauthenticated(
+        "send a valid API key as `Authorization: Bearer <key>` or `x-api-key`".to_owned(),
+    )
+}
+
+/// A key that is sent counts, even beside a cookie or on the control socket.
+fn credential(request: &ServiceRequest) -> Option<Credential> {
+    let headers = request.headers();
+    if let Some(value) = text(headers, header::AUTHORIZATION.as_str()) {
+        let (scheme, key) = value.split_once(' ').unwrap_or(("", value));
+        let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+        return is_bearer.then(|| Credential::Key(key.trim().to_owned()));
+    }
+    if let Some(key) = text(headers, "x-api-key") {
+        return Some(Credential::Key(key.to_owned()));
+    }
+    if request.request().conn_data::<Local>().is_some() {
+        return Some(Credential::Local);
+    }
+    let cookie = request.cookie(SESSION_COOKIE)?;
+    Some(Credential::Session(cookie.value().to_owned()))
+}
+
+/// A browser sends its cookie along with what another site makes it send.
+fn check_same_origin(request: &ServiceRequest) -> Result<(), Error> {
+    if request.method().is_safe() {
+        return Ok(());
+    }
+    let headers = request.headers();
+    let same = match (text(headers, "sec-fetch-site"), text(headers, "origin")) {
+        (Some(site), _) => matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => {
+            let host = text(headers, "host").unwrap_or("");
+            origin.split_once("://").is_some_and(|(_, authority)| authority == host)
+        }
+        (None, None) => true, // Not a browser: nobody was tricked into sending the cookie.
+    };
+    if same { Ok(()) } else { Err(Error::Forbidden { scope: "same-origin".to_owned() }) }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::cookie::Cookie;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn a_key_is_found_wherever_it_may_stand() {
+        for (name, value, found) in [
+            ("authorization", "Bearer abc", Some(Credential::Key("abc".to_owned()))),
+            ("authorization", "bearer  abc", Some(Credential::Key("abc".to_owned()))),
+            ("authorization", "Basic abc", None),
+            ("x-api-key", "abc", Some(Credential::Key("abc".to_owned()))),
+            ("cookie", "ergane_session=t", Some(Credential::Session("t".to_owned()))),
+            ("accept", "*/*", None),
+        ] {
+            let request = TestRequest::default().insert_header((name, value)).to_srv_request();
+            assert_eq!(credential(&request), found, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn another_site_cannot_speak_for_a_session() {
+        for (name, value, allowed) in [
+            ("sec-fetch-site", "same-origin", true),
+            ("sec-fetch-site", "cross-site", false),
+            ("sec-fetch-site", "same-site", false),
+            ("origin", "http://box:7171", true),
+            ("origin", "http://evil.example", false),
+            ("origin", "null", false),
+        ] {
+            let request = TestRequest::post()
+                .cookie(Cookie::new(SESSION_COOKIE, "t"))
+                .insert_header(("host", "box:7171"))
+                .insert_header((name, value))
+                .to_srv_request();
+            assert_eq!(check_same_origin(&request).is_ok(), allowed, "{name}: {value}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Around every request: its id, its line in the log, the headers and documents of every answer.
+
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody as _};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error as ActixError, HttpMessage as _, HttpResponse, web};
+use tracing::{debug, warn};
+
+use super::error::{ApiError, of_framework};
+use super::route::Route;
+use super::state::Front;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID_CHARS_MAX: usize = 128;
+const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; \
+    frame-ancestors 'none'; base-uri 'none'";
+
+/// The request's id, for handlers and logs.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+/// Passes a request on and finishes its answer.
+///
+/// # Errors
+/// Passes on what the services below fail with.
+pub async fn wrap(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, ActixError> {
+    let began = Instant::now();
+    let front = request.app_data::<web::Data<Front>>();
+    let front = front.expect("every server is built with its state").clone();
+    let id = request_id(request.headers(), &front);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let response = next.call(request).await?;
+    let mut response = with_document(response, &id);
+    dress(&mut response, &id);
+    let route = response.request().extensions().get::<&'static Route>().copied();
+    let operation = route.map_or("unknown", |route| route.id);
+    front.metrics.count(operation, response.status().as_u16(), began.elapsed());
+    log(&response, &id, began);
+    Ok(response)
+}
+
+/// Takes over the caller's id if it is harmless in a log, else makes one.
+fn request_id(headers: &HeaderMap, front: &Front) -> String {
+    let given = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let harmless = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+    if !given.is_empty() && given.len() <= REQUEST_ID_CHARS_MAX && given.chars().all(harmless) {
+        return given.to_owned();
+    }
+    format!("req_{:016x}", front.clock.random())
+}
+
+/// Every refusal becomes a problem document that names its request.
+fn with_document(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
+    let Some(refusal) = refusal_in(&response) else {
+        return response;
+    };
+    let mut document = refusal.render(response.request().path(), id);
+    for (name, value) in response.headers() {
+        let described = name == header::CONTENT_TYPE || name == header::CONTENT_LENGTH;
+        if !described && !document.headers().contains_key(name) {
+            document.headers_mut().append(name.clone(), value.clone());
+        }
+    }
+    response.into_response(document)
+}
+
+fn refusal_in(response: &ServiceResponse<BoxBody>) -> Option<ApiError> {
+    let status = response.status();
+    if let Some(error) = response.response().error() {
+        let own = error.as_error::<ApiError>().cloned();
+        return Some(own.unwrap_or_else(|| of_framework(status, &error.to_string())));
+    }
+    let bare = matches!(response.response().body().size(), actix_web::body::BodySize::Sized(0));
+    let is_failure = status.is_client_error() || status.is_server_error();
+    (is_failure && bare && status != StatusCode::PRECONDITION_FAILED)
+        .then(|| of_framework(status, status.canonical_reason().unwrap_or("refused")))
+}
+
+/// Answers what no route takes.
+pub async fn unknown(request: actix_web::HttpRequest) -> Result<HttpResponse, ApiError> {
+    let detail = format!("there is nothing at {}", request.path());
+    Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", detail))
+}
+
+fn dress(response: &mut ServiceResponse<BoxBody>, id: &str) {
+    let path = response.request().path();
+    let is_page = is_html(response.headers());
+    let is_asset = path.contains("/static/") || path.contains("/assets/");
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    let mut set = |name: HeaderName, value: &'static str| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    };
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::REFERRER_POLICY, "no-referrer");
+    set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    if !is_asset {
+        set(header::CACHE_CONTROL, "no-store");
+    }
+    if is_page {
+        set(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY);
+        set(header::X_FRAME_OPTIONS, "DENY");
+    }
+}
+
+fn is_html(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    value.is_some_and(|value| value.starts_with("text/html"))
+}
+
+fn log(response: &ServiceResponse<BoxBody>, id: &str, began: Instant) {
+    let request = response.request();
+    let (method, path, status) = (request.method(), request.path(), response.status().as_u16());
+    let took_us = began.elapsed().as_micros();
+    // The query and the bodies stay out: they may hold what is nobody else's business.
+    if status >= 500 {
+        warn!(request.id = id, took_us, "{method} {path} answered {status}");
+    } else {
+        debug!(request.id = id, took_us, "{method} {path} answered {status}");
+    }
+}

@@ -1,0 +1,108 @@
+//! What an operator may set about the HTTP side, with the defaults that need no thought.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The `[http]` part of the configuration.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebSettings {
+    /// The address and port that it listens on.
+    pub listen: String,
+    /// The path under which a proxy serves everything, such as `/ergane`; empty for the root.
+    pub base_path: String,
+    /// How many threads take requests, at least 1.
+    pub workers: usize,
+    /// The largest request body, in bytes.
+    pub body_bytes_max: usize,
+    /// The largest event, in bytes of its JSON.
+    pub event_bytes_max: usize,
+    /// The most events that one batch may carry.
+    pub batch_events_max: usize,
+    /// The deepest nesting of JSON, in levels.
+    pub json_depth_max: usize,
+    /// The most connections that are open at once, for each worker.
+    pub connections_max: usize,
+    /// How long a client may take to send the head of a request, in milliseconds.
+    pub head_timeout_ms: u64,
+    /// How long a client may take to send a body, in milliseconds.
+    pub body_timeout_ms: u64,
+    /// How long an idle connection is kept open, in milliseconds.
+    pub keep_alive_ms: u64,
+    /// The longest `?wait=`, in milliseconds.
+    pub wait_ms_max: u64,
+    /// How many requests each key may make in a second, in the long run; 0 for no limit.
+    pub requests_per_second: u32,
+    /// How many requests each key may make at once after a pause.
+    pub requests_burst: u32,
+    /// How long requests that have begun may take to end at a stop, in milliseconds.
+    pub shutdown_ms: u64,
+}
+
+impl Default for WebSettings {
+    fn default() -> WebSettings {
+        WebSettings {
+            listen: "127.0.0.1:7171".to_owned(),
+            base_path: String::new(),
+            workers: 1,
+            body_bytes_max: 1 << 20,
+            event_bytes_max: 256 << 10,
+            batch_events_max: 1_000,
+            json_depth_max: 64,
+            connections_max: 10_000,
+            head_timeout_ms: 5_000,
+            body_timeout_ms: 30_000,
+            keep_alive_ms: 15_000,
+            wait_ms_max: 60_000,
+            requests_per_second: 50_000,
+            requests_burst: 100_000,
+            shutdown_ms: 10_000,
+        }
+    }
+}
+
+impl WebSettings {
+    /// Returns the base path with a leading and without a trailing slash, empty for the root.
+    #[must_use]
+    pub fn base(&self) -> String {
+        let trimmed = self.base_path.trim_matches('/');
+        if trimmed.is_empty() { String::new() } else { format!("/{trimmed}") }
+    }
+
+    /// Returns how long a body may take.
+    #[must_use]
+    pub fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_timeout_ms)
+    }
+}
+
+/// Where a server listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Already bound, so that a port in use is refused before anything else is done.
+    pub tcp: Option<std::net::TcpListener>,
+    /// Where the control socket is made; its callers are the owner of the box.
+    pub control: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_path_is_the_same_however_it_is_written() {
+        for (written, base) in [("", ""), ("/", ""), ("ergane", "/ergane"), ("/a/b/", "/a/b")] {
+            let settings = WebSettings { base_path: written.to_owned(), ..WebSettings::default() };
+            assert_eq!(settings.base(), base, "{written}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused() {
+        assert!(toml::from_str::<WebSettings>("listenn = '0.0.0.0:1'").is_err());
+        let settings: WebSettings = toml::from_str("workers = 2").expect("one known key");
+        assert_eq!((settings.workers, settings.json_depth_max), (2, 64));
+    }
+}

@@ -1,0 +1,158 @@
+//! What all requests share: settings, rate limits, requests in flight, metrics.
+
+use std::collections::HashSet;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use governor::clock::DefaultClock;
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
+
+use super::metrics::HttpMetrics;
+use super::settings::WebSettings;
+use crate::clock::Clock;
+
+/// The state of a server beside the application.
+#[derive(Debug)]
+pub struct Front {
+    /// What the operator set.
+    pub settings: WebSettings,
+    /// Tells the time.
+    pub clock: Clock,
+    /// How often each key may ask.
+    pub rate: Rate,
+    /// Requests with an idempotency key that have not been answered yet.
+    pub in_flight: InFlight,
+    /// Counts requests.
+    pub metrics: HttpMetrics,
+    /// Everything that is measured in this process.
+    pub registry: Arc<Mutex<Registry>>,
+}
+
+impl Front {
+    /// Builds the state and registers its metrics.
+    #[must_use]
+    pub fn new(settings: WebSettings, clock: Clock, registry: Arc<Mutex<Registry>>) -> Front {
+        let metrics = HttpMetrics::register(&mut registry.lock());
+        let rate = Rate::new(settings.requests_per_second, settings.requests_burst);
+        Front { settings, clock, rate, in_flight: InFlight::default(), metrics, registry }
+    }
+}
+
+type Limiter = RateLimiter<u64, DashMapStateStore<u64>, DefaultClock, StateInformationMiddleware>;
+
+/// A bucket of requests for each key.
+#[derive(Debug)]
+pub struct Rate {
+    limiter: Option<Limiter>,
+    per_second: u32,
+    burst: u32,
+}
+
+/// How a key stands against its limit after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// How many requests a full bucket holds.
+    pub limit: u32,
+    /// How many are left now.
+    pub remaining: u32,
+    /// How long until the bucket is full again, in seconds, rounded up.
+    pub reset_seconds: u32,
+    /// Whether this request was one too many.
+    pub verdict: Verdict,
+}
+
+/// Whether a request may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may.
+    Granted,
+    /// The bucket is empty.
+    Refused,
+}
+
+const BUCKETS_BEFORE_SWEEP: usize = 10_000;
+
+impl Rate {
+    /// Allows `per_second` requests in the long run (0 for any number) and `burst` at once.
+    #[must_use]
+    pub fn new(per_second: u32, burst: u32) -> Rate {
+        let burst = burst.max(1);
+        let limiter = NonZeroU32::new(per_second).map(|rate| {
+            let burst = NonZeroU32::new(burst).expect("it is at least one");
+            RateLimiter::dashmap(Quota::per_second(rate).allow_burst(burst)).with_middleware()
+        });
+        Rate { limiter, per_second, burst }
+    }
+
+    /// Takes one request out of the bucket of `key`; `None` when nothing is limited.
+    #[must_use]
+    pub fn take(&self, key: u64) -> Option<Allowance> {
+        let limiter = self.limiter.as_ref()?;
+        if limiter.len() > BUCKETS_BEFORE_SWEEP {
+            limiter.retain_recent();
+        }
+        let (remaining, verdict) = match limiter.check_key(&key) {
+            Ok(snapshot) => (snapshot.remaining_burst_capacity(), Verdict::Granted),
+            Err(_) => (0, Verdict::Refused),
+        };
+        let reset_seconds = (self.burst - remaining.min(self.burst)).div_ceil(self.per_second);
+        Some(Allowance { limit: self.burst, remaining, reset_seconds, verdict })
+    }
+}
+
+/// The scopes of idempotency keys whose first request is still being answered.
+#[derive(Debug, Default)]
+pub struct InFlight(Arc<Mutex<HashSet<String>>>);
+
+impl InFlight {
+    /// Enters `scope` until the answer's guard is dropped; `None` when it is entered already.
+    #[must_use]
+    pub fn enter(&self, scope: &str) -> Option<Entered> {
+        let fresh = self.0.lock().insert(scope.to_owned());
+        fresh.then(|| Entered { scope: scope.to_owned(), all: Arc::clone(&self.0) })
+    }
+}
+
+/// Leaves its scope when it is dropped.
+#[derive(Debug)]
+pub struct Entered {
+    scope: String,
+    all: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.scope);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_has_its_own_bucket() {
+        let rate = Rate::new(1, 2);
+        let verdicts: Vec<_> =
+            (0..3).map(|_| rate.take(1).map(|it| (it.remaining, it.verdict))).collect();
+        assert_eq!(
+            verdicts,
+            [Some((1, Verdict::Granted)), Some((0, Verdict::Granted)), Some((0, Verdict::Refused))]
+        );
+        assert_eq!(rate.take(2).map(|it| it.verdict), Some(Verdict::Granted));
+        assert_eq!(Rate::new(0, 0).take(1), None);
+    }
+
+    #[test]
+    fn a_scope_is_entered_once_at_a_time() {
+        let in_flight = InFlight::default();
+        let entered = in_flight.enter("a");
+        assert!(entered.is_some() && in_flight.enter("a").is_none());
+        drop(entered);
+        assert!(in_flight.enter("a").is_some());
+    }
+}
