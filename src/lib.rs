@@ -80,10 +80,14 @@
 
 pub mod activities;
 pub mod app;
+pub mod bench;
 pub mod boot;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod metrics;
 pub mod store;
+pub mod telemetry;
 pub mod web;

@@ -1,10 +1,11 @@
 //! What the appliance counts and measures of itself, under the names that monitoring relies on.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::Duration;
 
 use ahash::{AHashMap, RandomState};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -19,7 +20,7 @@ const SERIES_MAX: usize = 500;
 /// Counters, gauges and histograms of the appliance; made once and handed down.
 #[derive(Debug)]
 pub struct Metrics {
-    registry: Registry,
+    registry: Arc<Mutex<Registry>>,
     events: Bounded<EventLabels>,
     evaluations: Bounded<ResultLabels>,
     runs: Bounded<RunLabels>,
@@ -36,7 +37,6 @@ impl Metrics {
     /// Registers every family.
     #[must_use]
     pub fn new() -> Metrics {
-        let mut registry = Registry::with_prefix("ergane");
         let metrics = Metrics {
             events: Bounded::default(),
             evaluations: Bounded::default(),
@@ -48,12 +48,10 @@ impl Metrics {
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 14)),
             store_bytes: Gauge::default(),
             streams: Gauge::default(),
-            registry: Registry::default(),
+            registry: Arc::default(),
         };
-        metrics.register_families(&mut registry);
-        let build = vec![("version", env!("CARGO_PKG_VERSION"))];
-        registry.register("build", "Which build this is", Info::new(build));
-        Metrics { registry, ..metrics }
+        metrics.register_families(&mut metrics.registry.lock());
+        metrics
     }
 
     /// Counts an event that was accepted.
@@ -111,46 +109,48 @@ impl Metrics {
         self.streams.dec();
     }
 
+    /// Returns the registry, so that a layer above can add what it measures itself.
+    #[must_use]
+    pub fn registry(&self) -> Arc<Mutex<Registry>> {
+        Arc::clone(&self.registry)
+    }
+
     /// Returns every family in the text format of OpenMetrics.
     #[must_use]
     pub fn render(&self) -> String {
         let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+        prometheus_client::encoding::text::encode(&mut text, &self.registry.lock())
             .expect("writing into a string cannot fail");
         text
     }
 
     fn register_families(&self, registry: &mut Registry) {
-        registry.register("events", "Events accepted", self.events.family.clone());
+        let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("ergane_build", "Which build this is", build);
+        let family = self.events.family.clone();
+        registry.register("ergane_events", "Events accepted", family);
+        let family = self.evaluations.family.clone();
+        registry.register("ergane_filter_evaluations", "Trigger filters evaluated", family);
+        let family = self.runs.family.clone();
+        registry.register("ergane_runs", "Runs that reached a status", family);
+        let family = self.run_seconds.clone();
         registry.register(
-            "filter_evaluations",
-            "Trigger filters evaluated",
-            self.evaluations.family.clone(),
-        );
-        registry.register("runs", "Runs that reached a status", self.runs.family.clone());
-        registry.register(
-            "run_duration_seconds",
+            "ergane_run_duration_seconds",
             "From a run's creation to its end",
-            self.run_seconds.clone(),
+            family,
         );
-        registry.register("step_attempts", "Attempts of steps", self.attempts.family.clone());
-        registry.register(
-            "queue_depth",
-            "Requests that wait for the writer",
-            self.queue_depth.clone(),
-        );
-        registry.register(
-            "schedule_lag_seconds",
-            "How late timers fired",
-            self.timer_lag_seconds.clone(),
-        );
-        registry.register(
-            "store_commit_seconds",
-            "Time of a durable commit",
-            self.commit_seconds.clone(),
-        );
-        registry.register("store_bytes", "Size of the store on disk", self.store_bytes.clone());
-        registry.register("sse_clients", "Open streams of live updates", self.streams.clone());
+        let family = self.attempts.family.clone();
+        registry.register("ergane_step_attempts", "Attempts of steps", family);
+        let family = self.queue_depth.clone();
+        registry.register("ergane_queue_depth", "Requests that wait for the writer", family);
+        let family = self.timer_lag_seconds.clone();
+        registry.register("ergane_schedule_lag_seconds", "How late timers fired", family);
+        let family = self.commit_seconds.clone();
+        registry.register("ergane_store_commit_seconds", "Time of a durable commit", family);
+        let family = self.store_bytes.clone();
+        registry.register("ergane_store_bytes", "Size of the store on disk", family);
+        let family = self.streams.clone();
+        registry.register("ergane_sse_clients", "Open streams of live updates", family);
     }
 }
 

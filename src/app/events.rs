@@ -1,27 +1,246 @@
-//! Events on their way in.
+//! Events: accepted after their schema is checked, listed, replayed.
 
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::json;
 
-use crate::domain::event::Actor;
+pub use crate::engine::IncomingEvent;
+
+use super::App;
+use super::error::Error;
+use super::page::PageRequest;
+use super::principal::Principal;
+use super::views::{EventView, Page};
+use crate::domain::event::{Actor, Event};
+use crate::domain::event_type;
+use crate::domain::id::RunId;
+use crate::domain::problem::Problem;
 use crate::domain::time::Timestamp;
+use crate::engine::Accepted;
+use crate::store::events::{EventKey, StoredEvent};
+use crate::store::tenant::TenantView;
 
-/// An event as a sender gave it, checked for its form but not yet against its type's schema.
-#[derive(Clone, Debug, PartialEq)]
-pub struct IncomingEvent {
-    /// The sender's id; `None` lets the platform make one.
-    pub id: Option<String>,
-    /// The event type as the sender spelled it.
-    pub kind: String,
-    /// Who says so: a URI reference.
-    pub source: String,
-    /// What it is about.
+/// How many events a list looks at for one page; a page may have fewer than its limit then.
+const LOOKED_AT_MAX: usize = 5_000;
+const CHUNK: usize = 250;
+
+/// What became of one event.
+#[derive(Clone, Debug)]
+pub enum EventOutcome {
+    /// It is durable.
+    Accepted(AcceptedEvent),
+    /// It breaks the schema of its type.
+    Rejected(Vec<Problem>),
+}
+
+/// An event that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AcceptedEvent {
+    /// The sender's id, or the one made here.
+    pub id: String,
+    /// Whether the same event was accepted before.
+    pub duplicate: bool,
+    /// The runs that it started.
+    pub runs: Vec<RunId>,
+}
+
+impl From<Accepted> for AcceptedEvent {
+    fn from(accepted: Accepted) -> AcceptedEvent {
+        let Accepted { id, duplicate, runs } = accepted;
+        AcceptedEvent { id, duplicate, runs }
+    }
+}
+
+/// Which events a list holds.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// This type in any spelling, or all that begin as `ticket:*` does.
+    pub kind: Option<String>,
+    /// This source.
+    pub source: Option<String>,
+    /// This subject.
     pub subject: Option<String>,
-    /// When it happened; `None` for now.
-    pub time: Option<Timestamp>,
-    /// Who made it happen; `None` for the caller.
-    pub actor: Option<Actor>,
-    /// The type's own data.
-    pub payload: Value,
-    /// CloudEvents extensions and whatever stands beside the payload.
-    pub metadata: Map<String, Value>,
+    /// Accepted at or after this time.
+    pub since: Option<Timestamp>,
+    /// Accepted before this time.
+    pub until: Option<Timestamp>,
+    /// Whether it started a run.
+    pub matched: Option<bool>,
+}
+
+impl App {
+    /// Accepts events together; those that fit their schema are durable when this answers.
+    ///
+    /// # Errors
+    /// Returns why nothing, or perhaps nothing, was accepted.
+    pub async fn accept_events(
+        &self,
+        who: &Principal,
+        events: Vec<IncomingEvent>,
+    ) -> Result<Vec<EventOutcome>, Error> {
+        let mut fitting = Vec::with_capacity(events.len());
+        let mut verdicts = Vec::with_capacity(events.len());
+        for mut event in events {
+            let canonical = event_type::canonical(&event.kind);
+            if canonical != event.kind {
+                event.kind = canonical.into_owned();
+            }
+            let problems = self.schema_problems(who, &event.kind, &event.payload)?;
+            if problems.is_empty() {
+                event.actor.get_or_insert_with(|| actor(who));
+                fitting.push(event);
+            }
+            verdicts.push(problems);
+        }
+        let accepted = match fitting.is_empty() {
+            true => Vec::new(),
+            false => self.engine().publish(who.tenant, fitting).await?,
+        };
+        let mut accepted = accepted.into_iter();
+        let outcomes = verdicts.into_iter().map(|problems| match problems.is_empty() {
+            false => EventOutcome::Rejected(problems),
+            true => {
+                let accepted = accepted.next().expect("the engine answers for every event");
+                EventOutcome::Accepted(accepted.into())
+            }
+        });
+        Ok(outcomes.collect())
+    }
+
+    /// Lists events, newest first.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read.
+    pub fn events(
+        &self,
+        who: &Principal,
+        filter: &EventFilter,
+        page: &PageRequest,
+    ) -> Result<Page<EventView>, Error> {
+        let from = page.after.as_ref().and_then(|key| u64::from_str_radix(key, 16).ok());
+        let until = filter.until.map(EventKey::at);
+        let mut before = from.map(EventKey).into_iter().chain(until).min();
+        self.read(who, |view| {
+            let mut data = Vec::new();
+            let mut looked_at = 0;
+            loop {
+                let chunk = view.events_before(before, CHUNK)?;
+                let last_chunk = chunk.len() < CHUNK;
+                for (key, stored) in chunk {
+                    if filter.since.is_some_and(|since| stored.received_at < since) {
+                        return Ok(Page { data, next_cursor: None });
+                    }
+                    before = Some(key);
+                    looked_at += 1;
+                    if filter.holds(&stored) {
+                        data.push(EventView::from(stored));
+                    }
+                    if data.len() == page.limit || looked_at == LOOKED_AT_MAX {
+                        let next_cursor = more_after(view, key)?;
+                        return Ok(Page { data, next_cursor });
+                    }
+                }
+                if last_chunk {
+                    return Ok(Page { data, next_cursor: None });
+                }
+            }
+        })
+    }
+
+    /// Returns one event with the runs that it started.
+    ///
+    /// # Errors
+    /// `NotFound` when the tenant has no such event.
+    pub fn event(&self, who: &Principal, id: &str) -> Result<EventView, Error> {
+        self.read(who, |view| Ok(stored_event(view, id)?.into()))
+    }
+
+    /// Makes an event like one that was accepted before, for every workflow that matches or for
+    /// one workflow whether it matches or not.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown event or workflow, `Conflict` when the run is withheld.
+    pub async fn replay_event(
+        &self,
+        who: &Principal,
+        id: &str,
+        workflow: Option<&str>,
+    ) -> Result<AcceptedEvent, Error> {
+        let event = self.read(who, |view| Ok(stored_event(view, id)?.event))?;
+        let again = repeated(event, "replayOf", id);
+        if let Some(name) = workflow {
+            return self.start(who, name, None, again).await;
+        }
+        let accepted = self.engine().publish(who.tenant, vec![again]).await?;
+        let accepted = accepted.into_iter().next().expect("the engine answers for every event");
+        Ok(accepted.into())
+    }
+}
+
+impl EventFilter {
+    fn holds(&self, stored: &StoredEvent) -> bool {
+        let event = &stored.event;
+        self.kind.as_ref().is_none_or(|kind| is_of_kind(&event.kind, kind))
+            && self.source.as_ref().is_none_or(|source| event.source == *source)
+            && self.subject.as_ref().is_none_or(|subject| event.subject.as_ref() == Some(subject))
+            && self.matched.is_none_or(|matched| matched != stored.runs.is_empty())
+    }
+}
+
+/// Returns whether a canonical type is the one that was asked for, or one of `ticket:*`.
+pub(super) fn is_of_kind(kind: &str, asked: &str) -> bool {
+    match asked.strip_suffix('*') {
+        Some(beginning) => kind.starts_with(beginning),
+        None => kind == event_type::canonical(asked),
+    }
+}
+
+pub(super) fn stored_event(view: TenantView<'_>, id: &str) -> Result<StoredEvent, Error> {
+    let missing = || Error::NotFound { what: "event", id: id.to_owned() };
+    let key = view.event_by_id(id, None)?.ok_or_else(missing)?;
+    view.event(key)?.ok_or_else(missing)
+}
+
+/// Makes a new event out of an old one, which its metadata names under `role`.
+pub(super) fn repeated(event: Event, role: &str, origin: &str) -> IncomingEvent {
+    let mut metadata = event.metadata;
+    metadata.insert(role.to_owned(), json!(origin));
+    IncomingEvent {
+        id: None,
+        kind: event.kind,
+        source: event.source,
+        subject: event.subject,
+        time: Some(event.time),
+        actor: Some(event.actor),
+        payload: event.payload,
+        metadata,
+    }
+}
+
+/// Names the caller as the one who made something happen.
+pub(super) fn actor(who: &Principal) -> Actor {
+    Actor { id: who.id.clone(), kind: "KEY".to_owned(), email: String::new() }
+}
+
+fn more_after(view: TenantView<'_>, key: EventKey) -> Result<Option<String>, Error> {
+    let more = !view.events_before(Some(key), 1)?.is_empty();
+    Ok(more.then(|| format!("{:016x}", key.0)))
+}
+
+impl From<StoredEvent> for EventView {
+    fn from(stored: StoredEvent) -> EventView {
+        let event = stored.event;
+        EventView {
+            id: event.id,
+            kind: event.kind,
+            source: event.source,
+            subject: event.subject,
+            time: event.time,
+            received_at: stored.received_at,
+            actor: event.actor,
+            payload: event.payload,
+            metadata: event.metadata.into(),
+            cause: event.cause,
+            runs: stored.runs,
+        }
+    }
 }

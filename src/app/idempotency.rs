@@ -1,4 +1,15 @@
-//! Answers that are kept, so that a repeated request gets the same one.
+//! Answers that are kept for a day, so that a repeated request gets the same one.
+
+use std::time::Duration;
+
+use super::App;
+use super::error::Error;
+use super::principal::Principal;
+use crate::store::access::AnswerRow;
+
+const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How many answers are looked at for their age whenever one is kept.
+const SWEPT_AT_ONCE: usize = 8;
 
 /// What was answered to a request that carried an idempotency key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -7,8 +18,59 @@ pub struct KeptAnswer {
     pub body_hash: [u8; 32],
     /// The HTTP status.
     pub status: u16,
-    /// The headers that belong to the answer: its type, its tag, its place.
+    /// The content type.
+    pub content_type: String,
+    /// The other headers that belong to the answer: its tag, its place.
     pub headers: Vec<(String, String)>,
     /// The body.
-    pub body: Vec<u8>,
+    pub body: String,
+}
+
+impl App {
+    /// Returns the answer that was kept for `scope`, which names the caller, the path and the key.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read.
+    pub async fn idempotency_find(
+        &self,
+        who: &Principal,
+        scope: &str,
+    ) -> Result<Option<KeptAnswer>, Error> {
+        let row = self.read(who, |view| Ok(view.answer(scope)?))?;
+        let row = row.filter(|row| row.expires_at > self.now());
+        Ok(row.and_then(|row| {
+            let body_hash = hex::decode(&row.body_digest).ok()?.try_into().ok()?;
+            let AnswerRow { status, content_type, headers, body, .. } = row;
+            Some(KeptAnswer { body_hash, status, content_type, headers, body })
+        }))
+    }
+
+    /// Keeps an answer for `scope`.
+    ///
+    /// # Errors
+    /// Returns why it cannot be written now.
+    pub async fn idempotency_keep(
+        &self,
+        who: &Principal,
+        scope: &str,
+        kept: KeptAnswer,
+    ) -> Result<(), Error> {
+        let (scope, now) = (scope.to_owned(), self.now());
+        let row = AnswerRow {
+            body_digest: hex::encode(kept.body_hash),
+            status: kept.status,
+            content_type: kept.content_type,
+            headers: kept.headers,
+            body: kept.body,
+            expires_at: now + KEPT_FOR,
+        };
+        self.write(who, move |tx| {
+            for expired in tx.view().expired_answers(now, SWEPT_AT_ONCE)? {
+                tx.forget_answer(&expired);
+            }
+            tx.keep_answer(&scope, &row);
+            Ok(())
+        })
+        .await
+    }
 }

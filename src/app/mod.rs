@@ -1,13 +1,26 @@
 //! The use cases: what the API, the pages and the command line call alike. Each authorises by the
 //! caller's tenant, transacts or reads, and answers in the shapes of `views`.
 
+pub mod access;
+pub mod activities;
+pub mod dashboard;
 pub mod error;
+pub mod event_types;
 pub mod events;
+pub mod explain;
+pub mod filters;
 pub mod idempotency;
+pub mod keys;
 pub mod page;
 pub mod principal;
+mod run_view;
+pub mod runs;
+pub mod system;
+pub mod tenants;
 pub mod views;
+pub mod workflows;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -27,13 +40,15 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct App {
     engine: Engine,
+    keys: Arc<access::KnownKeys>,
+    schemas: Arc<event_types::KnownSchemas>,
 }
 
 impl App {
     /// Puts the use cases on top of a running engine.
     #[must_use]
     pub fn new(engine: Engine) -> App {
-        App { engine }
+        App { engine, keys: Arc::default(), schemas: Arc::default() }
     }
 
     /// Returns the engine.

@@ -17,7 +17,7 @@ use super::live::LiveRun;
 use super::tenant_state::TenantState;
 
 /// An event as it came in: what the sender left out is filled in at its acceptance.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IncomingEvent {
     /// The sender's id; made here when there is none.
     pub id: Option<String>,
@@ -145,7 +145,13 @@ fn store_and_match(
     let listening = listeners.of(&stored.event.kind);
     if !listening.is_empty() {
         let scope = Scope::of_event(stored.event.to_value());
-        for listener in listening.iter().filter(|listener| listens(listener, &scope)) {
+        for listener in listening.iter() {
+            let is_meant = listens(listener, &scope);
+            let result = if is_meant { "matched" } else { "filtered" };
+            tenant.shared.metrics.filter_evaluated(result);
+            if !is_meant {
+                continue;
+            }
             match begin(tenant, tx, listener, &stored.event, key, begun)? {
                 Ok(run) => stored.runs.push(run),
                 Err(reason) => stored.withheld.push((listener.workflow.name.clone(), reason)),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use tokio::sync::oneshot;
@@ -81,7 +82,9 @@ impl RunActor {
         let calls: Vec<PreparedCall> = fresh.filter_map(|effect| self.prepare(effect)).collect();
         let waits = !owed.iter().any(is_call);
         self.asked = owed;
-        let is_over = self.live.run.status().is_final();
+        let status = self.live.run.status();
+        let is_over = status.is_final();
+        let workflow = Arc::clone(&self.live.workflow);
         let (tenant, run, address) = (Rc::clone(&self.tenant), self.live.id(), ctx.address());
         actix::spawn(async move {
             let outcome = receipt.durable().await;
@@ -89,6 +92,11 @@ impl RunActor {
             if let Some(reply) = reply {
                 // Whoever asked may have gone; the run has moved all the same.
                 let _ = reply.send(outcome);
+            }
+            if durable && is_over {
+                let took = tenant.shared.clock.now().since(run.created_at());
+                tenant.shared.metrics.run_reached(&workflow.name, status.as_str());
+                tenant.shared.metrics.run_ended_after(took);
             }
             if !durable || tenant.shared.is_stopping() {
                 return;
@@ -131,7 +139,7 @@ impl RunActor {
         Some(PreparedCall {
             effect: effect.clone(),
             name: identifier.clone(),
-            activity: std::sync::Arc::clone(activity),
+            activity: Arc::clone(activity),
             call: crate::activities::OutsideCall { input, idempotency_key: key, timeout },
         })
     }

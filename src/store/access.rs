@@ -78,6 +78,9 @@ pub struct AnswerRow {
     pub status: u16,
     /// The content type that was answered.
     pub content_type: String,
+    /// The other headers that belong to the answer: its tag, its place.
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
     /// The body that was answered.
     pub body: String,
     /// When it may be forgotten.

@@ -1,6 +1,6 @@
 //! Turns our own records into bytes and back; the only place that knows the encoding.
 
-use bincode::{Decode, Encode};
+pub use bincode::{Decode, Encode};
 
 /// The encoding in use; it leads every record, so that a later one can be told apart.
 const RECORD_FORMAT: u8 = 1;

@@ -1,10 +1,10 @@
 //! How many runs and events there were, counted in the transactions that make them.
 
-use serde::{Deserialize, Serialize};
 
+use super::codec::{self, Decode, Encode};
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
-use super::tenant::{TenantTx, TenantView, from_json};
+use super::tenant::{TenantTx, TenantView, damaged};
 use crate::domain::run::Status;
 use crate::domain::time::Timestamp;
 
@@ -14,7 +14,7 @@ const OF_WORKFLOW: u8 = b'k';
 const HOUR_MS: i64 = 3_600_000;
 
 /// A tenant's runs by their present status, and everything it ever accepted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Totals {
     /// Events accepted.
     pub events: u64,
@@ -23,7 +23,7 @@ pub struct Totals {
 }
 
 /// What happened in one hour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct HourCounts {
     /// Events accepted.
     pub events: u64,
@@ -36,7 +36,7 @@ pub struct HourCounts {
 }
 
 /// A workflow's runs since it exists.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct WorkflowCounts {
     /// Runs created.
     pub started: u64,
@@ -55,7 +55,7 @@ impl TenantView<'_> {
     /// Fails on an unreadable or damaged record.
     pub fn totals(&self) -> Result<Totals, StoreError> {
         let key = Key::of(self.tenant()).tag(TOTALS).done();
-        Ok(self.json(Space::Meta, &key)?.unwrap_or_default())
+        self.counted(&key)
     }
 
     /// Returns the counts of each hour from `since`, oldest first; hours without any are left out.
@@ -71,7 +71,8 @@ impl TenantView<'_> {
             .map(|(key, row)| {
                 let number = key[prefix.start().len()..].iter();
                 let hour = number.fold(0i64, |hour, byte| hour << 8 | i64::from(*byte));
-                Ok((Timestamp::from_millis(hour * HOUR_MS), from_json(Space::Meta, key, row)?))
+                let counts = codec::decode(row).map_err(|e| damaged(Space::Meta, key, e))?;
+                Ok((Timestamp::from_millis(hour * HOUR_MS), counts))
             })
             .collect()
     }
@@ -82,7 +83,12 @@ impl TenantView<'_> {
     /// Fails on an unreadable or damaged record.
     pub fn workflow_counts(&self, name: &str) -> Result<WorkflowCounts, StoreError> {
         let key = Key::of(self.tenant()).tag(OF_WORKFLOW).text(name).done();
-        Ok(self.json(Space::Meta, &key)?.unwrap_or_default())
+        self.counted(&key)
+    }
+
+    fn counted<T: Default + Decode<()>>(&self, key: &[u8]) -> Result<T, StoreError> {
+        let Some(bytes) = self.bytes(Space::Meta, key)? else { return Ok(T::default()) };
+        codec::decode(&bytes).map_err(|error| damaged(Space::Meta, key, error))
     }
 }
 
@@ -132,20 +138,20 @@ impl TenantTx<'_, '_> {
             (_, Status::Failed) => counts.failed += 1,
             _ => counts.cancelled += 1, // The only final status that is left.
         }
-        self.put_json(Space::Meta, key, &counts);
+        self.put(Space::Meta, key, codec::encode(&counts));
         Ok(())
     }
 
     fn put_totals(&mut self, totals: &Totals) {
         let key = Key::of(self.tenant()).tag(TOTALS).done();
-        self.put_json(Space::Meta, key, totals);
+        self.put(Space::Meta, key, codec::encode(totals));
     }
 
     fn count_hour(&mut self, count: impl FnOnce(&mut HourCounts)) -> Result<(), StoreError> {
         let key = hour_key(&self.view(), self.now());
-        let mut hour: HourCounts = self.view().json(Space::Meta, &key)?.unwrap_or_default();
+        let mut hour: HourCounts = self.view().counted(&key)?;
         count(&mut hour);
-        self.put_json(Space::Meta, key, &hour);
+        self.put(Space::Meta, key, codec::encode(&hour));
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ mod layer;
 pub mod ledger;
 pub mod records;
 pub mod redb_store;
+pub mod roofline;
 pub mod runs;
 pub mod seam;
 pub mod sim;

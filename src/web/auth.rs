@@ -52,7 +52,7 @@ impl FromRequest for Caller {
 pub async fn identify(app: &App, request: &ServiceRequest) -> Result<Principal, Error> {
     let shown = credential(request).ok_or_else(unauthenticated)?;
     let mut principal = match shown {
-        Credential::Local => app.local_owner(),
+        Credential::Local => app.local_owner()?,
         Credential::Key(key) => app.authenticate(&key).await?,
         Credential::Session(token) => {
             check_same_origin(request)?;

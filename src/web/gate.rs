@@ -76,11 +76,17 @@ async fn admit(
 ) -> Result<Option<Principal>, Stop> {
     let scope = match route.access {
         Access::Public => return Ok(None),
-        Access::Scope(scope) | Access::Page(scope) => scope,
+        Access::Known => None,
+        Access::Scope(scope) | Access::Page(scope) => Some(scope),
     };
     match auth::identify(app, request).await {
-        Ok(principal) if principal.scopes.allow(scope) => Ok(Some(principal)),
-        Ok(_) => Err(Stop::Refused(Error::Forbidden { scope: scope.to_owned() }.into())),
+        Ok(principal) => match scope.filter(|scope| !principal.scopes.allow(scope)) {
+            None => Ok(Some(principal)),
+            Some(scope) => {
+                let scope = scope.to_owned();
+                Err(Stop::Refused(Error::Forbidden { scope }.into()))
+            }
+        },
         Err(Error::Unauthenticated(_)) if matches!(route.access, Access::Page(_)) => {
             Err(Stop::Led(to_sign_in(request)))
         }

@@ -22,8 +22,7 @@ use crate::app::principal::Principal;
 /// The request header.
 pub const KEY: &str = "idempotency-key";
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-const KEPT_HEADERS: [HeaderName; 4] =
-    [header::CONTENT_TYPE, header::ETAG, header::LOCATION, header::RETRY_AFTER];
+const KEPT_HEADERS: [HeaderName; 2] = [header::ETAG, header::LOCATION];
 const KEY_CHARS_MAX: usize = 255;
 
 /// Passes a request on unless it was answered before.
@@ -104,6 +103,7 @@ fn replayed(kept: &KeptAnswer) -> HttpResponse {
     for (name, value) in &kept.headers {
         answer.insert_header((name.as_str(), value.as_str()));
     }
+    answer.content_type(kept.content_type.as_str());
     answer.insert_header((REPLAYED, HeaderValue::from_static("true")));
     answer.body(kept.body.clone())
 }
@@ -119,16 +119,16 @@ async fn kept_from(
     let (request, response) = response.into_parts();
     let (head, body) = response.into_parts();
     let body = to_bytes(body).await.map_err(actix_web::error::ErrorInternalServerError)?;
-    let headers = KEPT_HEADERS.iter().filter_map(|name| {
-        let value = head.headers().get(name)?.to_str().ok()?;
-        Some((name.as_str().to_owned(), value.to_owned()))
-    });
-    let kept = KeptAnswer {
+    let text = |name: &HeaderName| head.headers().get(name)?.to_str().ok().map(str::to_owned);
+    let headers = KEPT_HEADERS.iter();
+    let headers = headers.filter_map(|name| Some((name.as_str().to_owned(), text(name)?)));
+    let kept = std::str::from_utf8(&body).ok().map(|body| KeptAnswer {
         body_hash,
         status: head.status().as_u16(),
+        content_type: text(&header::CONTENT_TYPE).unwrap_or_default(),
         headers: headers.collect(),
-        body: body.to_vec(),
-    };
+        body: body.to_owned(),
+    });
     let answer = head.set_body(BoxBody::new(body));
-    Ok((ServiceResponse::new(request, answer), Some(kept)))
+    Ok((ServiceResponse::new(request, answer), kept))
 }

@@ -10,8 +10,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 /// What is measured of requests.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct HttpMetrics {
+    registry: Registry,
     requests: Family<RequestLabels, Counter>,
     seconds: Histogram,
 }
@@ -27,19 +28,18 @@ const SECONDS: [f64; 12] =
 
 impl HttpMetrics {
     /// Registers the metrics.
-    pub fn register(registry: &mut Registry) -> HttpMetrics {
-        let metrics = HttpMetrics { requests: Family::default(), seconds: Histogram::new(SECONDS) };
+    #[must_use]
+    pub fn new() -> HttpMetrics {
+        let mut registry = Registry::default();
+        let requests = Family::<RequestLabels, Counter>::default();
+        let seconds = Histogram::new(SECONDS);
         registry.register(
             "ergane_http_requests",
             "Requests by operation and status",
-            metrics.requests.clone(),
+            requests.clone(),
         );
-        registry.register(
-            "ergane_http_request_seconds",
-            "How long requests took",
-            metrics.seconds.clone(),
-        );
-        metrics
+        registry.register("ergane_http_request_seconds", "How long requests took", seconds.clone());
+        HttpMetrics { registry, requests, seconds }
     }
 
     /// Counts one request.
@@ -47,14 +47,26 @@ impl HttpMetrics {
         self.requests.get_or_create(&RequestLabels { operation, status }).inc();
         self.seconds.observe(took.as_secs_f64());
     }
+
+    /// Writes them in the text format of OpenMetrics.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("writing to a text cannot fail");
+        text
+    }
 }
 
-/// Writes everything that is registered.
+impl Default for HttpMetrics {
+    fn default() -> HttpMetrics {
+        HttpMetrics::new()
+    }
+}
+
+/// Joins two texts of OpenMetrics: only the end of the second is an end.
 #[must_use]
-pub fn text(registry: &Registry) -> String {
-    let mut text = String::new();
-    encode(&mut text, registry).expect("writing to a text cannot fail");
-    text
+pub fn joined(first: &str, second: &str) -> String {
+    format!("{}{second}", first.trim_end().trim_end_matches("# EOF"))
 }
 
 #[cfg(test)]
@@ -63,14 +75,14 @@ mod tests {
 
     #[test]
     fn requests_are_counted_by_operation_and_status() {
-        let mut registry = Registry::default();
-        let metrics = HttpMetrics::register(&mut registry);
+        let metrics = HttpMetrics::new();
         metrics.count("runs_list", 200, Duration::from_millis(2));
         metrics.count("runs_list", 200, Duration::from_millis(2));
-        let text = text(&registry);
+        let text = joined("a 1\n# EOF\n", &metrics.text());
         assert!(
             text.contains("ergane_http_requests_total{operation=\"runs_list\",status=\"200\"} 2")
         );
         assert!(text.contains("ergane_http_request_seconds_count 2"));
+        assert!(text.starts_with("a 1\n#") && text.matches("# EOF").count() == 1);
     }
 }

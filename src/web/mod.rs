@@ -41,7 +41,17 @@ use self::state::Front;
 use crate::app::App;
 
 /// Everything that the server answers.
-pub const GROUPS: &[&Group] = &[&api::system::GROUP];
+pub static GROUPS: &[&Group] = &[
+    &api::events::GROUP,
+    &api::workflows::GROUP,
+    &api::runs::GROUP,
+    &api::activities::GROUP,
+    &api::event_types::GROUP,
+    &api::filters::GROUP,
+    &api::keys::GROUP,
+    &api::tenants::GROUP,
+    &api::system::GROUP,
+];
 
 /// Builds the server; it serves until its handle stops it, and leaves signals to the caller.
 ///

@@ -90,6 +90,7 @@ fn operation(tag: &str, route: &Route) -> Value {
     }
     match route.access {
         Access::Public => operation["security"] = json!([]),
+        Access::Known => {}
         Access::Scope(scope) | Access::Page(scope) => operation["x-scope"] = json!(scope),
     }
     operation

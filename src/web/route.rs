@@ -59,6 +59,8 @@ pub enum Verb {
 pub enum Access {
     /// Anybody.
     Public,
+    /// Anybody with a valid key or session.
+    Known,
     /// A key with this scope.
     Scope(&'static str),
     /// A person with this scope; one without a session is led to the sign-in page.
@@ -145,6 +147,12 @@ impl Route {
     pub const fn named(mut self, id: &'static str, summary: &'static str) -> Route {
         self.id = id;
         self.summary = summary;
+        self
+    }
+
+    /// Lets every valid key ask.
+    pub const fn known(mut self) -> Route {
+        self.access = Access::Known;
         self
     }
 

@@ -9,7 +9,6 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 use parking_lot::Mutex;
-use prometheus_client::registry::Registry;
 
 use super::metrics::HttpMetrics;
 use super::settings::WebSettings;
@@ -28,17 +27,14 @@ pub struct Front {
     pub in_flight: InFlight,
     /// Counts requests.
     pub metrics: HttpMetrics,
-    /// Everything that is measured in this process.
-    pub registry: Arc<Mutex<Registry>>,
 }
 
 impl Front {
-    /// Builds the state and registers its metrics.
+    /// Builds the state.
     #[must_use]
-    pub fn new(settings: WebSettings, clock: Clock, registry: Arc<Mutex<Registry>>) -> Front {
-        let metrics = HttpMetrics::register(&mut registry.lock());
+    pub fn new(settings: WebSettings, clock: Clock) -> Front {
         let rate = Rate::new(settings.requests_per_second, settings.requests_burst);
-        Front { settings, clock, rate, in_flight: InFlight::default(), metrics, registry }
+        Front { settings, clock, rate, in_flight: InFlight::default(), metrics: HttpMetrics::new() }
     }
 }
 

@@ -1,14 +1,16 @@
 //! What an operator may choose about the embedded store.
 
 use crate::store::seam::Part;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// How the embedded store is laid out and how much it may use.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreSettings {
-    /// The directory that holds the store's file; made on the first start.
+    /// The directory that holds the store's file; made on the first start. Set by the wiring, since
+    /// it holds more than the store.
+    #[serde(skip)]
     pub data_dir: PathBuf,
     /// Into how many parts the store is divided; it may grow at a restart, never shrink.
     pub parts: Part,

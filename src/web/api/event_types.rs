@@ -90,10 +90,7 @@ async fn put(
     Ok(HttpResponse::Ok().json(app.put_event_type(&who, wanted).await?))
 }
 
-fn read(
-    body: Json,
-    named: Option<String>,
-) -> Result<NewEventType, crate::app::error::Error> {
+fn read(body: Json, named: Option<String>) -> Result<NewEventType, crate::app::error::Error> {
     let mut fields = body.fields();
     let kind = match named {
         None => fields.required_text("type"),

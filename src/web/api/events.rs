@@ -59,11 +59,17 @@ pub static GROUP: Group = Group {
             .scope("events:read")
             .answers(200, "Event"),
         Route::get("/v1/events/{id}/explain", || web::to(explain))
-            .named("events_explain", "Says for every listening workflow why it did or did not start.")
+            .named(
+                "events_explain",
+                "Says for every listening workflow why it did or did not start.",
+            )
             .scope("events:read")
             .answers(200, "Explanations"),
         Route::post("/v1/events/{id}/replay", || web::to(replay))
-            .named("events_replay", "Starts the workflows that match the event, or one of them, again.")
+            .named(
+                "events_replay",
+                "Starts the workflows that match the event, or one of them, again.",
+            )
             .scope("events:write")
             .body("Replay")
             .answers(202, "EventsAccepted"),

@@ -31,7 +31,10 @@ pub static GROUP: Group = Group {
             .query(&[
                 Param::text("status", "One status, or several with commas."),
                 Param::text("workflow", "Only runs of this workflow."),
-                Param::text("event", "Only runs that this event, or an event of this type, started."),
+                Param::text(
+                    "event",
+                    "Only runs that this event, or an event of this type, started.",
+                ),
                 Param::text("since", "Only runs created since this time, or this long ago."),
                 Param::text("until", "Only runs created before this time."),
                 Param::text("q", "Only runs whose id, workflow, subject or error has this text."),

@@ -60,8 +60,12 @@ async fn readyz(app: web::Data<App>) -> Answer {
     }
 }
 
-async fn scrape(request: HttpRequest, front: web::Data<Front>) -> HttpResponse {
-    let text = metrics::text(&front.registry.lock());
+async fn scrape(
+    request: HttpRequest,
+    app: web::Data<App>,
+    front: web::Data<Front>,
+) -> HttpResponse {
+    let text = metrics::joined(&app.metrics_text(), &front.metrics.text());
     let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let content_type = match accepted.is_some_and(|it| it.contains("openmetrics-text")) {
         true => "application/openmetrics-text; version=1.0.0; charset=utf-8",

@@ -148,7 +148,9 @@ fn unsupported(content_type: &str) -> ApiError {
     ApiError::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported_media_type",
-        format!("`{content_type}` is not understood here; send application/json or application/yaml"),
+        format!(
+            "`{content_type}` is not understood here; send application/json or application/yaml"
+        ),
     )
 }
 
@@ -251,7 +253,9 @@ async fn show(
     let version = query.number("version")?;
     match query.text("format") {
         None | Some("json") => {}
-        Some("thena") => return Ok(HttpResponse::Ok().json(app.export_thena(&who, &name, version)?)),
+        Some("thena") => {
+            return Ok(HttpResponse::Ok().json(app.export_thena(&who, &name, version)?));
+        }
         Some("yaml") => {
             let text = app.export_yaml(&who, &name, version)?;
             return Ok(HttpResponse::Ok().content_type("application/yaml").body(text));
@@ -260,7 +264,9 @@ async fn show(
     }
     let workflow = app.workflow(&who, &name, version)?;
     if etag::is_known(&request, &tag_of(&workflow)) {
-        return Ok(HttpResponse::NotModified().insert_header((header::ETAG, tag_of(&workflow))).finish());
+        return Ok(HttpResponse::NotModified()
+            .insert_header((header::ETAG, tag_of(&workflow)))
+            .finish());
     }
     Ok(answer(StatusCode::OK, &workflow))
 }
@@ -290,10 +296,7 @@ async fn enable(
     Ok(answer(StatusCode::OK, &workflow))
 }
 
-async fn disable(
-    app: web::Data<App>,
-    (Caller(who), name): (Caller, web::Path<String>),
-) -> Answer {
+async fn disable(app: web::Data<App>, (Caller(who), name): (Caller, web::Path<String>)) -> Answer {
     let workflow = app.set_workflow(&who, &name, Activation::Off).await?;
     Ok(answer(StatusCode::OK, &workflow))
 }

@@ -1,0 +1,324 @@
+//! Runs: listed, waited for, cancelled, retried, restarted.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::App;
+use super::error::Error;
+use super::events::{AcceptedEvent, IncomingEvent, is_of_kind, repeated};
+use super::page::PageRequest;
+use super::principal::Principal;
+use super::run_view::{LoadedRun, load, summary};
+use super::views::{JournalEntryView, Page, RunSummary, RunView};
+use crate::domain::id::RunId;
+use crate::domain::problem::Problem;
+use crate::domain::run::{Input, Status, retry_refusal};
+use crate::domain::time::Timestamp;
+use crate::engine::{Engine, Withheld};
+use crate::store::runs::{RunList, RunRow};
+use crate::store::tenant::TenantView;
+
+/// How many runs a list looks at for one page; a page may have fewer than its limit then.
+const LOOKED_AT_MAX: usize = 5_000;
+const CHUNK: usize = 200;
+/// How soon a run that was said to have ended is looked at again while its end is being written.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// Which runs a list holds.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    /// Any of these; empty for all.
+    pub statuses: Vec<Status>,
+    /// Of this workflow.
+    pub workflow: Option<String>,
+    /// Started by this event, or by one of this type.
+    pub event: Option<String>,
+    /// Created at or after this time.
+    pub since: Option<Timestamp>,
+    /// Created before this time.
+    pub until: Option<Timestamp>,
+    /// With this text in the id, the workflow, the subject, the event or the error.
+    pub text: Option<String>,
+}
+
+/// What a cancelled run leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancel {
+    /// Finished steps are undone.
+    Undo,
+    /// Finished steps stay.
+    Keep,
+}
+
+/// How a run that failed or was cancelled is to go on.
+#[derive(Clone, Debug, Default)]
+pub struct Retry {
+    /// From this step; from the first that has to run without it.
+    pub from: Option<String>,
+    /// With this version of the workflow; with its own without it.
+    pub version: Option<u32>,
+    /// Replaces the rendered input of that step.
+    pub input: Option<Value>,
+}
+
+impl App {
+    /// Lists runs, newest first.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read.
+    pub fn runs(
+        &self,
+        who: &Principal,
+        filter: &RunFilter,
+        page: &PageRequest,
+    ) -> Result<Page<RunSummary>, Error> {
+        let now = self.now();
+        let mut before: Option<RunId> = page.after.as_ref().and_then(|id| id.parse().ok());
+        self.read(who, |view| {
+            let lists = filter.lists();
+            let mut data = Vec::new();
+            let mut looked_at = 0;
+            loop {
+                let chunk = newest(view, &lists, before)?;
+                let last_chunk = chunk.len() < CHUNK;
+                for row in chunk {
+                    let id = row.head.id;
+                    if filter.since.is_some_and(|since| id.created_at() < since) {
+                        return Ok(Page { data, next_cursor: None });
+                    }
+                    before = Some(id);
+                    looked_at += 1;
+                    if filter.holds(&row) {
+                        data.push(summary(&row.head, now));
+                    }
+                    if data.len() == page.limit || looked_at == LOOKED_AT_MAX {
+                        let more = !newest(view, &lists, before)?.is_empty();
+                        return Ok(Page { data, next_cursor: more.then(|| id.to_string()) });
+                    }
+                }
+                if last_chunk {
+                    return Ok(Page { data, next_cursor: None });
+                }
+            }
+        })
+    }
+
+    /// Returns one run with its steps.
+    ///
+    /// # Errors
+    /// `NotFound` when the tenant has no such run.
+    pub fn run(&self, who: &Principal, id: RunId) -> Result<RunView, Error> {
+        Ok(self.loaded(who, id)?.view(self.now()))
+    }
+
+    /// Returns one run when it has ended, or as it stands when `patience` is over.
+    ///
+    /// # Errors
+    /// `NotFound` when the tenant has no such run.
+    pub async fn wait_for_run(
+        &self,
+        who: &Principal,
+        id: RunId,
+        patience: Duration,
+    ) -> Result<RunView, Error> {
+        let give_up = Instant::now() + patience;
+        loop {
+            let end = self.engine().end_of(id);
+            let status = self.read(who, |view| Ok(run_row(view, id)?.head.status))?;
+            if status.is_final() || Instant::now() >= give_up {
+                return self.run(who, id);
+            }
+            // It may be told before the end can be read; then it is looked at again soon.
+            if tokio::time::timeout_at(give_up, end).await.is_ok() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        }
+    }
+
+    /// Returns what a run recorded, in order.
+    ///
+    /// # Errors
+    /// `NotFound` when the tenant has no such run.
+    pub fn journal(&self, who: &Principal, id: RunId) -> Result<Vec<JournalEntryView>, Error> {
+        let loaded = self.loaded(who, id)?;
+        let records = loaded.journal.iter().zip(1..);
+        Ok(records.map(|(record, number)| entry_view(number, record)).collect())
+    }
+
+    /// Stops a run; one that waits is stopped at once, an attempt in flight is awaited.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown run, `Conflict` for one that has ended.
+    pub async fn cancel_run(
+        &self,
+        who: &Principal,
+        id: RunId,
+        cancel: Cancel,
+    ) -> Result<RunView, Error> {
+        let status = self.read(who, |view| Ok(run_row(view, id)?.head.status))?;
+        if status.is_final() {
+            let detail = format!("the run has ended: it is {}", status.as_str());
+            return Err(Error::Conflict { code: "run_ended", detail });
+        }
+        let input = Input::Cancel { by: who.name.clone(), compensate: cancel == Cancel::Undo };
+        self.engine().deliver(who.tenant, id, input).await?;
+        self.run(who, id)
+    }
+
+    /// Goes on with a run that failed or was cancelled.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown run or version, `Conflict` for a run that cannot go on,
+    /// `Invalid` for a step that it cannot go on from.
+    pub async fn retry_run(
+        &self,
+        who: &Principal,
+        id: RunId,
+        retry: Retry,
+    ) -> Result<RunView, Error> {
+        let loaded = self.loaded(who, id)?;
+        let workflow = match retry.version {
+            None => loaded.workflow,
+            Some(version) => {
+                let name = &loaded.run.workflow;
+                let row = self.read(who, |view| Ok(view.version(name, version)?))?;
+                let missing = || Error::NotFound { what: "version", id: version.to_string() };
+                Engine::compile(&row.ok_or_else(missing)?)?
+            }
+        };
+        if let Some(problem) = retry_refusal(&workflow, &loaded.run, retry.from.as_deref()) {
+            return Err(refusal(problem));
+        }
+        let Retry { from, version, input } = retry;
+        let input = Input::Retry { by: who.name.clone(), from, input, version };
+        self.engine().deliver(who.tenant, id, input).await?;
+        self.run(who, id)
+    }
+
+    /// Starts a new run of the workflow as it is active now, with the same event.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown run or a workflow that was deleted, `Conflict` when the run is
+    /// withheld.
+    pub async fn restart_run(&self, who: &Principal, id: RunId) -> Result<RunView, Error> {
+        let loaded = self.loaded(who, id)?;
+        let event = repeated(loaded.event, "restartOf", &id.to_string());
+        let accepted = self.start(who, &loaded.run.workflow, None, event).await?;
+        self.started(who, &accepted)
+    }
+
+    /// Starts one workflow, active or not, with an event that is made for it.
+    pub(super) async fn start(
+        &self,
+        who: &Principal,
+        name: &str,
+        version: Option<u32>,
+        event: IncomingEvent,
+    ) -> Result<AcceptedEvent, Error> {
+        let row = self.read(who, |view| super::workflows::present(view, name))?;
+        let version = version.unwrap_or(row.version);
+        let started = self.engine().start_run(who.tenant, row.name, version, event).await;
+        Ok(started?.into())
+    }
+
+    /// Returns the run that was just started.
+    pub(super) fn started(
+        &self,
+        who: &Principal,
+        accepted: &AcceptedEvent,
+    ) -> Result<RunView, Error> {
+        let id = accepted.runs.first().copied();
+        let id = id.ok_or_else(|| Error::Internal("a start answered without a run".to_owned()))?;
+        self.run(who, id)
+    }
+
+    pub(super) fn loaded(&self, who: &Principal, id: RunId) -> Result<LoadedRun, Error> {
+        self.read(who, |view| load(view, run_row(view, id)?))
+    }
+}
+
+fn run_row(view: TenantView<'_>, id: RunId) -> Result<RunRow, Error> {
+    view.run(id)?.ok_or_else(|| Error::NotFound { what: "run", id: id.to_string() })
+}
+
+fn refusal(problem: Problem) -> Error {
+    if problem.pointer.is_empty() {
+        return Error::Conflict { code: "not_retryable", detail: problem.detail };
+    }
+    Error::Invalid(vec![problem])
+}
+
+fn entry_view(number: u64, record: &crate::domain::run::Record) -> JournalEntryView {
+    let mut entry = json!(record.entry);
+    if let Value::Object(fields) = &mut entry
+        && let Some(kind) = fields.shift_remove("entry")
+    {
+        fields.shift_insert(0, "type".to_owned(), kind);
+    }
+    JournalEntryView { number, at: record.at, entry }
+}
+
+/// Returns the newest runs of several lists together.
+fn newest(
+    view: TenantView<'_>,
+    lists: &[RunList<'_>],
+    before: Option<RunId>,
+) -> Result<Vec<RunRow>, Error> {
+    let mut rows = Vec::new();
+    for list in lists {
+        rows.extend(view.runs_before(*list, before, CHUNK)?);
+    }
+    rows.sort_by(|a, b| b.head.id.cmp(&a.head.id));
+    rows.truncate(CHUNK);
+    Ok(rows)
+}
+
+impl RunFilter {
+    /// Chooses the shortest lists that hold every run which the filter lets through.
+    fn lists(&self) -> Vec<RunList<'_>> {
+        if !self.statuses.is_empty() && !self.statuses.contains(&Status::Succeeded) {
+            let mut statuses = self.statuses.clone();
+            statuses.sort_by_key(|status| *status as u8);
+            statuses.dedup();
+            return statuses.into_iter().map(RunList::InStatus).collect();
+        }
+        match &self.workflow {
+            Some(name) => vec![RunList::OfWorkflow(name)],
+            None => vec![RunList::All],
+        }
+    }
+
+    fn holds(&self, row: &RunRow) -> bool {
+        let head = &row.head;
+        let text = self.text.as_ref().map(|text| text.to_lowercase());
+        (self.statuses.is_empty() || self.statuses.contains(&head.status))
+            && self.workflow.as_ref().is_none_or(|name| head.workflow == *name)
+            && self.until.is_none_or(|until| head.created_at < until)
+            && self
+                .event
+                .as_ref()
+                .is_none_or(|event| head.event_id == *event || is_of_kind(&head.event_kind, event))
+            && text.is_none_or(|text| shows(row, &text))
+    }
+}
+
+fn shows(row: &RunRow, text: &str) -> bool {
+    let head = &row.head;
+    let error = head.error.as_ref().map(|error| error.message.as_str());
+    let shown = [Some(head.workflow.as_str()), Some(&head.event_id), Some(&head.event_kind)];
+    let shown = shown.into_iter().chain([head.subject.as_deref(), error]).flatten();
+    head.id.to_string().to_lowercase().contains(text)
+        || shown.into_iter().any(|shown| shown.to_lowercase().contains(text))
+}
+
+impl From<Withheld> for Error {
+    fn from(withheld: Withheld) -> Error {
+        match withheld {
+            Withheld::Because(detail) => Error::Conflict { code: "withheld", detail },
+            Withheld::NoWorkflow => Error::NotFound { what: "version", id: String::new() },
+            Withheld::Store(error) => error.into(),
+        }
+    }
+}

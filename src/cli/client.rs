@@ -1,0 +1,207 @@
+//! How a command reaches the appliance: its control socket, an address, or one of its own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use reqwest::Method;
+use serde_json::Value;
+
+use super::failure::Failure;
+use crate::config::Loaded;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than the longest `?wait=` that the API grants.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A connection to the appliance's API.
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    place: String,
+    key: Option<String>,
+    tenant: Option<String>,
+}
+
+/// What a request carries.
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// A JSON document.
+    Json(Value),
+    /// A document as it stands in a file, with its media type.
+    Document(&'static str, String),
+}
+
+impl Client {
+    /// Reaches the server that listens on the socket at `path`.
+    pub fn of_socket(path: &Path) -> Result<Client, Failure> {
+        let http = builder().unix_socket(path.to_path_buf()).build();
+        Ok(Client {
+            http: http.context("cannot prepare a connection to the control socket")?,
+            base: "http://ergane".to_owned(),
+            place: format!("the server at {}", path.display()),
+            key: None,
+            tenant: None,
+        })
+    }
+
+    /// Reaches the server at `url` with an API key.
+    pub fn of_url(url: &str, key: Option<String>) -> Result<Client, Failure> {
+        let http = builder().build();
+        Ok(Client {
+            http: http.context("cannot prepare a connection")?,
+            base: url.trim_end_matches('/').to_owned(),
+            place: url.to_owned(),
+            key,
+            tenant: None,
+        })
+    }
+
+    /// Asks for the things of another tenant than the key's own.
+    #[must_use]
+    pub fn in_tenant(mut self, tenant: Option<String>) -> Client {
+        self.tenant = tenant;
+        self
+    }
+
+    /// Returns the JSON at `path`.
+    pub async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.send(Method::GET, path, Body::Empty).await
+    }
+
+    /// Returns the JSON that answers a POST.
+    pub async fn post(&self, path: &str, body: Body) -> Result<Value, Failure> {
+        self.send(Method::POST, path, body).await
+    }
+
+    /// Returns the JSON that answers a request; `null` when the answer has no body.
+    pub async fn send(&self, method: Method, path: &str, body: Body) -> Result<Value, Failure> {
+        let text = self.exchange(method, path, body).await?;
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        let reading = serde_json::from_str(&text);
+        Ok(reading.with_context(|| format!("{} did not answer with JSON", self.place))?)
+    }
+
+    /// Returns the answer's text as it came, or the refusal.
+    pub async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Body,
+    ) -> Result<String, Failure> {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key);
+        }
+        if let Some(tenant) = &self.tenant {
+            request = request.header("X-Tenant", tenant);
+        }
+        let request = match body {
+            Body::Empty => request,
+            Body::Json(document) => request.json(&document),
+            Body::Document(media_type, text) => {
+                request.header("content-type", media_type).body(text)
+            }
+        };
+        let unreachable = |error: reqwest::Error| {
+            Failure::Unreachable(format!("{}: {:#}", self.place, anyhow::Error::new(error)))
+        };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let text = response.text().await.map_err(unreachable)?;
+        if !status.is_success() {
+            let problem = serde_json::from_str(&text).unwrap_or(Value::String(text));
+            return Err(Failure::Refused { status: status.as_u16(), problem });
+        }
+        Ok(text)
+    }
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(ANSWER_TIMEOUT)
+}
+
+/// Where a command should look for the appliance.
+pub struct Target {
+    /// An address, which beats the control socket.
+    pub url: Option<String>,
+    /// The key for that address.
+    pub key: Option<String>,
+    /// The tenant whose things are meant.
+    pub tenant: Option<String>,
+}
+
+/// Reaches the server at an address, else the one that has the data directory, else starts the
+/// appliance inside this process for as long as the command takes.
+pub async fn connect(target: Target, loaded: &Loaded) -> Result<Client, Failure> {
+    if let Some(url) = &target.url {
+        return Ok(Client::of_url(url, target.key)?.in_tenant(target.tenant));
+    }
+    let socket = loaded.config.control_socket();
+    let client = if tokio::net::UnixStream::connect(&socket).await.is_ok() {
+        Client::of_socket(&socket)?
+    } else {
+        in_process(loaded).await?
+    };
+    Ok(client.in_tenant(target.tenant))
+}
+
+/// Starts the appliance on the control socket alone.
+async fn in_process(loaded: &Loaded) -> Result<Client, Failure> {
+    Err(Failure::Unreachable(format!(
+        "a server: none runs on {}; start one with `ergane serve`, or name one with --url",
+        loaded.config.data_dir.display()
+    )))
+}
+
+/// Reads `ERGANE_KEY`, or the file that `ERGANE_KEY_FILE` names.
+pub fn key_from_environment() -> Result<Option<String>, Failure> {
+    if let Ok(key) = std::env::var("ERGANE_KEY") {
+        return Ok(Some(key));
+    }
+    let Ok(path) = std::env::var("ERGANE_KEY_FILE") else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(&path);
+    let text = text.with_context(|| format!("cannot read ERGANE_KEY_FILE {path}"))?;
+    Ok(Some(text.trim().to_owned()))
+}
+
+/// Writes a list of parameters as the query of a path; those without a value are left out.
+#[must_use]
+pub fn with_query(path: &str, parameters: &[(&str, Option<String>)]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            query.append_pair(name, value);
+        }
+    }
+    let query = query.finish();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+/// Writes a name as one segment of a path.
+#[must_use]
+pub fn segment(name: &str) -> String {
+    url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_values_cannot_leave_their_place_in_an_address() {
+        assert_eq!(segment("a/b?c d"), "a%2Fb%3Fc%20d");
+        let parameters = [("status", Some("failed&x".to_owned())), ("workflow", None)];
+        assert_eq!(with_query("/v1/runs", &parameters), "/v1/runs?status=failed%26x");
+        assert_eq!(with_query("/v1/runs", &[]), "/v1/runs");
+    }
+}

@@ -1,0 +1,192 @@
+//! The command line: parse, ask the appliance, print, and say by an exit code how it went.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::config::{self, Flag, Loaded};
+use client::{Client, Target};
+use failure::Failure;
+use printer::{Form, Printer};
+
+mod bench;
+mod client;
+mod completions;
+mod document;
+mod event;
+mod failure;
+mod healthcheck;
+mod key;
+mod openapi;
+mod printer;
+mod run;
+mod settings;
+mod tenant;
+mod version;
+mod workflow;
+
+/// Workflow automation in one binary: events in, durable runs out, with retries and automatic undo.
+#[derive(Debug, Parser)]
+#[command(name = "ergane", version, disable_help_subcommand = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+struct Common {
+    /// The configuration file [default: ./config.toml, then /etc/ergane/config.toml]
+    #[arg(long, global = true, env = "ERGANE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The directory that holds everything [default: ./ergane-data]
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    data_dir: Option<String>,
+    /// Asks the server at this address, with the key in ERGANE_KEY
+    #[arg(long, global = true, env = "ERGANE_URL")]
+    url: Option<String>,
+    /// Acts in this tenant instead of the key's own
+    #[arg(long, global = true)]
+    tenant: Option<String>,
+    /// Prints JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Definitions as files, for git
+    #[command(subcommand)]
+    Workflow(workflow::WorkflowCommand),
+    /// Sends events and explains what they did
+    #[command(subcommand)]
+    Event(event::EventCommand),
+    /// Shows, stops and retries runs
+    #[command(subcommand)]
+    Run(run::RunCommand),
+    /// API keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// The organizations of this appliance
+    #[command(subcommand)]
+    Tenant(tenant::TenantCommand),
+    /// The settings and their origin
+    #[command(subcommand)]
+    Config(settings::ConfigCommand),
+    /// Exits with 0 when the server takes work, else with 75
+    Healthcheck,
+    /// Prints the description of the API
+    Openapi,
+    /// Measures this build on this machine
+    Bench(bench::BenchArguments),
+    /// Prints the version
+    Version,
+    /// Prints what a shell needs to complete commands
+    Completions {
+        /// Which shell
+        shell: completions::Shell,
+    },
+}
+
+/// What a command that talks to the appliance works with.
+pub struct Session<'a> {
+    client: Client,
+    printer: Printer<'a>,
+}
+
+/// Parses the arguments of the process, does what they say and returns the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print(); // Nobody is left to tell when this fails.
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let form = if cli.common.json { Form::Json } else { Form::People };
+    match perform(cli, form) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure, form),
+    }
+}
+
+fn report(failure: &Failure, form: Form) -> ExitCode {
+    let code = failure.exit_code();
+    if code != 0 {
+        let _ = match form {
+            Form::People => writeln!(io::stderr(), "ergane: {failure}"),
+            Form::Json => writeln!(io::stderr(), "{:#}", failure.to_json()),
+        };
+    }
+    ExitCode::from(code)
+}
+
+fn perform(cli: Cli, form: Form) -> Result<(), Failure> {
+    let mut out = io::stdout();
+    let mut printer = Printer::new(form, &mut out);
+    let command = match cli.command {
+        Command::Version => return version::run(&mut printer),
+        Command::Completions { shell } => {
+            return Ok(printer.text(&completions::script(shell, Cli::command()))?);
+        }
+        Command::Bench(arguments) => {
+            return runtime()?.block_on(bench::run(arguments, &mut printer));
+        }
+        other => other,
+    };
+    let loaded = load(&cli.common, Vec::new())?;
+    if let Command::Config(command) = &command {
+        return settings::run(command, &loaded, &mut printer);
+    }
+    runtime()?.block_on(async {
+        let target = Target {
+            url: cli.common.url,
+            key: client::key_from_environment()?,
+            tenant: cli.common.tenant,
+        };
+        let client = client::connect(target, &loaded).await?;
+        converse(command, &mut Session { client, printer }).await
+    })
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+async fn converse(command: Command, session: &mut Session<'_>) -> Result<(), Failure> {
+    match command {
+        Command::Workflow(command) => workflow::run(command, session).await,
+        Command::Event(command) => event::run(command, session).await,
+        Command::Run(command) => run::run(command, session).await,
+        Command::Key(command) => key::run(command, session).await,
+        Command::Tenant(command) => tenant::run(command, session).await,
+        Command::Healthcheck => healthcheck::run(session).await,
+        Command::Openapi => openapi::run(session).await,
+        Command::Config(_) | Command::Version | Command::Bench(_) | Command::Completions { .. } => {
+            unreachable!("these commands were done before a server was looked for")
+        }
+    }
+}
+
+fn load(common: &Common, mut flags: Vec<Flag>) -> Result<Loaded, Failure> {
+    if let Some(directory) = &common.data_dir {
+        flags.push(Flag { key: "data_dir", name: "--data-dir", value: directory.clone() });
+    }
+    let loaded = config::load(common.config.as_deref(), &flags);
+    Ok(loaded.map_err(anyhow::Error::new)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_of_commands_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

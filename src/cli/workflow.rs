@@ -1,0 +1,224 @@
+//! `ergane workflow`: definitions as files, for git.
+
+use clap::{Args, Subcommand, ValueEnum};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::Session;
+use super::client::{Body, segment, with_query};
+use super::document::{Document, json_argument};
+use super::failure::Failure;
+use super::printer::{Form, cell, list};
+use super::run::{show_run, wait_for};
+
+/// What to do with workflows.
+#[derive(Debug, Subcommand)]
+pub enum WorkflowCommand {
+    /// Checks definitions and names every problem; saves nothing
+    Validate(Files),
+    /// Saves definitions: new ones, or a new version where something changed
+    Apply(Apply),
+    /// Shows what `apply` would change
+    Diff(Files),
+    /// Starts a run by hand
+    Run(Start),
+    /// Lists the workflows
+    List,
+    /// Writes a definition to the standard output
+    Export(Export),
+}
+
+/// Definitions in files.
+#[derive(Debug, Args)]
+pub struct Files {
+    /// JSON or YAML; `-` reads the standard input
+    #[arg(required = true)]
+    files: Vec<String>,
+}
+
+/// Definitions to save.
+#[derive(Debug, Args)]
+pub struct Apply {
+    #[command(flatten)]
+    files: Files,
+    /// Only shows what would change
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A run to start.
+#[derive(Debug, Args)]
+pub struct Start {
+    /// The workflow's name
+    name: String,
+    /// The trigger's payload: JSON, @FILE, or - for the standard input
+    #[arg(long, default_value = "{}")]
+    payload: String,
+    /// Waits until the run is over; exits with 1 when it did not succeed
+    #[arg(long)]
+    wait: bool,
+}
+
+/// A definition to write.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The workflow's name
+    name: String,
+    /// Which version; the newest when not given
+    #[arg(long)]
+    version: Option<u32>,
+    /// What to write
+    #[arg(long, value_enum, default_value_t = Format::Yaml)]
+    format: Format,
+}
+
+/// The form of an exported definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For git and for reading
+    Yaml,
+    /// For programs
+    Json,
+    /// Thena's own body
+    Thena,
+}
+
+/// Does what was asked for.
+pub async fn run(command: WorkflowCommand, session: &mut Session<'_>) -> Result<(), Failure> {
+    match command {
+        WorkflowCommand::Validate(files) => validate(&files, session).await,
+        WorkflowCommand::Apply(Apply { files, dry_run: true }) => diff(&files, session).await,
+        WorkflowCommand::Apply(Apply { files, dry_run: false }) => apply(&files, session).await,
+        WorkflowCommand::Diff(files) => diff(&files, session).await,
+        WorkflowCommand::Run(start) => begin(&start, session).await,
+        WorkflowCommand::List => list_all(session).await,
+        WorkflowCommand::Export(wanted) => export(&wanted, session).await,
+    }
+}
+
+async fn validate(files: &Files, session: &mut Session<'_>) -> Result<(), Failure> {
+    let mut answers = Vec::new();
+    for path in &files.files {
+        let document = Document::read(path)?;
+        let body = Body::Document(document.media_type, document.text);
+        let mut answer = session.client.post("/v1/workflows/validate", body).await?;
+        answer["file"] = json!(path);
+        answers.push(answer);
+    }
+    let wrong = answers.iter().filter(|answer| answer["valid"] != true).count();
+    session.printer.print(&json!({ "data": answers }), |out| {
+        for answer in &answers {
+            let verdict = if answer["valid"] == true { "valid" } else { "not valid" };
+            writeln!(out, "{}: {verdict}", cell(answer, "/file"))?;
+            for problem in answer["problems"].as_array().into_iter().flatten() {
+                let hint = problem["hint"].as_str().map(|hint| format!("; {hint}"));
+                let (pointer, detail) = (cell(problem, "/pointer"), cell(problem, "/detail"));
+                writeln!(out, "  {pointer}  {detail}{}", hint.unwrap_or_default())?;
+            }
+        }
+        Ok(())
+    })?;
+    match wrong {
+        0 => Ok(()),
+        1 => Err(Failure::Negative("1 definition is not valid".to_owned())),
+        many => Err(Failure::Negative(format!("{many} definitions are not valid"))),
+    }
+}
+
+async fn apply(files: &Files, session: &mut Session<'_>) -> Result<(), Failure> {
+    let documents: Vec<Document> =
+        files.files.iter().map(|path| Document::read(path)).collect::<Result<_, _>>()?;
+    let mut saved = Vec::new();
+    for document in documents {
+        let path = format!("/v1/workflows/{}", segment(&document.name()?));
+        let body = Body::Document(document.media_type, document.text);
+        saved.push(session.client.send(Method::PUT, &path, body).await?);
+    }
+    session.printer.print(&json!({ "data": saved }), |out| {
+        for workflow in &saved {
+            writeln!(out, "{} is version {}", cell(workflow, "/name"), cell(workflow, "/version"))?;
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+async fn diff(files: &Files, session: &mut Session<'_>) -> Result<(), Failure> {
+    let mut answers = Vec::new();
+    for path in &files.files {
+        let document = Document::read(path)?;
+        let target = format!("/v1/workflows/{}?dryRun=true", segment(&document.name()?));
+        let body = Body::Document(document.media_type, document.text);
+        answers.push((path.clone(), session.client.send(Method::PUT, &target, body).await?));
+    }
+    let all: Vec<&Value> = answers.iter().map(|(_, answer)| answer).collect();
+    session.printer.print(&json!({ "data": all }), |out| {
+        for (path, answer) in &answers {
+            writeln!(out, "{path}:")?;
+            writeln!(out, "{}", indented(answer))?;
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn indented(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => format!("{other:#}"),
+    };
+    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+async fn begin(start: &Start, session: &mut Session<'_>) -> Result<(), Failure> {
+    let path = format!("/v1/workflows/{}/run", segment(&start.name));
+    let body = json!({ "payload": json_argument(&start.payload)? });
+    let answer = session.client.post(&path, Body::Json(body)).await?;
+    if !start.wait {
+        session.printer.print(&answer, |out| writeln!(out, "{}", cell(&answer, "/id")))?;
+        return Ok(());
+    }
+    let id = cell(&answer, "/id");
+    let run = wait_for(&id, session).await?;
+    session.printer.print(&run, |out| show_run(out, &run))?;
+    if run["status"] == "succeeded" {
+        return Ok(());
+    }
+    Err(Failure::Negative(format!("the run {id} is {}", cell(&run, "/status"))))
+}
+
+async fn list_all(session: &mut Session<'_>) -> Result<(), Failure> {
+    let answer = session.client.get("/v1/workflows?limit=200").await?;
+    session.printer.print(&answer, |out| {
+        let columns = [
+            ("NAME", "/name"),
+            ("VERSION", "/version"),
+            ("ACTIVE", "/active"),
+            ("EVENT", "/event"),
+            ("STARTED", "/totals/started"),
+            ("FAILED", "/totals/failed"),
+            ("CHANGED", "/updatedAt"),
+        ];
+        let empty = "There are no workflows; save one with `ergane workflow apply FILE`.";
+        list(out, &answer["data"], &columns, empty)
+    })?;
+    Ok(())
+}
+
+async fn export(wanted: &Export, session: &mut Session<'_>) -> Result<(), Failure> {
+    let path = format!("/v1/workflows/{}", segment(&wanted.name));
+    let version = ("version", wanted.version.map(|number| number.to_string()));
+    if wanted.format == Format::Thena {
+        let path = with_query(&path, &[version, ("format", Some("thena".to_owned()))]);
+        let body = session.client.get(&path).await?;
+        return Ok(session.printer.text(&format!("{body:#}"))?);
+    }
+    let workflow = session.client.get(&with_query(&path, &[version])).await?;
+    let definition = &workflow["definition"];
+    if wanted.format == Format::Json || session.printer.form == Form::Json {
+        return Ok(session.printer.text(&format!("{definition:#}"))?);
+    }
+    let yaml = serde_norway::to_string(definition);
+    let yaml = yaml.map_err(|error| anyhow::anyhow!("cannot write the definition: {error}"))?;
+    Ok(session.printer.text(&yaml)?)
+}

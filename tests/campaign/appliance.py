@@ -1,0 +1,213 @@
+"""The appliance as the campaign sees it: a process that can be killed, an API, and a sink outside."""
+
+import http.client
+import http.server
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+KEY = "campaign-key-0123456789abcdef"
+READY_SECONDS_MAX = 60
+
+
+class Refused(Exception):
+    """The appliance answered, and the answer is no."""
+
+    def __init__(self, status, text):
+        super().__init__(f"{status}: {text[:600]}")
+        self.status = status
+
+
+class Away(Exception):
+    """Nobody answered, or the answer was cut off: what was asked may or may not have been done."""
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Server:
+    """One data directory and, most of the time, one process that serves it."""
+
+    def __init__(self, binary, directory, log_path):
+        self.binary = binary
+        self.directory = directory
+        self.log = open(log_path, "ab")
+        self.process = None
+        self.port = None
+        self.starts = 0
+        self.slowest_start = 0.0
+
+    def start(self, tracer=()):
+        """Starts the process on a new port, under `tracer` when one is given; does not wait."""
+        self.port = free_port()
+        self.starts += 1
+        command = [*tracer, self.binary, "serve", "--data-dir", self.directory]
+        command += ["--listen", f"127.0.0.1:{self.port}"]
+        environment = {
+            **os.environ,
+            "ERGANE_BOOTSTRAP_KEY": KEY,
+            "ERGANE_EGRESS__ALLOW": "127.0.0.1/32",
+            "ERGANE_LOG__LEVEL": "warn",
+        }
+        self.process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=tempfile.gettempdir(),
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
+
+    def wait_ready(self):
+        """Waits until the process takes work; answers whether it lived to do so."""
+        began = time.monotonic()
+        while time.monotonic() - began < READY_SECONDS_MAX:
+            if self.process.poll() is not None:
+                return False
+            try:
+                Api(self).call("GET", "/readyz", timeout=2)
+                self.slowest_start = max(self.slowest_start, time.monotonic() - began)
+                return True
+            except (Away, Refused):
+                time.sleep(0.005)
+        raise SystemExit(f"the appliance was not ready after {READY_SECONDS_MAX} s")
+
+    def is_alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self):
+        """Ends the process, and a tracer around it, without any warning."""
+        if self.process is None:
+            return
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+    def stop(self):
+        """Asks the process to end; answers its exit code and how long it took."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(timeout=45)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            code = None
+        return code, time.monotonic() - began
+
+
+class Api:
+    """One connection to the API of a server that may go away at any moment."""
+
+    def __init__(self, server):
+        self.server = server
+        self.connection = None
+        self.port = None
+
+    def call(self, method, path, body=None, headers=None, timeout=40):
+        """Returns the JSON of an answer; raises `Refused` or `Away`."""
+        if self.connection is None or self.port != self.server.port:
+            self.port = self.server.port
+            self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        all_headers = {"Authorization": f"Bearer {KEY}", **(headers or {})}
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            all_headers.setdefault("Content-Type", "application/json")
+        try:
+            self.connection.request(method, path, data, all_headers)
+            response = self.connection.getresponse()
+            text = response.read().decode()
+        except (OSError, http.client.HTTPException) as error:
+            self.connection.close()
+            self.connection = None
+            raise Away(str(error)) from error
+        if response.status >= 300:
+            raise Refused(response.status, text)
+        try:
+            return json.loads(text) if text else None
+        except ValueError:
+            return text
+
+    def persist(self, method, path, body=None, headers=None, seconds=60):
+        """Calls until there is an answer, through restarts; a refusal to write counts as none."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return self.call(method, path, body, headers)
+            except Away:
+                problem = "nobody answers"
+            except Refused as refused:
+                if refused.status not in (429, 503):
+                    raise
+                problem = str(refused)
+            if time.monotonic() > end:
+                raise SystemExit(f"{method} {path}: no answer within {seconds} s: {problem}")
+            time.sleep(0.01)
+
+    def pages(self, path):
+        """Yields every item of a list."""
+        cursor = None
+        while True:
+            separator = "&" if "?" in path else "?"
+            suffix = f"{separator}limit=200" + (f"&cursor={cursor}" if cursor else "")
+            page = self.persist("GET", path + suffix)
+            yield from page["data"]
+            cursor = page.get("nextCursor")
+            if not cursor:
+                return
+
+
+class Sink:
+    """A service outside, which remembers each call with its key, and fails some first calls."""
+
+    def __init__(self):
+        self.calls = []
+        self.lock = threading.Lock()
+        sink = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                key = self.headers.get("Idempotency-Key")
+                with sink.lock:
+                    is_first = all(call[0] != self.path for call in sink.calls)
+                    sink.calls.append((self.path, key, body))
+                fails = is_first and sum(self.path.encode()) % 7 == 0
+                answer = b'{"error":"try again"}' if fails else b'{"ok":true}'
+                try:
+                    self.send_response(503 if fails else 200)
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Length", str(len(answer)))
+                    self.end_headers()
+                    self.wfile.write(answer)
+                except OSError:
+                    pass  # The caller was killed while it waited.
+
+            def log_message(self, *_):
+                pass
+
+        class Quiet(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_):
+                pass  # A killed caller resets its connections.
+
+        self.server = Quiet(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def calls_to(self, path):
+        with self.lock:
+            return [call for call in self.calls if call[0] == path]

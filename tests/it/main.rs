@@ -1,0 +1,3 @@
+//! Tests of the whole: one binary, so that the crate is linked once.
+
+mod architecture;
