@@ -204,7 +204,7 @@ fn failure_view(failure: &Failure) -> StepErrorView {
         .to_owned(),
         code: failure.code.clone(),
         message: failure.message.clone(),
-        details: failure.details.clone(),
+        details: (*failure.details).clone(),
     }
 }
 
