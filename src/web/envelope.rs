@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 use super::error::{ApiError, of_framework};
 use super::route::Route;
 use super::state::Front;
+use super::thena;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 128;
@@ -38,8 +39,9 @@ pub async fn wrap(
     let id = request_id(request.headers(), &front);
     request.extensions_mut().insert(RequestId(id.clone()));
     let response = next.call(request).await?;
-    let mut response = with_document(response, &id);
+    let mut response = with_document(response, &id, &front);
     dress(&mut response, &id);
+    thena::envelope::dress(&mut response);
     let route = response.request().extensions().get::<&'static Route>().copied();
     let operation = route.map_or("unknown", |route| route.id);
     front.metrics.count(operation, response.status().as_u16(), began.elapsed());
@@ -58,11 +60,20 @@ fn request_id(headers: &HeaderMap, front: &Front) -> String {
 }
 
 /// Every refusal becomes a problem document that names its request.
-fn with_document(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
+fn with_document(
+    response: ServiceResponse<BoxBody>,
+    id: &str,
+    front: &Front,
+) -> ServiceResponse<BoxBody> {
     let Some(refusal) = refusal_in(&response) else {
         return response;
     };
-    let mut document = refusal.render(response.request().path(), id);
+    let path = response.request().path();
+    let mut document = if thena::envelope::speaks(path, &front.settings.base()) {
+        thena::envelope::refuse(&refusal, id, front.clock.now())
+    } else {
+        refusal.render(path, id)
+    };
     for (name, value) in response.headers() {
         let described = name == header::CONTENT_TYPE || name == header::CONTENT_LENGTH;
         if !described && !document.headers().contains_key(name) {

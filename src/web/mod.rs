@@ -18,6 +18,7 @@ pub mod query;
 pub mod route;
 pub mod settings;
 pub mod state;
+pub mod thena;
 
 use std::any::Any;
 use std::io;
@@ -51,6 +52,7 @@ pub static GROUPS: &[&Group] = &[
     &api::keys::GROUP,
     &api::tenants::GROUP,
     &api::system::GROUP,
+    &thena::GROUP,
 ];
 
 /// Builds the server; it serves until its handle stops it, and leaves signals to the caller.
