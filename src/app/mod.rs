@@ -20,6 +20,7 @@ mod run_view;
 pub mod runs;
 pub mod system;
 pub mod tenants;
+pub mod thena;
 pub mod views;
 pub mod workflows;
 
