@@ -425,12 +425,12 @@ impl App {
     ) -> Result<crate::domain::workflow::parse::Validation, Error> {
         let own = self.read(who, |view| Ok(view.event_types()?))?;
         let find = |name: &str| known_event(name, &own);
-        let built_in = built_in().iter().map(|known| known.kind.to_owned());
-        let names: Vec<String> = built_in.chain(own.iter().map(|row| row.kind.clone())).collect();
+        let built_in = built_in().iter().map(|known| known.kind);
+        let names: Vec<&str> = built_in.chain(own.iter().map(|row| row.kind.as_str())).collect();
         let known = Known {
             catalogue: self.engine().activities().catalogue(),
             event_type: &find,
-            event_names: &names.iter().map(String::as_str).collect::<Vec<_>>(),
+            event_names: &names,
             limits: DefinitionLimits::default(),
         };
         Ok(validate(document, &known))
