@@ -36,8 +36,9 @@ impl Appliance {
         activities: Activities,
         metrics: Arc<Metrics>,
     ) -> anyhow::Result<Appliance> {
-        let opened = RedbStore::open(store)
-            .with_context(|| format!("cannot use the data directory {}", store.data_dir.display()))?;
+        let opened = RedbStore::open(store).with_context(|| {
+            format!("cannot use the data directory {}", store.data_dir.display())
+        })?;
         let store: Arc<dyn Store> = Arc::new(opened);
         let engine = Engine::start(Parts {
             store: Arc::clone(&store),

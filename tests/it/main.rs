@@ -1,3 +1,4 @@
 //! Tests of the whole: one binary, so that the crate is linked once.
 
 mod architecture;
+mod support;
