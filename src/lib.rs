@@ -84,6 +84,7 @@ pub mod bench;
 pub mod boot;
 pub mod cli;
 pub mod clock;
+pub mod demo;
 pub mod config;
 pub mod domain;
 pub mod engine;
