@@ -53,10 +53,5 @@ fn reachable(address: SocketAddr) -> IpAddr {
 }
 
 fn author(tenant: TenantId) -> Principal {
-    Principal {
-        tenant,
-        id: "demo".to_owned(),
-        name: AUTHOR.to_owned(),
-        scopes: Scopes::owner(),
-    }
+    Principal { tenant, id: "demo".to_owned(), name: AUTHOR.to_owned(), scopes: Scopes::owner() }
 }

@@ -21,6 +21,8 @@ pub const WORKFLOWS: [(&str, &str); 5] = [
 /// The address that the example workflows call; replaced by the appliance's own.
 const WRITTEN_URL: &str = "http://127.0.0.1:7171";
 
+const SOURCES: [&str; 3] = ["email", "web", "slack"];
+
 /// Everybody, and what they belong to.
 #[derive(Debug, Deserialize)]
 pub struct People {
@@ -117,7 +119,7 @@ impl Ticket {
             "assignedAgentEmail": self.agent.as_deref().map(agent_email),
             "isEscalated": self.escalated,
             "tags": self.tags,
-            "source": ["email", "web", "slack"][number % 3],
+            "source": SOURCES[number % SOURCES.len()],
             "deDuplicationKey": format!("demo/{number}"),
         });
         record(input)

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tracing::{debug, warn};
 
+use super::author;
 use super::chance::Chance;
 use super::content::{self, Arrivals, Record, record};
 use super::seed::{caller, default_tenant};
-use super::author;
 use crate::activities::Caller;
 use crate::activities::desk::{Desk, Query, list};
 use crate::app::App;
@@ -202,21 +202,22 @@ impl Generator {
             Deed::CustomerWrites => {
                 let ticket = self.ticket(scene, is_open)?;
                 let words = self.chance.pick(&self.arrivals.customer)?.clone();
-                let input = json!({ "customerEmail": ticket["requestorEmail"], "content": words });
+                let input =
+                    json!({ "customerEmail": field(ticket, "requestorEmail"), "content": words });
                 Some(comment(ticket, input, customer_of(ticket)))
             }
             Deed::AgentWrites => self.answer(scene),
             Deed::Assign => {
                 let ticket = self.ticket(scene, |ticket| is_open(ticket) && is_free(ticket))?;
                 let agent = self.agent_for(ticket, scene)?;
-                let patch = json!({ "assignedAgentId": agent["id"] });
+                let patch = json!({ "assignedAgentId": field(agent, "id") });
                 Some(patched(ticket, patch, agent_caller(agent)))
             }
             Deed::Prioritise => {
                 let ticket = self.ticket(scene, is_open)?;
                 let others: Vec<&str> = ["low", "medium", "high", "urgent"]
                     .into_iter()
-                    .filter(|name| ticket["priorityName"] != **name)
+                    .filter(|name| *field(ticket, "priorityName") != **name)
                     .collect();
                 let priority = *self.chance.pick(&others)?;
                 self.by_agent(ticket, scene, json!({ "priorityName": priority }))
@@ -230,7 +231,8 @@ impl Generator {
                 self.by_agent(ticket, scene, patch)
             }
             Deed::Escalate => {
-                let fits = |ticket: &Record| is_open(ticket) && ticket["isEscalated"] != true;
+                let fits =
+                    |ticket: &Record| is_open(ticket) && *field(ticket, "isEscalated") != true;
                 let ticket = self.ticket(scene, fits)?;
                 Some(patched(ticket, json!({ "isEscalated": true }), customer_of(ticket)))
             }
@@ -252,7 +254,8 @@ impl Generator {
                 self.by_agent(ticket, scene, closing(ticket, CLOSED))
             }
             Deed::Reopen => {
-                let ticket = self.ticket(scene, |ticket| is_changeable(ticket) && !is_open(ticket))?;
+                let ticket =
+                    self.ticket(scene, |ticket| is_changeable(ticket) && !is_open(ticket))?;
                 Some(patched(ticket, json!({ "statusName": "Open" }), customer_of(ticket)))
             }
         }
@@ -268,7 +271,7 @@ impl Generator {
             "title": arrival.title,
             "description": arrival.description,
             "teamId": arrival.team,
-            "requestorEmail": contact["email"],
+            "requestorEmail": field(contact, "email"),
             "priorityName": priority,
             "source": source,
         }));
@@ -282,7 +285,8 @@ impl Generator {
         let kind = self.chance.weighted(&[("comment", 3), ("note", 1)]);
         let words = if kind == "note" { &self.arrivals.note } else { &self.arrivals.agent };
         let words = self.chance.pick(words)?.clone();
-        let input = json!({ "authorId": agent["id"], "commentType": kind, "content": words });
+        let input =
+            json!({ "authorId": field(agent, "id"), "commentType": kind, "content": words });
         Some(comment(ticket, input, agent_caller(agent)))
     }
 
@@ -291,19 +295,28 @@ impl Generator {
         Some(patched(ticket, patch, agent_caller(agent)))
     }
 
-    fn ticket<'s>(&mut self, scene: &'s Scene, fits: impl Fn(&Record) -> bool) -> Option<&'s Record> {
+    fn ticket<'s>(
+        &mut self,
+        scene: &'s Scene,
+        fits: impl Fn(&Record) -> bool,
+    ) -> Option<&'s Record> {
         let fitting: Vec<&Record> = scene.tickets.iter().filter(|ticket| fits(ticket)).collect();
         self.chance.pick(&fitting).copied()
     }
 
     /// Returns who works on the ticket, or else somebody of its team, or else anybody.
     fn agent_for<'s>(&mut self, ticket: &Record, scene: &'s Scene) -> Option<&'s Record> {
-        let own = scene.agents.iter().find(|agent| agent["id"] == ticket["assignedAgentId"]);
+        let own = scene
+            .agents
+            .iter()
+            .find(|agent| field(agent, "id") == field(ticket, "assignedAgentId"));
         if own.is_some() {
             return own;
         }
         let is_in_team = |agent: &&Record| {
-            agent["teamIds"].as_array().is_some_and(|teams| teams.contains(&ticket["teamId"]))
+            field(agent, "teamIds")
+                .as_array()
+                .is_some_and(|teams| teams.contains(field(ticket, "teamId")))
         };
         let team: Vec<&Record> = scene.agents.iter().filter(is_in_team).collect();
         match self.chance.pick(&team) {
@@ -344,12 +357,12 @@ fn patched(ticket: &Record, patch: Value, caller: Caller) -> Change {
 }
 
 fn comment(ticket: &Record, mut input: Value, caller: Caller) -> Change {
-    input["ticketId"] = ticket["id"].clone();
+    input["ticketId"] = field(ticket, "id").clone();
     Change { kind: RecordKind::Comment, key: None, input: record(input), caller }
 }
 
 fn closing(ticket: &Record, status: &str) -> Value {
-    let tags = ticket["tags"].as_array().into_iter().flatten();
+    let tags = field(ticket, "tags").as_array().into_iter().flatten();
     let is_kept = |tag: &&Value| !PASSING_TAGS.iter().any(|passing| tag == passing);
     let kept: Vec<&Value> = tags.filter(is_kept).collect();
     json!({ "statusName": status, "isEscalated": false, "tags": kept })
@@ -364,25 +377,29 @@ fn agent_caller(agent: &Record) -> Caller {
 }
 
 fn is_changeable(ticket: &Record) -> bool {
-    ticket["isArchived"] != true
+    *field(ticket, "isArchived") != true
 }
 
 fn is_open(ticket: &Record) -> bool {
-    is_changeable(ticket) && ticket["parentStatusName"] != CLOSED
+    is_changeable(ticket) && *field(ticket, "parentStatusName") != CLOSED
 }
 
 fn is_free(ticket: &Record) -> bool {
-    ticket["assignedAgentId"].is_null()
+    field(ticket, "assignedAgentId").is_null()
 }
 
 fn has_tag(ticket: &Record, tag: &str) -> bool {
-    ticket["tags"].as_array().is_some_and(|tags| tags.iter().any(|known| known == tag))
+    field(ticket, "tags").as_array().is_some_and(|tags| tags.iter().any(|known| known == tag))
 }
 
 fn with_tag(ticket: &Record, tag: &str) -> Vec<Value> {
-    let mut tags = ticket["tags"].as_array().cloned().unwrap_or_default();
+    let mut tags = field(ticket, "tags").as_array().cloned().unwrap_or_default();
     tags.push(json!(tag));
     tags
+}
+
+fn field<'r>(record: &'r Record, name: &str) -> &'r Value {
+    record.get(name).unwrap_or(&Value::Null)
 }
 
 fn text<'r>(record: &'r Record, name: &str) -> &'r str {
