@@ -4,6 +4,7 @@
 pub mod access;
 pub mod activities;
 pub mod dashboard;
+pub mod definitions;
 pub mod demo;
 pub mod desk;
 pub mod error;
@@ -11,6 +12,7 @@ pub mod event_types;
 pub mod events;
 pub mod explain;
 pub mod filters;
+pub mod first_start;
 pub mod idempotency;
 pub mod keys;
 pub mod page;
