@@ -1,23 +1,42 @@
 //! Ad hoc.
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 use ergane::activities::*;
 use ergane::domain::activity::*;
 use ergane::domain::id::TenantId;
+use ergane::domain::run::Failure;
 use ergane::domain::workflow::Retry;
 use ergane::domain::workflow::export::to_native;
 use ergane::domain::workflow::parse::*;
-use ergane::domain::run::Failure;
 use ergane::engine::*;
 use ergane::store::access::*;
+use ergane::store::seam::StoreError;
 use ergane::store::tenant::*;
 use ergane::store::workflows::*;
-use ergane::store::seam::StoreError;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 struct Echo;
 impl PlatformActivity for Echo {
-    fn spec(&self) -> ActivitySpec { ActivitySpec { identifier: "test:echo".into(), name: "e".into(), version: 1, category: "t".into(), source: "t".into(), description: "d".into(), input_schema: json!({"type":"object"}), output_schema: json!({}), reach: Reach::Platform, compensation: Compensation::NotNeeded, scopes: vec![], timeout: Duration::from_secs(5), retry: Retry::DEFAULT, throttle: None } }
-    fn run(&self, _: &mut TenantTx<'_, '_>, _: &Caller, input: &Value) -> Result<Done, Failure> { Ok(Done { output: input.clone(), undo: Value::Null }) }
+    fn spec(&self) -> ActivitySpec {
+        ActivitySpec {
+            identifier: "test:echo".into(),
+            name: "e".into(),
+            version: 1,
+            category: "t".into(),
+            source: "t".into(),
+            description: "d".into(),
+            input_schema: json!({"type":"object"}),
+            output_schema: json!({}),
+            reach: Reach::Platform,
+            compensation: Compensation::NotNeeded,
+            scopes: vec![],
+            timeout: Duration::from_secs(5),
+            retry: Retry::DEFAULT,
+            throttle: None,
+        }
+    }
+    fn run(&self, _: &mut TenantTx<'_, '_>, _: &Caller, input: &Value) -> Result<Done, Failure> {
+        Ok(Done { output: input.clone(), undo: Value::Null })
+    }
 }
 fn main() {
     let dir = std::env::args().nth(1).unwrap();

@@ -1,5 +1,8 @@
 //! Puts the layers together, and takes them apart in the right order.
 
+pub mod beside;
+pub mod doors;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,8 +39,9 @@ impl Appliance {
         activities: Activities,
         metrics: Arc<Metrics>,
     ) -> anyhow::Result<Appliance> {
-        let opened = RedbStore::open(store)
-            .with_context(|| format!("cannot use the data directory {}", store.data_dir.display()))?;
+        let opened = RedbStore::open(store).with_context(|| {
+            format!("cannot use the data directory {}", store.data_dir.display())
+        })?;
         let store: Arc<dyn Store> = Arc::new(opened);
         let engine = Engine::start(Parts {
             store: Arc::clone(&store),

@@ -1,6 +1,7 @@
 //! The appliance with its doors open: an address, the control socket, and the way out.
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
@@ -47,6 +48,7 @@ pub struct Serving {
     appliance: Appliance,
     server: ServerHandle,
     ended: JoinHandle<std::io::Result<()>>,
+    control: PathBuf,
     /// Where it listens, when it has an address.
     pub address: Option<std::net::SocketAddr>,
     /// Whether anybody can sign in.
@@ -66,24 +68,24 @@ impl Serving {
         };
         let address = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
         survive_a_file_limit()?;
-        let metrics = Arc::new(Metrics::new());
         let appliance = Appliance::start(
             &config.store_settings(),
             config.engine.clone(),
-            activities(config)?,
-            Arc::clone(&metrics),
+            crate::activities::Activities::new(Vec::new(), Vec::new()),
+            Arc::new(Metrics::new()),
         )
         .await?;
         let app = appliance.app();
         app.first_start(&config.bootstrap_key).await?;
-        let front = Front::new(config.http.clone(), app.clock().clone(), metrics.registry());
+        let front = Front::new(config.http.clone(), app.clock().clone());
         let listeners = Listeners { tcp, control: Some(config.control_socket()) };
         let server = crate::web::server(Data::new(app.clone()), Data::new(front), listeners)
             .context("cannot open the doors")?;
         let handle = server.handle();
         let ended = tokio::task::spawn_local(server);
         let has_key = app.has_key()?;
-        Ok(Serving { appliance, server: handle, ended, address, has_key })
+        let control = config.control_socket();
+        Ok(Serving { appliance, server: handle, ended, control, address, has_key })
     }
 
     /// Waits until somebody asks the process to stop, or the server ends by itself.
@@ -108,6 +110,7 @@ impl Serving {
     /// Closes the doors, lets what has begun end, and makes everything durable.
     pub async fn stop(self) {
         self.server.stop(true).await;
+        let _ = std::fs::remove_file(&self.control); // A leftover is replaced at the next start.
         self.appliance.stop().await;
     }
 }

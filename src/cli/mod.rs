@@ -181,7 +181,11 @@ async fn converse(command: Command, session: &mut Session<'_>) -> Result<(), Fai
         Command::Tenant(command) => tenant::run(command, session).await,
         Command::Healthcheck => healthcheck::run(session).await,
         Command::Openapi => openapi::run(session).await,
-        Command::Config(_) | Command::Version | Command::Bench(_) | Command::Completions { .. } => {
+        Command::Serve(_)
+        | Command::Config(_)
+        | Command::Version
+        | Command::Bench(_)
+        | Command::Completions { .. } => {
             unreachable!("these commands were done before a server was looked for")
         }
     }

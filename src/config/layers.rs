@@ -141,6 +141,7 @@ pub(super) fn load(
     }
     let config: Config = serde_json::from_value(tree.clone())
         .expect("each value was accepted alone, and settings do not depend on each other");
+    check_prepared_key(&config, &sources)?;
     let settings =
         flatten(&tree).into_iter().map(|(key, value)| describe(key, value, &mut sources)).collect();
     Ok(Loaded { config, settings, file: file.map(|(path, _)| path.to_path_buf()) })

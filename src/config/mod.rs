@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::settings::EngineSettings;
 use crate::store::redb_store::StoreSettings;
 use crate::telemetry::LogSettings;
+use crate::web::settings::WebSettings;
 
 mod layers;
 #[cfg(test)]
@@ -34,6 +35,8 @@ pub struct Config {
     pub demo: bool,
     /// Becomes the owner key of the tenant `default` while there is no key; empty for none.
     pub bootstrap_key: String,
+    /// The HTTP side.
+    pub http: WebSettings,
     /// The embedded store.
     pub store: StoreSettings,
     /// The limits of the engine.
@@ -48,6 +51,7 @@ impl Default for Config {
             data_dir: PathBuf::from("./ergane-data"),
             demo: false,
             bootstrap_key: String::new(),
+            http: WebSettings::default(),
             store: StoreSettings::default(),
             engine: EngineSettings::default(),
             log: LogSettings::default(),

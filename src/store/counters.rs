@@ -1,6 +1,5 @@
 //! How many runs and events there were, counted in the transactions that make them.
 
-
 use super::codec::{self, Decode, Encode};
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};

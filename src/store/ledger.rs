@@ -449,7 +449,8 @@ mod tests {
     fn a_ledger_reads_like_one_map_whatever_is_on_its_way_to_the_disk() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         for seed in 1..400u64 {
-            tokio::task::LocalSet::new().block_on(&runtime, play(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+            tokio::task::LocalSet::new()
+                .block_on(&runtime, play(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
         }
     }
 }

@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 use super::error::{ApiError, of_framework};
 use super::route::Route;
 use super::state::Front;
+use super::ui;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 128;
@@ -62,7 +63,10 @@ fn with_document(response: ServiceResponse<BoxBody>, id: &str) -> ServiceRespons
     let Some(refusal) = refusal_in(&response) else {
         return response;
     };
-    let mut document = refusal.render(response.request().path(), id);
+    let mut document = match ui::errors::is_read_by_a_person(response.request()) {
+        true => ui::errors::answer(response.request(), &refusal, id),
+        false => refusal.render(response.request().path(), id),
+    };
     for (name, value) in response.headers() {
         let described = name == header::CONTENT_TYPE || name == header::CONTENT_LENGTH;
         if !described && !document.headers().contains_key(name) {

@@ -7,7 +7,6 @@ mod query;
 mod undo;
 mod write;
 
-
 use std::cell::RefCell;
 
 use serde_json::{Map, Value};
