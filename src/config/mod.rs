@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::activities::settings::EgressSettings;
 use crate::engine::settings::EngineSettings;
 use crate::store::redb_store::StoreSettings;
 use crate::telemetry::LogSettings;
@@ -41,6 +42,8 @@ pub struct Config {
     pub store: StoreSettings,
     /// The limits of the engine.
     pub engine: EngineSettings,
+    /// Which addresses calls to the outside may reach, and how long and large they may be.
+    pub egress: EgressSettings,
     /// What is logged.
     pub log: LogSettings,
 }
@@ -54,6 +57,7 @@ impl Default for Config {
             http: WebSettings::default(),
             store: StoreSettings::default(),
             engine: EngineSettings::default(),
+            egress: EgressSettings::default(),
             log: LogSettings::default(),
         }
     }

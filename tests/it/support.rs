@@ -171,8 +171,8 @@ impl Answer {
     /// Insists on a status and returns the body.
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(
-            StatusCode::from_u16(self.status),
-            StatusCode::from_u16(status),
+            StatusCode::from_u16(self.status).ok(),
+            StatusCode::from_u16(status).ok(),
             "answered {}",
             self.text
         );
