@@ -89,8 +89,8 @@ fn row_52_a_ticket_needs_title_requestor_and_team() {
             assert!(step["error"].to_string().contains(missing), "{missing}: {}", step["error"]);
         }
         let ticket = done(&app, "tickets:create-ticket-platform", whole).await;
-        let stored = app.get(&format!("/v1/tickets/{}", ticket["id"].as_str().unwrap_or("?")));
-        assert_eq!(stored.await.expect(200)["title"], "T");
+        let path = format!("/v1/tickets/{}", ticket["id"].as_str().expect("an id"));
+        assert_eq!(app.get(&path).await.expect(200)["title"], "T");
         assert_eq!(events(&app, "ticket:created").await.len(), 1);
     });
 }

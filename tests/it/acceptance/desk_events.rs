@@ -106,8 +106,8 @@ fn row_11_the_previous_ticket_is_whole_and_filters_read_it() {
         app.save(echo("reopened", "ticket:updated", reopened, json!(1))).await;
         let ticket = app.ticket(&team, json!({"tags": ["vip"]})).await;
         patch_ticket(&app, &ticket, json!({"statusName": "Closed"})).await;
-        let before = app.get(&format!("/v1/tickets/{}", ticket["id"].as_str().unwrap_or("?")));
-        let before = before.await.expect(200);
+        let path = format!("/v1/tickets/{}", ticket["id"].as_str().expect("an id"));
+        let before = app.get(&path).await.expect(200);
         patch_ticket(&app, &ticket, json!({"statusName": "Open", "priorityName": "high"})).await;
         let updates = events(&app, "ticket:updated").await;
         assert_eq!(updates[1]["payload"]["previousTicket"], before);
