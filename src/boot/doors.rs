@@ -55,8 +55,8 @@ pub struct Serving {
     control: PathBuf,
     /// Where it listens, when it has an address.
     pub address: Option<std::net::SocketAddr>,
-    /// Whether anybody can sign in.
-    pub has_key: bool,
+    /// The path of the one-time link for the first person, while nobody has a key.
+    pub setup_path: Option<String>,
 }
 
 impl Serving {
@@ -94,9 +94,10 @@ impl Serving {
             .context("cannot open the doors")?;
         let handle = server.handle();
         let ended = tokio::task::spawn_local(server);
-        let has_key = app.has_key()?;
+        let token = if doors == Doors::All { app.open_setup_link()? } else { None };
+        let setup_path = token.map(|token| format!("/setup?t={token}"));
         let control = config.control_socket();
-        Ok(Serving { appliance, server: handle, ended, control, address, has_key })
+        Ok(Serving { appliance, server: handle, ended, control, address, setup_path })
     }
 
     /// Waits until somebody asks the process to stop, or the server ends by itself.

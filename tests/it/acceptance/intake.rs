@@ -181,8 +181,7 @@ fn row_07_the_same_event_id_twice_starts_no_second_execution() {
 #[test]
 fn row_33_aliases_resolve_to_one_canonical_type() {
     with_app(async |app| {
-        let organization =
-            json!({"organization": {"id": "O1", "name": "Wayne", "subdomain": "w", "plan": "pro",
+        let organization = json!({"organization": {"id": "O1", "name": "Wayne", "subdomain": "w", "plan": "pro",
                 "status": "active", "createdAt": "2026-01-01T00:00:00.000Z",
                 "updatedAt": "2026-01-01T00:00:00.000Z"}});
         for (workflow, listens, sent, canonical, payload) in [
