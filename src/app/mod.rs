@@ -20,6 +20,7 @@ mod run_view;
 pub mod runs;
 pub mod system;
 pub mod tenants;
+pub mod trial;
 pub mod views;
 pub mod workflows;
 

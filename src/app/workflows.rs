@@ -249,7 +249,7 @@ impl App {
         }
     }
 
-    fn event_for(
+    pub(super) fn event_for(
         &self,
         who: &Principal,
         kind: Option<&str>,
