@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+pub use super::definitions::{Definition, Plan, Publish, Saved, Verdict};
+
 use super::App;
 use super::error::Error;
 use super::events::{IncomingEvent, actor, repeated, stored_event};
