@@ -106,4 +106,5 @@ pub static GROUP: Group = Group {
                 "items":{"type":"object"}}}}"#,
         ),
     ],
+    made: &[],
 };
