@@ -1,4 +1,5 @@
 //! Tests of the whole: one binary, so that the crate is linked once.
 
+mod api;
 mod architecture;
 mod support;
