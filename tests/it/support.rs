@@ -1,6 +1,7 @@
 //! One appliance for one test: a real file, a real server on a port of its own, a real client.
 
 use std::future::Future;
+use std::path::Path;
 use std::time::Duration;
 
 use ergane::boot::doors::{Doors, Serving};
@@ -9,7 +10,8 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const KEY: &str = "key-of-the-tests-0123456789";
+/// The owner's key of every appliance.
+pub const KEY: &str = "key-of-the-tests-0123456789";
 const PATIENCE: &str = "20s";
 
 /// A running appliance and a client with its owner's key.
@@ -38,32 +40,51 @@ pub fn with_config<F: Future<Output = ()>>(
     change: impl FnOnce(&mut Config),
     test: impl FnOnce(TestApp) -> F,
 ) {
-    // Only the first test of a process installs it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let directory = TempDir::new().expect("a directory");
+    let mut config = config_in(directory.path());
+    change(&mut config);
+    actix::System::new().block_on(async {
+        let (serving, app) = TestApp::open(&config).await;
+        test(app).await;
+        serving.stop().await;
+    });
+}
+
+/// Returns the settings of an appliance that keeps everything in `directory`.
+pub fn config_in(directory: &Path) -> Config {
     let mut config = Config {
-        data_dir: directory.path().to_owned(),
+        data_dir: directory.to_owned(),
         bootstrap_key: KEY.to_owned(),
         ..Config::default()
     };
     config.http.listen = "127.0.0.1:0".to_owned();
     config.http.requests_per_second = 1_000_000;
     config.http.requests_burst = 1_000_000;
-    change(&mut config);
-    actix::System::new().block_on(async {
-        let serving = Serving::open(&config, Doors::All).await.expect("the appliance opens");
-        let address = serving.address.expect("an address");
-        let app = TestApp {
-            base: format!("http://{address}{}", config.http.base_path),
-            key: KEY.to_owned(),
-            client: Client::builder().no_proxy().build().expect("a client"),
-        };
-        test(app).await;
-        serving.stop().await;
-    });
+    config
 }
 
 impl TestApp {
+    /// Opens an appliance, and a client with its owner's key.
+    pub async fn open(config: &Config) -> (Serving, TestApp) {
+        let serving = Serving::open(config, Doors::All).await.expect("the appliance opens");
+        let address = serving.address.expect("an address");
+        let app = TestApp::at(format!("http://{address}{}", config.http.base_path), KEY);
+        (serving, app)
+    }
+
+    /// Speaks to a server with `key`.
+    pub fn at(base: String, key: &str) -> TestApp {
+        // Only the first test of a process installs it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder().no_proxy().build().expect("a client");
+        TestApp { base, key: key.to_owned(), client }
+    }
+
+    /// Speaks to the same server with another key.
+    pub fn with_key(&self, key: &str) -> TestApp {
+        TestApp { base: self.base.clone(), key: key.to_owned(), client: self.client.clone() }
+    }
+
     /// Begins a request with the owner's key.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key)
