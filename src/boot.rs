@@ -1,5 +1,8 @@
 //! Puts the layers together, and takes them apart in the right order.
 
+pub mod beside;
+pub mod doors;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,6 +1,15 @@
 //! What a step can do: the two contracts, and the one list that everything else derives from.
 
+mod checked;
 pub mod desk;
+pub mod outside;
+mod platform;
+pub mod settings;
+
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +22,44 @@ use crate::domain::activity::{ActivitySpec, Catalogue};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::run::Failure;
 use crate::store::tenant::TenantTx;
+
+use checked::{CheckedOutside, CheckedPlatform};
+use outside::http_request::HttpRequest;
+use platform::{OnDesk, accounts, comments, contacts, publish_event, sleep};
+use platform::{teams, threads, ticket_verbs, tickets, transform, users};
+use settings::EgressSettings;
+
+/// Every built-in activity on the platform's own records.
+const ON_DESK: [OnDesk; 28] = [
+    tickets::CREATE,
+    tickets::UPDATE,
+    tickets::GET,
+    tickets::DELETE,
+    tickets::SEARCH,
+    ticket_verbs::ASSIGN,
+    ticket_verbs::ESCALATE,
+    ticket_verbs::ARCHIVE,
+    ticket_verbs::UNARCHIVE,
+    ticket_verbs::ADD_TAGS,
+    ticket_verbs::REMOVE_TAGS,
+    comments::CREATE,
+    comments::UPDATE,
+    comments::DELETE,
+    comments::ADD_REACTION,
+    threads::GET,
+    accounts::CREATE,
+    accounts::UPDATE,
+    accounts::GET,
+    accounts::CREATE_NOTE,
+    accounts::CREATE_TASK,
+    accounts::CREATE_ACTIVITY,
+    contacts::CREATE,
+    contacts::UPDATE,
+    teams::GET,
+    users::GET,
+    transform::TRANSFORM,
+    publish_event::PUBLISH,
+];
 
 /// On whose behalf an activity changes the platform's records.
 #[derive(Clone, Debug)]
@@ -86,9 +133,19 @@ pub struct Activities {
 }
 
 impl Activities {
-    /// Collects activities, and the specs of those that the run itself carries out.
+    /// Returns the activities that every installation has; calls leave as `egress` allows.
+    #[must_use]
+    pub fn built_in(egress: &EgressSettings) -> Activities {
+        let on_desk = ON_DESK.into_iter().map(|found| Activity::Platform(Arc::new(found)));
+        let outside = [Activity::Outside(Arc::new(HttpRequest::new(egress)))];
+        Activities::new(on_desk.chain(outside).collect(), vec![sleep::spec()])
+    }
+
+    /// Collects activities, and the specs of those that the run itself carries out. Each is held to
+    /// its schemas.
     #[must_use]
     pub fn new(activities: Vec<Activity>, kept_by_run: Vec<ActivitySpec>) -> Activities {
+        let activities: Vec<Activity> = activities.into_iter().map(Activity::checked).collect();
         let specs = activities.iter().map(Activity::spec).chain(kept_by_run);
         let catalogue = Arc::new(Catalogue::new(specs));
         let by_identifier =
@@ -110,6 +167,13 @@ impl Activities {
 }
 
 impl Activity {
+    fn checked(self) -> Activity {
+        match self {
+            Activity::Platform(inner) => Activity::Platform(Arc::new(CheckedPlatform::new(inner))),
+            Activity::Outside(inner) => Activity::Outside(Arc::new(CheckedOutside::new(inner))),
+        }
+    }
+
     /// Describes the activity.
     #[must_use]
     pub fn spec(&self) -> ActivitySpec {

@@ -4,11 +4,13 @@
 pub mod access;
 pub mod activities;
 pub mod dashboard;
+pub mod desk;
 pub mod error;
 pub mod event_types;
 pub mod events;
 pub mod explain;
 pub mod filters;
+pub mod first_start;
 pub mod idempotency;
 pub mod keys;
 pub mod page;

@@ -8,6 +8,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::failure::Failure;
+use crate::boot::beside::Beside;
 use crate::config::Loaded;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,6 +22,7 @@ pub struct Client {
     place: String,
     key: Option<String>,
     tenant: Option<String>,
+    appliance: Option<Beside>,
 }
 
 /// What a request carries.
@@ -43,6 +45,7 @@ impl Client {
             place: format!("the server at {}", path.display()),
             key: None,
             tenant: None,
+            appliance: None,
         })
     }
 
@@ -55,6 +58,7 @@ impl Client {
             place: url.to_owned(),
             key,
             tenant: None,
+            appliance: None,
         })
     }
 
@@ -63,6 +67,13 @@ impl Client {
     pub fn in_tenant(mut self, tenant: Option<String>) -> Client {
         self.tenant = tenant;
         self
+    }
+
+    /// Stops the appliance that was started for the command; returns when everything is durable.
+    pub fn close(self) {
+        if let Some(appliance) = self.appliance {
+            appliance.stop();
+        }
     }
 
     /// Returns the JSON at `path`.
@@ -138,27 +149,41 @@ pub struct Target {
     pub tenant: Option<String>,
 }
 
+/// What to do where no server has the data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// Start one inside this process.
+    Start,
+    /// Say so.
+    Refuse,
+}
+
 /// Reaches the server at an address, else the one that has the data directory, else starts the
 /// appliance inside this process for as long as the command takes.
-pub async fn connect(target: Target, loaded: &Loaded) -> Result<Client, Failure> {
+pub async fn connect(target: Target, loaded: &Loaded, absent: Absent) -> Result<Client, Failure> {
     if let Some(url) = &target.url {
         return Ok(Client::of_url(url, target.key)?.in_tenant(target.tenant));
     }
     let socket = loaded.config.control_socket();
-    let client = if tokio::net::UnixStream::connect(&socket).await.is_ok() {
-        Client::of_socket(&socket)?
-    } else {
-        in_process(loaded).await?
+    let client = match (tokio::net::UnixStream::connect(&socket).await, absent) {
+        (Ok(_), _) => Client::of_socket(&socket)?,
+        (Err(_), Absent::Start) => in_process(loaded).await?,
+        (Err(_), Absent::Refuse) => {
+            return Err(Failure::Unreachable(format!(
+                "a server: none runs on {}; start one with `ergane serve`, or name one with --url",
+                loaded.config.data_dir.display()
+            )));
+        }
     };
     Ok(client.in_tenant(target.tenant))
 }
 
 /// Starts the appliance on the control socket alone.
 async fn in_process(loaded: &Loaded) -> Result<Client, Failure> {
-    Err(Failure::Unreachable(format!(
-        "a server: none runs on {}; start one with `ergane serve`, or name one with --url",
-        loaded.config.data_dir.display()
-    )))
+    let appliance = Beside::start(loaded.config.clone()).await?;
+    let mut client = Client::of_socket(&loaded.config.control_socket())?;
+    client.appliance = Some(appliance);
+    Ok(client)
 }
 
 /// Reads `ERGANE_KEY`, or the file that `ERGANE_KEY_FILE` names.

@@ -74,7 +74,10 @@ fn describe(status: &u16, problem: &Value) -> String {
     };
     for error in problem["errors"].as_array().into_iter().flatten() {
         let field = |name: &str| error[name].as_str().unwrap_or_default();
-        message.push_str(&format!("\n  {} {}", field("pointer"), field("detail")));
+        // A single fault is often the whole message already.
+        if !first.is_some_and(|sentence| sentence.contains(field("detail"))) {
+            message.push_str(&format!("\n  {} {}", field("pointer"), field("detail")));
+        }
         if let Some(hint) = error["hint"].as_str() {
             message.push_str(&format!("; {hint}"));
         }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, Flag, Loaded};
-use client::{Client, Target};
+use client::{Absent, Client, Target};
 use failure::Failure;
 use printer::{Form, Printer};
 
@@ -22,6 +22,7 @@ mod key;
 mod openapi;
 mod printer;
 mod run;
+mod serve;
 mod settings;
 mod tenant;
 mod version;
@@ -59,6 +60,8 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs the appliance
+    Serve(serve::ServeArguments),
     /// Definitions as files, for git
     #[command(subcommand)]
     Workflow(workflow::WorkflowCommand),
@@ -139,18 +142,29 @@ fn perform(cli: Cli, form: Form) -> Result<(), Failure> {
         }
         other => other,
     };
+    if let Command::Serve(arguments) = command {
+        let loaded = load(&cli.common, arguments.flags())?;
+        return serve::run(&loaded, &mut out);
+    }
     let loaded = load(&cli.common, Vec::new())?;
     if let Command::Config(command) = &command {
         return settings::run(command, &loaded, &mut printer);
     }
+    let absent = match &command {
+        Command::Healthcheck => Absent::Refuse,
+        _ => Absent::Start, // Everything else can be done without a server.
+    };
     runtime()?.block_on(async {
         let target = Target {
             url: cli.common.url,
             key: client::key_from_environment()?,
             tenant: cli.common.tenant,
         };
-        let client = client::connect(target, &loaded).await?;
-        converse(command, &mut Session { client, printer }).await
+        let client = client::connect(target, &loaded, absent).await?;
+        let mut session = Session { client, printer };
+        let outcome = converse(command, &mut session).await;
+        session.client.close();
+        outcome
     })
 }
 
@@ -167,7 +181,11 @@ async fn converse(command: Command, session: &mut Session<'_>) -> Result<(), Fai
         Command::Tenant(command) => tenant::run(command, session).await,
         Command::Healthcheck => healthcheck::run(session).await,
         Command::Openapi => openapi::run(session).await,
-        Command::Config(_) | Command::Version | Command::Bench(_) | Command::Completions { .. } => {
+        Command::Serve(_)
+        | Command::Config(_)
+        | Command::Version
+        | Command::Bench(_)
+        | Command::Completions { .. } => {
             unreachable!("these commands were done before a server was looked for")
         }
     }

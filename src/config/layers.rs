@@ -14,6 +14,7 @@ use crate::domain::problem::nearest;
 
 const PREFIX: &str = "ERGANE_";
 const MASK: &str = "********";
+const PREPARED_KEY_CHARS_MIN: usize = 16;
 
 /// One setting with its value in effect.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -140,9 +141,24 @@ pub(super) fn load(
     }
     let config: Config = serde_json::from_value(tree.clone())
         .expect("each value was accepted alone, and settings do not depend on each other");
+    check_prepared_key(&config, &sources)?;
     let settings =
         flatten(&tree).into_iter().map(|(key, value)| describe(key, value, &mut sources)).collect();
     Ok(Loaded { config, settings, file: file.map(|(path, _)| path.to_path_buf()) })
+}
+
+fn check_prepared_key(
+    config: &Config,
+    sources: &BTreeMap<String, Source>,
+) -> Result<(), ConfigError> {
+    let length = config.bootstrap_key.chars().count();
+    if length == 0 || length >= PREPARED_KEY_CHARS_MIN {
+        return Ok(());
+    }
+    let key = "bootstrap_key".to_owned();
+    let place = sources.get(&key).unwrap_or(&Source::Default).to_string();
+    let reason = format!("it has {length} characters, {PREPARED_KEY_CHARS_MIN} are the least");
+    Err(ConfigError::Value { place, key, reason })
 }
 
 fn describe(key: String, value: Value, sources: &mut BTreeMap<String, Source>) -> Setting {

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::activities::settings::EgressSettings;
 use crate::engine::settings::EngineSettings;
 use crate::store::redb_store::StoreSettings;
 use crate::telemetry::LogSettings;
+use crate::web::settings::WebSettings;
 
 mod layers;
 #[cfg(test)]
@@ -34,6 +36,10 @@ pub struct Config {
     pub demo: bool,
     /// Becomes the owner key of the tenant `default` while there is no key; empty for none.
     pub bootstrap_key: String,
+    /// The HTTP side.
+    pub http: WebSettings,
+    /// Calls that leave the appliance.
+    pub egress: EgressSettings,
     /// The embedded store.
     pub store: StoreSettings,
     /// The limits of the engine.
@@ -48,6 +54,8 @@ impl Default for Config {
             data_dir: PathBuf::from("./ergane-data"),
             demo: false,
             bootstrap_key: String::new(),
+            http: WebSettings::default(),
+            egress: EgressSettings::default(),
             store: StoreSettings::default(),
             engine: EngineSettings::default(),
             log: LogSettings::default(),

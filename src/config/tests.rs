@@ -65,6 +65,11 @@ fn what_is_wrong_is_refused_with_its_place_and_the_nearest_name() {
             "environment variable ERGANE_LOG__LEVLE: there is no setting `log.levle`; did you \
              mean `log.level`?",
         ),
+        (
+            "",
+            vec![("ERGANE_BOOTSTRAP_KEY", "short")],
+            "ERGANE_BOOTSTRAP_KEY: `bootstrap_key` cannot take this value: it has 5 characters",
+        ),
         ("demo = ", vec![], "config.toml: TOML parse error at line 1"),
     ] {
         let refusal = loaded(text, &variables, &[]).expect_err(message).to_string();

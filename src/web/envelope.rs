@@ -14,6 +14,7 @@ use super::error::{ApiError, of_framework};
 use super::route::Route;
 use super::state::Front;
 use super::thena;
+use super::ui;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 128;
@@ -68,11 +69,13 @@ fn with_document(
     let Some(refusal) = refusal_in(&response) else {
         return response;
     };
-    let path = response.request().path();
-    let mut document = if thena::envelope::speaks(path, &front.settings.base()) {
+    let request = response.request();
+    let mut document = if thena::envelope::speaks(request.path(), &front.settings.base()) {
         thena::envelope::refuse(&refusal, id, front.clock.now())
+    } else if ui::errors::is_read_by_a_person(request) {
+        ui::errors::answer(request, &refusal, id)
     } else {
-        refusal.render(path, id)
+        refusal.render(request.path(), id)
     };
     for (name, value) in response.headers() {
         let described = name == header::CONTENT_TYPE || name == header::CONTENT_LENGTH;

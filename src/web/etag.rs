@@ -3,6 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
+use crate::app::desk::Precondition;
 use crate::app::error::Error;
 
 /// Returns the strong tag of a version number or of a hash.
@@ -20,6 +21,19 @@ pub fn check(request: &HttpRequest, present: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::Stale { etag: present.to_owned() })
+}
+
+/// Returns what `If-Match` says, for a use case that compares where it changes.
+#[must_use]
+pub fn precondition(request: &HttpRequest) -> Precondition {
+    match request.headers().get(header::IF_MATCH) {
+        None => Precondition::none(),
+        Some(value) => {
+            let listed = value.to_str().unwrap_or("").split(',');
+            let tags = listed.map(|tag| tag.trim().trim_start_matches("W/").to_owned());
+            Precondition::any_of(tags.collect())
+        }
+    }
 }
 
 /// Returns whether the caller already has `present`, so that 304 says enough.

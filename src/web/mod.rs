@@ -19,6 +19,7 @@ pub mod route;
 pub mod settings;
 pub mod state;
 pub mod thena;
+pub mod ui;
 
 use std::any::Any;
 use std::io;
@@ -49,10 +50,18 @@ pub static GROUPS: &[&Group] = &[
     &api::activities::GROUP,
     &api::event_types::GROUP,
     &api::filters::GROUP,
+    &api::tickets::GROUP,
+    &api::comments::GROUP,
+    &api::accounts::GROUP,
+    &api::contacts::GROUP,
+    &api::teams::GROUP,
+    &api::users::GROUP,
+    &api::tags::GROUP,
     &api::keys::GROUP,
     &api::tenants::GROUP,
     &api::system::GROUP,
     &thena::GROUP,
+    &ui::PAGES,
 ];
 
 /// Builds the server; it serves until its handle stops it, and leaves signals to the caller.

@@ -14,6 +14,17 @@ pub struct Group {
     pub routes: &'static [Route],
     /// Its JSON Schemas by name.
     pub schemas: &'static [(&'static str, &'static str)],
+    /// Its JSON Schemas that are made from tables of the domain.
+    pub made: &'static [(&'static str, fn() -> serde_json::Value)],
+}
+
+impl Group {
+    /// Returns every schema by name.
+    pub fn all_schemas(&self) -> impl Iterator<Item = (&'static str, serde_json::Value)> + use<> {
+        let read = |text: &str| serde_json::from_str(text).expect("a test reads every schema");
+        let written = self.schemas.iter().map(move |(name, text)| (*name, read(text)));
+        written.chain(self.made.iter().map(|(name, make)| (*name, make())))
+    }
 }
 
 /// One method of one path.
@@ -257,6 +268,7 @@ mod tests {
             Route::put("/v1/things/{id}", nothing).scope("things:write"),
         ],
         schemas: &[],
+        made: &[],
     };
 
     #[test]

@@ -1,3 +1,5 @@
 //! Tests of the whole: one binary, so that the crate is linked once.
 
 mod architecture;
+mod support;
+mod thena;

@@ -157,7 +157,10 @@ impl Desk<'_, '_, '_> {
     }
 
     /// Returns the user on whose behalf changes are made; none for a key or a run.
-    pub(super) fn user(&self) -> Result<Option<Record>, DeskError> {
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn user(&self) -> Result<Option<Record>, DeskError> {
         let actor = &self.caller.actor;
         let view = self.tx.view();
         for key in [&actor.id, &actor.email] {

@@ -7,6 +7,9 @@ mod query;
 mod undo;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::RefCell;
 
 use serde_json::{Map, Value};
@@ -43,6 +46,12 @@ impl<'d, 't, 'a> Desk<'d, 't, 'a> {
     #[must_use]
     pub fn view(&self) -> TenantView<'_> {
         self.tx.view()
+    }
+
+    /// Returns on whose behalf records are changed.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        self.caller
     }
 
     /// Returns the record that `key` names by its id or its natural key: a ticket's identifier, a

@@ -38,7 +38,7 @@ impl Desk<'_, '_, '_> {
             organization_id: Some(&organization),
         };
         for emitted in events(kind, before, after, &around) {
-            self.emit(emitted);
+            self.publish(SOURCE, emitted);
         }
         Ok(())
     }
@@ -96,12 +96,13 @@ impl Desk<'_, '_, '_> {
         Ok(self.tx.view().record(entity, id)?)
     }
 
-    fn emit(&mut self, emitted: Emitted) {
+    /// Emits an event on behalf of the caller; an empty subject is none.
+    pub fn publish(&mut self, source: &str, emitted: Emitted) {
         self.tx.emit(Event {
             id: String::new(), // Given when it is accepted.
             kind: emitted.kind,
-            source: SOURCE.to_owned(),
-            subject: Some(emitted.subject),
+            source: source.to_owned(),
+            subject: Some(emitted.subject).filter(|subject| !subject.is_empty()),
             time: self.tx.now(),
             actor: self.caller.actor.clone(),
             payload: emitted.payload,

@@ -48,6 +48,7 @@ pub static GROUP: Group = Group {
                 "nextCursor":{"type":["string","null"]}}}"##,
         ),
     ],
+    made: &[],
 };
 
 async fn list(app: web::Data<App>, Caller(_): Caller, query: Query) -> Answer {

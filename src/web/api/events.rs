@@ -92,6 +92,7 @@ pub static GROUP: Group = Group {
                 "description":"Only this workflow, whether its filter matches or not."}}}"#,
         ),
     ],
+    made: &[],
 };
 
 fn limits(settings: &WebSettings) -> Limits {

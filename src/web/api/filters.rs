@@ -51,6 +51,7 @@ pub static GROUP: Group = Group {
                 "data":{"type":"array","items":{"type":"object"}}}}"#,
         ),
     ],
+    made: &[],
 };
 
 async fn list(Caller(_): Caller) -> Answer {

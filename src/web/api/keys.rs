@@ -68,6 +68,7 @@ pub static GROUP: Group = Group {
                 "tenant":{"type":"object"},"scopes":{"type":"array","items":{"type":"string"}}}}"#,
         ),
     ],
+    made: &[],
 };
 
 async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {

@@ -94,6 +94,7 @@ pub static GROUP: Group = Group {
                 "input":{"description":"Replaces the rendered input of that step."}}}"#,
         ),
     ],
+    made: &[],
 };
 
 /// Reads an id; what cannot be one names nothing.

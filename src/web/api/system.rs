@@ -43,6 +43,7 @@ pub static GROUP: Group = Group {
             "status":{"type":"string","description":"`ok`, or why not"},
             "version":{"type":"string"}}}"#,
     )],
+    made: &[],
 };
 
 async fn healthz() -> HttpResponse {

@@ -44,6 +44,7 @@ pub static GROUP: Group = Group {
                 "nextCursor":{"type":["string","null"]}}}"##,
         ),
     ],
+    made: &[],
 };
 
 async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {

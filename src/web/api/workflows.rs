@@ -108,6 +108,7 @@ pub static GROUP: Group = Group {
                 "version":{"type":"integer"}}}"#,
         ),
     ],
+    made: &[],
 };
 
 /// Reads a definition, JSON or YAML by its content type.

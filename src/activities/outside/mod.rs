@@ -1,0 +1,9 @@
+//! Activities that call other systems, and the guard at the door that they leave by.
+
+mod answer;
+pub mod egress;
+pub(super) mod http_request;
+mod request;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! The appliance with its doors open: an address, the control socket, and the way out.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::Data;
+use anyhow::{Context, bail};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use super::Appliance;
+use crate::activities::Activities;
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::web::settings::Listeners;
+use crate::web::state::Front;
+
+/// Sent when a file outgrows a limit of the system; its default is to end the process.
+const SIGXFSZ: i32 = 25;
+
+/// Which doors are opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doors {
+    /// The address of the configuration, and the control socket.
+    All,
+    /// The control socket alone, for a command that found no server.
+    Control,
+}
+
+/// Serves until a signal ends it; `opened` is told when requests are taken.
+///
+/// # Errors
+/// Returns why it cannot start, or why it ended by itself.
+pub fn run(config: &Config, opened: impl FnOnce(&Serving)) -> anyhow::Result<()> {
+    actix::System::new().block_on(async {
+        let mut serving = Serving::open(config, Doors::All).await?;
+        opened(&serving);
+        let outcome = serving.until_asked_to_stop().await;
+        serving.stop().await;
+        outcome
+    })
+}
+
+/// An appliance that takes requests.
+pub struct Serving {
+    appliance: Appliance,
+    server: ServerHandle,
+    ended: JoinHandle<std::io::Result<()>>,
+    control: PathBuf,
+    /// Where it listens, when it has an address.
+    pub address: Option<std::net::SocketAddr>,
+    /// Whether anybody can sign in.
+    pub has_key: bool,
+}
+
+impl Serving {
+    /// Starts the appliance and opens its doors.
+    ///
+    /// # Errors
+    /// Returns why the address, the data directory or the control socket cannot be used.
+    pub async fn open(config: &Config, doors: Doors) -> anyhow::Result<Serving> {
+        // Bound before anything else, so that an address in use is found at once.
+        let tcp = match doors {
+            Doors::All => Some(bind(&config.http.listen)?),
+            Doors::Control => None,
+        };
+        let address = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
+        survive_a_file_limit()?;
+        let appliance = Appliance::start(
+            &config.store_settings(),
+            config.engine.clone(),
+            Activities::built_in(&config.egress),
+            Arc::new(Metrics::new()),
+        )
+        .await?;
+        let app = appliance.app();
+        app.first_start(&config.bootstrap_key).await?;
+        let front = Front::new(config.http.clone(), app.clock().clone());
+        let listeners = Listeners { tcp, control: Some(config.control_socket()) };
+        let server = crate::web::server(Data::new(app.clone()), Data::new(front), listeners)
+            .context("cannot open the doors")?;
+        let handle = server.handle();
+        let ended = tokio::task::spawn_local(server);
+        let has_key = app.has_key()?;
+        let control = config.control_socket();
+        Ok(Serving { appliance, server: handle, ended, control, address, has_key })
+    }
+
+    /// Waits until somebody asks the process to stop, or the server ends by itself.
+    ///
+    /// # Errors
+    /// Returns why the server ended.
+    pub async fn until_asked_to_stop(&mut self) -> anyhow::Result<()> {
+        let (mut terminated, mut interrupted) = stop_signals()?;
+        tokio::select! {
+            _ = terminated.recv() => info!("Stopping, as asked"),
+            _ = interrupted.recv() => info!("Stopping, as asked; once more ends it at once"),
+            ended = &mut self.ended => bail!("the server ended by itself: {ended:?}"),
+        }
+        tokio::task::spawn_local(async move {
+            let _ = interrupted.recv().await;
+            warn!("Ended at once, as asked twice; the next start recovers");
+            std::process::exit(130);
+        });
+        Ok(())
+    }
+
+    /// Closes the doors, lets what has begun end, and makes everything durable.
+    pub async fn stop(self) {
+        self.server.stop(true).await;
+        let _ = std::fs::remove_file(&self.control); // A leftover is replaced at the next start.
+        self.appliance.stop().await;
+    }
+}
+
+fn bind(address: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!("cannot listen on {address}; choose another address with --listen")
+    })?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn stop_signals() -> anyhow::Result<(Signal, Signal)> {
+    Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
+}
+
+/// Takes over the signal of the file size limit: the write then fails like one to a full disk,
+/// which is survived, instead of ending the process.
+fn survive_a_file_limit() -> anyhow::Result<()> {
+    let mut exceeded = signal(SignalKind::from_raw(SIGXFSZ))?;
+    tokio::task::spawn_local(async move {
+        while exceeded.recv().await.is_some() {
+            warn!("A file has met the size limit of the system; the write was refused");
+        }
+    });
+    Ok(())
+}

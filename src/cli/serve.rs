@@ -1,0 +1,62 @@
+//! `ergane serve`: runs the appliance until it is asked to stop.
+
+use std::io::Write;
+
+use clap::Args;
+
+use super::failure::Failure;
+use crate::boot::doors::{self, Serving};
+use crate::config::{Flag, Loaded};
+use crate::telemetry;
+
+/// How to run it; everything else is in the configuration.
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// Fills a new data directory with a playable tenant
+    #[arg(long)]
+    demo: bool,
+    /// Where to listen [default: 127.0.0.1:7171]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+}
+
+impl ServeArguments {
+    /// Returns the settings that the flags replace.
+    #[must_use]
+    pub fn flags(&self) -> Vec<Flag> {
+        let mut flags = Vec::new();
+        if self.demo {
+            flags.push(Flag { key: "demo", name: "--demo", value: "true".to_owned() });
+        }
+        if let Some(address) = &self.listen {
+            flags.push(Flag { key: "http.listen", name: "--listen", value: address.clone() });
+        }
+        flags
+    }
+}
+
+/// Runs the appliance until a signal ends it.
+pub fn run(loaded: &Loaded, out: &mut dyn Write) -> Result<(), Failure> {
+    telemetry::install(&loaded.config.log).map_err(anyhow::Error::new)?;
+    doors::run(&loaded.config, |serving| {
+        // Whoever started it may have closed the pipe; it serves all the same.
+        let _ = welcome(loaded, serving, out);
+    })?;
+    Ok(())
+}
+
+fn welcome(loaded: &Loaded, serving: &Serving, out: &mut dyn Write) -> std::io::Result<()> {
+    let Some(address) = serving.address else { return Ok(()) };
+    let base = loaded.config.http.base();
+    let directory = loaded.config.data_dir.display();
+    writeln!(out, "ergane {}  data {directory}", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "  pages   http://{address}{base}/")?;
+    writeln!(out, "  API     http://{address}{base}/docs")?;
+    if !serving.has_key {
+        writeln!(out, "  no key yet; make one with: ergane key create me --scope '*'")?;
+    }
+    if !address.ip().is_loopback() {
+        writeln!(out, "  open to the network without TLS; put a proxy with TLS in front")?;
+    }
+    out.flush()
+}

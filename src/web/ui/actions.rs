@@ -1,0 +1,64 @@
+//! Handlers of the forms: parse, call, lead back to a page that shows the effect.
+
+use actix_web::web;
+use serde::Deserialize;
+
+use super::pages::back;
+use super::run::encoded;
+use super::visit::Visit;
+use crate::app::App;
+use crate::app::runs::{Cancel, Retry};
+use crate::app::workflows::{Activation, RunRequest};
+use crate::web::api::runs::run_id;
+use crate::web::error::Answer;
+
+/// Lets events start the workflow's newest version.
+pub async fn enable(app: web::Data<App>, visit: Visit, name: web::Path<String>) -> Answer {
+    app.set_workflow(&visit.who, &name, Activation::On { version: None }).await?;
+    Ok(back(&visit.shell, &format!("/workflows/{}", encoded(&name))))
+}
+
+/// Lets events no longer start it.
+pub async fn disable(app: web::Data<App>, visit: Visit, name: web::Path<String>) -> Answer {
+    app.set_workflow(&visit.who, &name, Activation::Off).await?;
+    Ok(back(&visit.shell, &format!("/workflows/{}", encoded(&name))))
+}
+
+/// Starts one run and shows it.
+pub async fn run(app: web::Data<App>, visit: Visit, name: web::Path<String>) -> Answer {
+    let started = app.run_workflow(&visit.who, &name, RunRequest::default()).await?;
+    Ok(back(&visit.shell, &format!("/runs/{}", started.summary.id)))
+}
+
+/// Whether finished steps are undone.
+#[derive(Deserialize)]
+pub struct CancelForm {
+    compensate: Option<String>,
+}
+
+/// Cancels a run.
+pub async fn cancel(
+    app: web::Data<App>,
+    visit: Visit,
+    id: web::Path<String>,
+    form: web::Form<CancelForm>,
+) -> Answer {
+    let undo = match form.compensate.as_deref() {
+        Some("false") => Cancel::Keep,
+        Some(_) | None => Cancel::Undo,
+    };
+    app.cancel_run(&visit.who, run_id(&id)?, undo).await?;
+    Ok(back(&visit.shell, &format!("/runs/{id}")))
+}
+
+/// Goes on from the step that failed.
+pub async fn retry(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
+    app.retry_run(&visit.who, run_id(&id)?, Retry::default()).await?;
+    Ok(back(&visit.shell, &format!("/runs/{id}")))
+}
+
+/// Makes an event like this one and shows it.
+pub async fn replay(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
+    let accepted = app.replay_event(&visit.who, &id, None).await?;
+    Ok(back(&visit.shell, &format!("/events/{}", encoded(&accepted.id))))
+}

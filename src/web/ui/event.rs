@@ -1,0 +1,126 @@
+//! One event: its envelope and payload, and for every workflow that listens why it did or did not
+//! start.
+
+use askama::Template;
+
+use super::parts::json_tree::JsonTree;
+use super::parts::mark::Mark;
+use super::parts::moment::Moment;
+use super::parts::trace::Trace;
+use super::run::encoded;
+use super::shell::Shell;
+use crate::app::views::{EventView, Explanation};
+
+/// The page.
+#[derive(Template)]
+#[template(path = "event.html")]
+pub struct EventPage {
+    shell: Shell,
+    id: String,
+    href: String,
+    kind: String,
+    source: String,
+    subject: String,
+    actor: String,
+    happened: Moment,
+    received: Moment,
+    cause: Option<(String, String, u32)>,
+    payload: JsonTree,
+    metadata: Option<JsonTree>,
+    verdicts: Vec<Verdict>,
+    summary: String,
+    curl: String,
+}
+
+/// What one workflow made of the event.
+#[derive(Clone, Debug)]
+struct Verdict {
+    anchor: String,
+    mark: Mark,
+    workflow: String,
+    workflow_href: String,
+    version: u32,
+    reason: String,
+    run: Option<String>,
+    trace: Option<Trace>,
+}
+
+/// Makes the page.
+pub fn page(shell: Shell, event: &EventView, explanations: &[Explanation]) -> EventPage {
+    let path = format!("/events/{}", encoded(&event.id));
+    let mut verdicts: Vec<_> = explanations.iter().map(|why| verdict(&shell, why)).collect();
+    verdicts.sort_by_key(|verdict| verdict.run.is_none());
+    EventPage {
+        id: event.id.clone(),
+        href: shell.url(&path),
+        kind: event.kind.clone(),
+        source: event.source.clone(),
+        subject: event.subject.clone().unwrap_or_default(),
+        actor: actor(event),
+        happened: Moment::absolute(event.time),
+        received: Moment::absolute(event.received_at),
+        cause: event.cause.map(|cause| {
+            let id = cause.run_id.to_string();
+            (shell.url(&format!("/runs/{id}")), id, cause.depth)
+        }),
+        payload: JsonTree::new("trigger.payload", &event.payload),
+        metadata: event
+            .metadata
+            .as_object()
+            .filter(|fields| !fields.is_empty())
+            .map(|_| JsonTree::new("trigger.metadata", &event.metadata)),
+        summary: summary(explanations),
+        curl: shell.curl(&format!("/v1{path}/explain")),
+        verdicts,
+        shell,
+    }
+}
+
+fn actor(event: &EventView) -> String {
+    let actor = &event.actor;
+    let known = [&actor.kind, &actor.email, &actor.id];
+    let known: Vec<_> = known.into_iter().filter(|part| !part.is_empty()).cloned().collect();
+    known.join(" · ")
+}
+
+fn verdict(shell: &Shell, why: &Explanation) -> Verdict {
+    let trace = Trace::read(&why.trace);
+    let refusal = trace.as_ref().and_then(Trace::first_refusal);
+    Verdict {
+        anchor: format!("why-{}", why.workflow),
+        mark: Mark::of(&why.outcome),
+        workflow: why.workflow.clone(),
+        workflow_href: shell.url(&format!("/workflows/{}?version={}", why.workflow, why.version)),
+        version: why.version,
+        reason: match (why.outcome.as_str(), refusal) {
+            ("filtered", Some(refusal)) => refusal,
+            _ => why.reason.clone(),
+        },
+        run: why.run_id.map(|id| shell.url(&format!("/runs/{id}"))),
+        trace,
+    }
+}
+
+fn summary(explanations: &[Explanation]) -> String {
+    let started = explanations.iter().filter(|why| why.outcome == "started").count();
+    match (explanations.len(), started) {
+        (0, _) => "No workflow listens to this type.".to_owned(),
+        (1, 1) => "The one workflow that listens was started.".to_owned(),
+        (all, started) => format!("{started} of {all} workflows that listen were started."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+
+    #[test]
+    fn a_workflow_that_did_not_start_says_which_test_refused() {
+        let page =
+            page(Shell::for_tests(""), &samples::event(), &samples::explanations()).to_string();
+        for part in ["1 of 3 workflows", "but was medium", "decisive"] {
+            assert!(page.contains(part), "{part}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The pages for people: parse, call, render. Each page is listed once, in `PAGES`.
+
+mod actions;
+pub mod assets;
+pub mod dashboard;
+mod desk;
+mod door;
+pub mod errors;
+pub mod event;
+pub mod events;
+mod pages;
+pub mod parts;
+pub mod run;
+pub mod runs;
+#[cfg(test)]
+mod samples;
+pub mod shell;
+pub mod sign_in;
+#[cfg(test)]
+mod tests;
+pub mod ticket;
+pub mod tickets;
+pub mod visit;
+pub mod workflow;
+pub mod workflows;
+
+use actix_web::web;
+
+use crate::web::route::{CURSOR, Group, Param, Route};
+
+/// A page's place in the navigation.
+#[derive(Clone, Copy, Debug)]
+pub struct NavEntry {
+    /// Its path.
+    pub path: &'static str,
+    /// Its name.
+    pub title: &'static str,
+    /// The drawing.
+    pub icon: &'static str,
+    /// The letter that follows `g`.
+    pub key: char,
+}
+
+const fn entry(path: &'static str, title: &'static str, icon: &'static str, key: char) -> NavEntry {
+    NavEntry { path, title, icon, key }
+}
+
+/// What the navigation leads to, in its order.
+pub const NAVIGATION: [NavEntry; 5] = [
+    entry("/", "Dashboard", "dashboard", 'd'),
+    entry("/workflows", "Workflows", "workflows", 'w'),
+    entry("/runs", "Runs", "runs", 'r'),
+    entry("/events", "Events", "events", 'e'),
+    entry("/tickets", "Tickets", "tickets", 't'),
+];
+
+const Q: Param = Param::text("q", "A text to look for.");
+const SINCE: Param = Param::text("since", "Not older than a time or a span such as `24h`.");
+
+/// Every page and every form.
+pub static PAGES: Group = Group {
+    tag: "pages",
+    about: "What people see and press.",
+    routes: &[
+        Route::get("/", || web::to(pages::dashboard))
+            .named("page_dashboard", "Shows what happens now and what needs a person.")
+            .page("runs:read"),
+        Route::get("/workflows", || web::to(pages::workflows))
+            .named("page_workflows", "Lists workflows.")
+            .page("workflows:read")
+            .query(&[Param::text("state", "`active` or `inactive`."), Q, CURSOR]),
+        Route::get("/workflows/{name}", || web::to(pages::workflow))
+            .named("page_workflow", "Shows a workflow.")
+            .page("workflows:read")
+            .query(&[
+                Param::number("version", "A version; without it the newest."),
+                Param::text("source", "`yaml` or `json`."),
+            ]),
+        Route::post("/workflows/{name}/enable", || web::to(actions::enable))
+            .named("page_workflow_enable", "Lets events start a workflow.")
+            .page("workflows:write"),
+        Route::post("/workflows/{name}/disable", || web::to(actions::disable))
+            .named("page_workflow_disable", "Lets events no longer start a workflow.")
+            .page("workflows:write"),
+        Route::post("/workflows/{name}/run", || web::to(actions::run))
+            .named("page_workflow_run", "Starts one run.")
+            .page("runs:write"),
+        Route::get("/runs", || web::to(pages::runs))
+            .named("page_runs", "Lists runs.")
+            .page("runs:read")
+            .query(&[
+                Param::text("status", "A status."),
+                Param::text("workflow", "A workflow's name."),
+                Param::text("event", "The event that started it."),
+                SINCE,
+                Q,
+                CURSOR,
+            ]),
+        Route::get("/runs/{id}", || web::to(pages::run))
+            .named("page_run", "Shows a run.")
+            .page("runs:read"),
+        Route::post("/runs/{id}/cancel", || web::to(actions::cancel))
+            .named("page_run_cancel", "Cancels a run.")
+            .page("runs:write"),
+        Route::post("/runs/{id}/retry", || web::to(actions::retry))
+            .named("page_run_retry", "Goes on from the step that failed.")
+            .page("runs:write"),
+        Route::get("/events", || web::to(pages::events))
+            .named("page_events", "Lists events.")
+            .page("events:read")
+            .query(&[
+                Param::text("type", "An event type."),
+                Param::flag("matched", "Whether it started a run."),
+                SINCE,
+                CURSOR,
+            ]),
+        Route::get("/events/{id}", || web::to(pages::event))
+            .named("page_event", "Shows an event and why it did or did not start what.")
+            .page("events:read"),
+        Route::post("/events/{id}/replay", || web::to(actions::replay))
+            .named("page_event_replay", "Makes an event like this one.")
+            .page("events:write"),
+        Route::get("/tickets", || web::to(desk::tickets))
+            .named("page_tickets", "Lists tickets.")
+            .page("tickets:read")
+            .query(&[
+                Param::text("status", "A status."),
+                Param::text("priority", "A priority."),
+                Q,
+                CURSOR,
+            ]),
+        Route::get("/tickets/{id}", || web::to(desk::ticket))
+            .named("page_ticket", "Shows a ticket.")
+            .page("tickets:read"),
+        Route::post("/tickets/{id}", || web::to(desk::change))
+            .named("page_ticket_change", "Changes a ticket.")
+            .page("tickets:write"),
+        Route::post("/tickets/{id}/comments", || web::to(desk::comment))
+            .named("page_ticket_comment", "Comments on a ticket.")
+            .page("tickets:write"),
+        Route::post("/tickets/{id}/escalate", || web::to(desk::escalate))
+            .named("page_ticket_escalate", "Escalates a ticket.")
+            .page("tickets:write"),
+        Route::get("/search", || web::to(pages::search))
+            .named("page_search", "Leads to what an id or a name means.")
+            .page("runs:read")
+            .query(&[Q]),
+        Route::get("/sign-in", || web::to(door::show))
+            .named("page_sign_in", "Shows the door.")
+            .public(),
+        Route::post("/sign-in", || web::to(door::enter))
+            .named("page_enter", "Begins a session.")
+            .public(),
+        Route::post("/sign-out", || web::to(door::leave))
+            .named("page_leave", "Ends a session.")
+            .public(),
+        Route::post("/theme", || web::to(door::theme))
+            .named("page_theme", "Keeps the chosen theme.")
+            .public(),
+        Route::get("/static/{file}", || web::to(door::asset))
+            .named("page_asset", "Serves a file of the pages.")
+            .public(),
+    ],
+    schemas: &[],
+    made: &[],
+};

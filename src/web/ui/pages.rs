@@ -1,0 +1,161 @@
+//! Handlers of the pages: parse the address, call the use case, render.
+
+use actix_web::{HttpResponse, web};
+
+use super::event;
+use super::events::{self, EventsQuery};
+use super::parts::list::Address;
+use super::run;
+use super::runs::{self, RunsQuery};
+use super::shell::Shell;
+use super::visit::{Part, Visit, html, see_other};
+use super::workflow::{self, Surroundings, WorkflowQuery};
+use super::workflows::{self, WorkflowsQuery};
+use super::{dashboard as board, run::encoded};
+use crate::app::App;
+use crate::app::events::EventFilter;
+use crate::app::page::PageRequest;
+use crate::app::runs::RunFilter;
+use crate::domain::desk::RecordKind;
+use crate::domain::id::RunId;
+use crate::domain::run::Status;
+use crate::web::api::runs::run_id;
+use crate::web::error::{Answer, ApiError};
+use crate::web::query::Query;
+
+/// How many runs a page about something else shows.
+const RUNS_BESIDE: usize = 10;
+
+fn owned(query: &Query, name: &str) -> Option<String> {
+    query.text(name).map(str::to_owned)
+}
+
+pub async fn dashboard(app: web::Data<App>, visit: Visit) -> Answer {
+    let view = app.dashboard(&visit.who)?;
+    html(&board::page(visit.shell, &view))
+}
+
+pub async fn workflows(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
+    let asked = WorkflowsQuery {
+        state: owned(&query, "state"),
+        q: owned(&query, "q"),
+        cursor: owned(&query, "cursor"),
+    };
+    let active = asked.state.as_deref().map(|state| state == "active");
+    let list = app.workflows(&visit.who, None, active, &query.page()?)?;
+    html(&workflows::page(visit.shell, &asked, &query.seal(list)))
+}
+
+pub async fn workflow(
+    app: web::Data<App>,
+    visit: Visit,
+    name: web::Path<String>,
+    query: Query,
+) -> Answer {
+    let asked =
+        WorkflowQuery { version: query.number("version")?, source: owned(&query, "source") };
+    let view = app.workflow(&visit.who, &name, asked.version)?;
+    let filter = RunFilter { workflow: Some(name.into_inner()), ..RunFilter::default() };
+    let around = Surroundings {
+        versions: app.workflow_versions(&visit.who, &view.name)?,
+        runs: app.runs(&visit.who, &filter, &beside())?.data,
+    };
+    html(&workflow::page(visit.shell, &asked, &view, &around))
+}
+
+/// Asks for as many runs as a page about something else shows.
+pub fn beside() -> PageRequest {
+    PageRequest { limit: RUNS_BESIDE, after: None }
+}
+
+pub async fn runs(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
+    let asked = RunsQuery {
+        status: owned(&query, "status"),
+        workflow: owned(&query, "workflow"),
+        event: owned(&query, "event"),
+        since: owned(&query, "since"),
+        q: owned(&query, "q"),
+        cursor: owned(&query, "cursor"),
+    };
+    let filter = RunFilter {
+        statuses: asked.status.as_deref().map(status).transpose()?.into_iter().collect(),
+        workflow: asked.workflow.clone(),
+        event: asked.event.clone(),
+        since: query.time("since")?,
+        until: None,
+        text: asked.q.clone(),
+    };
+    let list = app.runs(&visit.who, &filter, &query.page()?)?;
+    html(&runs::page(visit.shell, &asked, &query.seal(list)))
+}
+
+fn status(name: &str) -> Result<Status, ApiError> {
+    let refused = || ApiError::bad_parameter("status", format!("`{name}` is no status"));
+    Status::parse(name).ok_or_else(refused)
+}
+
+pub async fn run(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
+    let view = app.run(&visit.who, run_id(&id)?)?;
+    match visit.part {
+        Part::Whole => html(&run::page(visit.shell, &view)),
+        Part::Live => html(&run::live(visit.shell, &view)),
+    }
+}
+
+pub async fn events(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
+    let asked = EventsQuery {
+        kind: owned(&query, "type"),
+        matched: owned(&query, "matched"),
+        since: owned(&query, "since"),
+        cursor: owned(&query, "cursor"),
+    };
+    let filter = EventFilter {
+        kind: asked.kind.clone(),
+        since: query.time("since")?,
+        matched: query.flag("matched")?.filter(|_| asked.matched.is_some()),
+        ..EventFilter::default()
+    };
+    let list = app.events(&visit.who, &filter, &query.page()?)?;
+    html(&events::page(visit.shell, &asked, &query.seal(list)))
+}
+
+pub async fn event(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
+    let view = app.event(&visit.who, &id)?;
+    let explanations = app.explain_event(&visit.who, &id)?;
+    html(&event::page(visit.shell, &view, &explanations))
+}
+
+/// Leads to what a text means: a run's, event's or ticket's id, a workflow's name, else runs.
+pub async fn search(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
+    let text = query.text("q").unwrap_or_default().trim();
+    Ok(see_other(meaning(&app, &visit, text)))
+}
+
+fn meaning(app: &App, visit: &Visit, text: &str) -> String {
+    let (who, shell) = (&visit.who, &visit.shell);
+    if let Ok(id) = text.parse::<RunId>() {
+        return shell.url(&format!("/runs/{id}"));
+    }
+    if let Some(kind) = text.strip_prefix("type:") {
+        return list(shell, "/events", "type", kind);
+    }
+    if who.scopes.allow("workflows:read") && app.workflow(who, text, None).is_ok() {
+        return shell.url(&format!("/workflows/{}", encoded(text)));
+    }
+    if who.scopes.allow("events:read") && app.event(who, text).is_ok() {
+        return shell.url(&format!("/events/{}", encoded(text)));
+    }
+    if who.scopes.allow("tickets:read") && app.record(who, RecordKind::Ticket, text).is_ok() {
+        return shell.url(&format!("/tickets/{}", encoded(text)));
+    }
+    list(shell, "/runs", "q", text)
+}
+
+fn list(shell: &Shell, path: &'static str, name: &'static str, value: &str) -> String {
+    Address::new(path, vec![]).with(shell, name, value)
+}
+
+/// Leads back to where a form was sent from.
+pub fn back(shell: &Shell, path: &str) -> HttpResponse {
+    see_other(shell.url(path))
+}

@@ -1,0 +1,13 @@
+//! The parts that pages are made of: each knows how it looks and nothing of where it stands.
+
+pub mod copy;
+pub mod hours;
+pub mod icon;
+pub mod json_tree;
+pub mod list;
+pub mod mark;
+pub mod moment;
+pub mod rules;
+pub mod source;
+pub mod strip;
+pub mod trace;

@@ -1,0 +1,452 @@
+//! Views as the use cases would answer them, for the tests of the pages.
+
+use serde_json::{Value, json};
+
+use crate::app::views::*;
+use crate::domain::event::{Actor, Cause};
+use crate::domain::id::RunId;
+use crate::domain::problem::Problem;
+use crate::domain::time::Timestamp;
+
+/// What a page must not let through.
+pub const HOSTILE: &str = "</script><img src=x onerror=1>\"'{{7*7}}";
+
+/// When every sample is looked at: 2026-11-23, 10:00 UTC.
+pub const NOW: Timestamp = Timestamp::from_millis(1_795_428_000_000);
+
+fn ago(ms: i64) -> Timestamp {
+    Timestamp::from_millis(NOW.millis() - ms)
+}
+
+fn id(number: u64) -> RunId {
+    RunId::new(0, ago(i64::try_from(number).expect("small") * 60_000), number * 0x9E37_79B9)
+}
+
+pub fn summary(number: u64, workflow: &str, status: &str) -> RunSummary {
+    let created = ago(i64::try_from(number).expect("small") * 47_000 + 9_000);
+    let over = matches!(status, "succeeded" | "failed" | "cancelled");
+    RunSummary {
+        id: id(number),
+        workflow: workflow.to_owned(),
+        version: 12,
+        status: status.to_owned(),
+        state: "FINISHED".to_owned(),
+        waiting_for: None,
+        compensation: "none".to_owned(),
+        event_id: Some(format!("evt_01KAQ{number:05}")),
+        event_type: Some("ticket:escalated".to_owned()),
+        subject: Some(format!("TCK-{}", 100 + number)),
+        created_at: created,
+        started_at: Some(created),
+        ended_at: over.then(|| created + std::time::Duration::from_millis(1_240)),
+        duration_ms: 1_240,
+        steps_done: if over { 4 } else { 2 },
+        steps_total: 4,
+        current_step: (!over).then(|| "notify".to_owned()),
+        error: None,
+    }
+}
+
+fn error(code: &str, message: &str) -> StepErrorView {
+    StepErrorView {
+        class: "retryable".to_owned(),
+        code: code.to_owned(),
+        message: message.to_owned(),
+        details: json!({"status": 200, "body": {"ok": false, "error": code}}),
+    }
+}
+
+fn attempt(number: u32, from_ms: i64, to_ms: Option<i64>, outcome: &str) -> AttemptView {
+    AttemptView {
+        number,
+        started_at: ago(from_ms),
+        ended_at: to_ms.map(ago),
+        outcome: outcome.to_owned(),
+        error: (outcome == "failed").then(|| error("not_in_channel", "the bot is not in #support")),
+    }
+}
+
+fn step(id: &str, activity: &str, status: &str, attempts: Vec<AttemptView>) -> StepView {
+    StepView {
+        id: id.to_owned(),
+        title: String::new(),
+        activity: activity.to_owned(),
+        status: status.to_owned(),
+        template: json!({"id": "{{trigger.payload.ticket.id}}", "priorityName": "urgent"}),
+        input: Some(json!({"id": "T01KAQ7M2X", "priorityName": "urgent"})),
+        output: (status == "succeeded")
+            .then(|| json!({"ticket": {"id": "T01KAQ7M2X", "statusName": "Escalated", "tags": ["vip", "emea"], "storyPoints": 3, "archivedAt": null}})),
+        error: None,
+        attempts,
+        compensation: None,
+        skipped_because: None,
+        until: None,
+    }
+}
+
+/// A run that failed at its third step after three attempts, with two steps undone.
+pub fn failed_run() -> RunView {
+    let notify = vec![
+        attempt(1, 19_200, Some(18_700), "failed"),
+        attempt(2, 17_600, Some(17_000), "failed"),
+        attempt(3, 14_900, Some(14_100), "failed"),
+    ];
+    let undone = |step: StepView| StepView { compensation: Some("done".to_owned()), ..step };
+    let skipped = json!({"op": "~and", "result": false, "children": [
+        {"op": "~eq", "path": "trigger.payload.ticket.vip", "expected": true, "actual": false, "result": false}]});
+    let steps = vec![
+        undone(step(
+            "raise",
+            "tickets:update-ticket-platform",
+            "succeeded",
+            vec![attempt(1, 20_000, Some(19_900), "succeeded")],
+        )),
+        undone(StepView {
+            title: "Tell the team".to_owned(),
+            ..step(
+                "comment",
+                "communications:create-comment-platform",
+                "succeeded",
+                vec![attempt(1, 19_900, Some(19_400), "succeeded")],
+            )
+        }),
+        StepView {
+            error: Some(error(
+                "not_in_channel",
+                "Slack answered not_in_channel: the bot is not a member of #support; invite it, then retry",
+            )),
+            ..step("notify", "slack.postMessage", "failed", notify)
+        },
+        StepView {
+            skipped_because: Some(skipped),
+            input: None,
+            ..step("page", "workflows:http-request-platform", "skipped", vec![])
+        },
+        StepView {
+            input: None,
+            ..step("close", "tickets:update-ticket-platform", "pending", vec![])
+        },
+    ];
+    let undo = |step: &str, activity: &str, attempts| CompensationView {
+        step: step.to_owned(),
+        activity: activity.to_owned(),
+        status: "done".to_owned(),
+        input: Some(json!({"commentId": "C01KAQ7M31"})),
+        output: Some(json!({"deleted": true})),
+        error: None,
+        attempts,
+    };
+    RunView {
+        summary: RunSummary {
+            created_at: ago(20_050),
+            started_at: Some(ago(20_000)),
+            ended_at: Some(ago(12_900)),
+            duration_ms: 7_150,
+            compensation: "done".to_owned(),
+            steps_done: 3,
+            steps_total: 5,
+            current_step: Some("notify".to_owned()),
+            error: Some(RunErrorView {
+                step: Some("notify".to_owned()),
+                code: "not_in_channel".to_owned(),
+                message: "Slack answered not_in_channel: the bot is not a member of #support"
+                    .to_owned(),
+            }),
+            ..summary(3, "escalate-urgent", "failed")
+        },
+        steps,
+        compensations: vec![
+            undo(
+                "comment",
+                "communications:delete-comment-platform",
+                vec![
+                    attempt(1, 14_000, Some(13_700), "unknown"),
+                    attempt(2, 13_500, Some(13_200), "succeeded"),
+                ],
+            ),
+            undo("raise", "auto", vec![attempt(1, 13_200, Some(12_900), "succeeded")]),
+        ],
+        cancel_requested: false,
+        can_retry: true,
+        trigger: Some(event_json()),
+    }
+}
+
+/// A run that sleeps for four hours.
+pub fn waiting_run() -> RunView {
+    let until = NOW + std::time::Duration::from_secs(8_040);
+    let pause = StepView {
+        until: Some(until),
+        output: None,
+        ..step("pause", "sleep", "waiting", vec![attempt(1, 6_359_000, None, "running")])
+    };
+    RunView {
+        summary: RunSummary {
+            created_at: ago(6_360_000),
+            started_at: Some(ago(6_360_000)),
+            duration_ms: 6_360_000,
+            steps_done: 1,
+            steps_total: 3,
+            current_step: Some("pause".to_owned()),
+            waiting_for: Some(WaitingForView {
+                kind: "sleep".to_owned(),
+                until: Some(until),
+                step: Some("pause".to_owned()),
+            }),
+            ..summary(4, "slack-intake", "waiting")
+        },
+        steps: vec![
+            step(
+                "create",
+                "tickets:create-ticket-platform",
+                "succeeded",
+                vec![attempt(1, 6_360_000, Some(6_359_000), "succeeded")],
+            ),
+            pause,
+            StepView {
+                input: None,
+                ..step("escalate", "tickets:escalate-ticket-platform", "pending", vec![])
+            },
+        ],
+        compensations: vec![],
+        cancel_requested: false,
+        can_retry: false,
+        trigger: None,
+    }
+}
+
+fn event_json() -> Value {
+    json!({"id": "evt_01KAQ00003", "type": "ticket:escalated", "source": "ergane",
+        "subject": "T01KAQ7M2X", "payload": payload()})
+}
+
+fn payload() -> Value {
+    json!({"ticket": {"id": "T01KAQ7M2X", "ticketIdentifier": "SUP-104", "title": "Checkout is down for all EU customers",
+        "priorityName": "medium", "statusName": "Open", "requestorEmail": "ana@northwind.example", "teamId": "T88WCYYHPS",
+        "tags": ["vip", "emea"], "customFieldValues": [{"fieldId": "region", "value": "eu-west"}], "storyPoints": 3, "isPrivate": false, "archivedAt": null},
+        "previousTicket": {"priorityName": "low"}})
+}
+
+pub fn event() -> EventView {
+    EventView {
+        id: "evt_01KAQ00003".to_owned(),
+        kind: "ticket:updated".to_owned(),
+        source: "ergane".to_owned(),
+        subject: Some("T01KAQ7M2X".to_owned()),
+        time: ago(22_000),
+        received_at: ago(21_900),
+        actor: Actor {
+            id: "U1".to_owned(),
+            kind: "AGENT".to_owned(),
+            email: "lee@acme.example".to_owned(),
+        },
+        payload: payload(),
+        metadata: json!({"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}),
+        cause: Some(Cause { run_id: id(9), depth: 2 }),
+        runs: vec![id(3)],
+    }
+}
+
+pub fn explanations() -> Vec<Explanation> {
+    let base = |workflow: &str, outcome: &str, reason: &str| Explanation {
+        workflow: workflow.to_owned(),
+        version: 3,
+        outcome: outcome.to_owned(),
+        reason: reason.to_owned(),
+        run_id: None,
+        trace: Value::Null,
+    };
+    let leaf = |op: &str, path: &str, wanted: Value, actual: Value, result: bool| json!({"op": op, "path": path, "expected": wanted, "actual": actual, "result": result, "reason": ""});
+    vec![
+        Explanation {
+            trace: json!({"op": "~and", "result": false, "children": [
+                leaf("~eq", "ticket.statusName", json!("Open"), json!("Open"), true),
+                leaf("~in", "ticket.priorityName", json!(["high", "urgent"]), json!("medium"), false),
+                {"op": "~or", "result": false, "children": [
+                    leaf("~contains", "ticket.tags", json!("outage"), json!(["vip", "emea"]), false),
+                    leaf("~gt", "ticket.storyPoints", json!(5), json!(3), false)]}]}),
+            ..base("escalate-urgent", "filtered", "the filter does not hold")
+        },
+        base("weekly-digest", "inactive", "the workflow is disabled"),
+        Explanation {
+            run_id: Some(id(3)),
+            trace: json!({"op": "~changed", "path": "ticket.priorityName", "expected": true, "actual": true, "result": true}),
+            ..base("sync-priority", "started", "the filter holds")
+        },
+    ]
+}
+
+pub fn workflow(name: &str, active: bool) -> WorkflowView {
+    let statuses =
+        ["succeeded", "succeeded", "failed", "succeeded", "succeeded", "cancelled", "succeeded"];
+    WorkflowView {
+        name: name.to_owned(),
+        unique_identifier: "WF01KAQ5T9ZJ4M0XN2B6C8".to_owned(),
+        uid: "WV01KAQ5T9ZJ4M0XN2B6C9".to_owned(),
+        title: super::parts::mark::capital(&name.replace('-', " ")),
+        description: "Raises urgent tickets, tells the team in Slack, and takes both back when the page does not go out.".to_owned(),
+        version: 12,
+        active,
+        trigger_kind: "event".to_owned(),
+        event: Some("ticket:escalated".to_owned()),
+        definition: definition(name),
+        created_at: ago(900_000_000),
+        updated_at: ago(7_000_000),
+        created_by: "ana@acme.example".to_owned(),
+        warnings: vec![
+            Problem::new("/steps/2", "no_compensation", "`page` has an effect that nothing undoes")
+                .with_hint("say `compensate: none` if that is meant"),
+        ],
+        totals: WorkflowTotals { started: 12_480, succeeded: 12_301, failed: 160, cancelled: 19 },
+        last_runs: (0..17).map(|n| RunTick { id: id(n), status: statuses[n as usize % 7].to_owned() }).collect(),
+    }
+}
+
+fn definition(name: &str) -> Value {
+    json!({
+        "name": name,
+        "title": "Escalate urgent tickets",
+        "trigger": {"event": "ticket:escalated", "filter": {
+            "ticket.priorityName": {"~in": ["high", "urgent"]},
+            "~or": [{"ticket.tags": {"~contains": "vip"}}, {"ticket.storyPoints": {"~gt": 5}}]}},
+        "concurrency": {"key": "{{trigger.payload.ticket.id}}", "limit": 1, "policy": "queue"},
+        "timeout": "1h",
+        "steps": [
+            {"id": "raise", "title": "Raise the priority", "activity": "tickets:update-ticket-platform",
+             "input": {"id": "{{trigger.payload.ticket.id}}", "priorityName": "urgent"}},
+            {"id": "notify", "title": "Tell the team", "activity": "slack.postMessage",
+             "input": {"channel": "#support", "text": "Ticket {{trigger.payload.ticket.ticketIdentifier}} was escalated: {{trigger.payload.ticket.title}}"},
+             "retry": {"attempts": 5, "initial": "2s", "factor": 2, "max": "1m", "jitter": true},
+             "compensate": {"activity": "slack.deleteMessage", "input": {"channel": "{{steps.notify.output.channel}}", "ts": "{{steps.notify.output.ts}}"}}},
+            {"id": "cool", "title": "Give them time", "sleep": "15m"},
+            {"id": "page", "title": "Page whoever is on call", "activity": "workflows:http-request-platform",
+             "if": {"trigger.payload.ticket.vip": {"~eq": true}}, "timeout": "30s", "onFailure": "abort",
+             "input": {"url": "https://pager.example/v1/page", "method": "POST"}, "compensate": "none"},
+        ]
+    })
+}
+
+pub fn dashboard() -> DashboardView {
+    let hours = (0..24)
+        .map(|n: i64| HourView {
+            at: ago((23 - n) * 3_600_000),
+            events: 90,
+            succeeded: (30.0 + 22.0 * (n as f64 / 3.4).sin()) as u64 + (n as u64 * 7 % 9),
+            failed: [0, 1, 0, 2, 0, 0, 9, 3][n as usize % 8],
+        })
+        .collect();
+    let cause = |workflow: &str, step: &str, code: &str, message: &str, count| CauseView {
+        workflow: workflow.to_owned(),
+        step: Some(step.to_owned()),
+        code: code.to_owned(),
+        message: message.to_owned(),
+        count,
+        newest: id(3),
+        first_at: ago(2_900_000),
+    };
+    DashboardView {
+        events_24h: 20_416,
+        runs_24h: 902,
+        succeeded_24h: 861,
+        failed_24h: 39,
+        queued: 0,
+        running: 3,
+        retrying: 4,
+        waiting: 212,
+        compensating: 1,
+        hours,
+        attention: vec![
+            cause("escalate-urgent", "notify", "not_in_channel", "the bot is not in #support", 37),
+            cause("nightly-report", "mail", "timeout", "no answer within 30 s", 2),
+        ],
+        recent: runs().data.into_iter().take(6).collect(),
+    }
+}
+
+pub fn runs() -> Page<RunSummary> {
+    let mut data = vec![
+        summary(0, "sync-priority", "running"),
+        RunSummary {
+            waiting_for: Some(WaitingForView {
+                kind: "retry".to_owned(),
+                until: Some(NOW + std::time::Duration::from_secs(12)),
+                step: Some("notify".to_owned()),
+            }),
+            ..summary(1, "escalate-urgent", "retrying")
+        },
+        summary(2, "csat-survey", "succeeded"),
+        failed_run().summary,
+        waiting_run().summary,
+        RunSummary {
+            compensation: "incomplete".to_owned(),
+            error: Some(RunErrorView {
+                step: Some("mail".to_owned()),
+                code: "timeout".to_owned(),
+                message: "no answer within 30 s".to_owned(),
+            }),
+            ..summary(5, "nightly-report", "failed")
+        },
+        summary(6, "vip-routing", "compensating"),
+        summary(7, "vip-routing", "queued"),
+        summary(8, "csat-survey", "cancelled"),
+    ];
+    data.extend((9..24).map(|n| summary(n, "csat-survey", "succeeded")));
+    Page { data, next_cursor: Some("c2".to_owned()) }
+}
+
+pub fn events() -> Page<EventView> {
+    let kinds = [
+        "ticket:created",
+        "ticket:updated",
+        "ticket:comment:added",
+        "slack:message",
+        "ticket:escalated",
+    ];
+    let one = |n: usize| EventView {
+        id: format!("evt_01KAQ{n:05}"),
+        kind: kinds[n % 5].to_owned(),
+        source: if n % 5 == 3 { "/hooks/slack/main".to_owned() } else { "ergane".to_owned() },
+        received_at: ago(n as i64 * 13_000 + 2_000),
+        cause: (n % 4 == 1).then(|| Cause { run_id: id(9), depth: 1 }),
+        runs: (0..n as u64 % 3).map(id).collect(),
+        ..event()
+    };
+    Page { data: (0..20).map(one).collect(), next_cursor: Some("c2".to_owned()) }
+}
+
+pub fn ticket(number: usize) -> Value {
+    let titles = [
+        "Checkout is down for all EU customers",
+        "Invoice shows the wrong VAT id",
+        "How do I invite a colleague?",
+        "Export stops at 10,000 rows",
+        "SSO login loops on Safari",
+    ];
+    let status = ["Open", "In progress", "On hold", "Closed", "Escalated"][number % 5];
+    let priority = ["urgent", "high", "medium", "low"][number % 4];
+    let assignee = if number.is_multiple_of(3) { "" } else { "lee@acme.example" };
+    json!({
+        "id": format!("T01KAQ7M2X{number}"),
+        "ticketIdentifier": format!("SUP-{}", 104 - number),
+        "title": titles[number % 5],
+        "description": "Since 09:40 every checkout from the EU ends in a 502.\nUS works.",
+        "statusName": status,
+        "priorityName": priority,
+        "requestorEmail": "ana@northwind.example",
+        "assignedAgentEmail": assignee,
+        "teamName": "Support",
+        "accountName": "Northwind",
+        "tags": [{"name": "vip"}],
+        "createdAt": ago(5_000_000).to_string(),
+        "updatedAt": ago(number as i64 * 700_000 + 40_000).to_string(),
+        "archivedAt": null
+    })
+}
+
+pub fn comments() -> Vec<Value> {
+    vec![
+        json!({"id": "C1", "author": "Lee Park", "authorUserType": "AGENT", "content": "Looking at it. The load balancer in eu-west lost its certificate.", "commentVisibility": "public", "createdAt": ago(4_000_000).to_string()}),
+        json!({"id": "C2", "author": "Escalate urgent", "authorUserType": "WORKFLOW", "content": "Escalated: no answer for 15 minutes.", "commentVisibility": "public", "createdAt": ago(3_000_000).to_string()}),
+        json!({"id": "C3", "author": "Lee Park", "content": "Do not tell them about the launch freeze yet.", "commentVisibility": "private", "createdAt": ago(2_000_000).to_string(), "isEdited": true}),
+    ]
+}

@@ -1,0 +1,227 @@
+//! What every page needs around its content: where it is served, for whom, and in which theme.
+
+use super::assets;
+use super::parts::copy::Copy;
+use super::parts::icon::Icon;
+use super::parts::mark::Mark;
+use super::parts::moment::Moment;
+use super::{NAVIGATION, NavEntry};
+use crate::domain::time::Timestamp;
+
+/// Light or dark; without one the system decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Theme {
+    /// Dark ink on light ground.
+    Light,
+    /// Light ink on dark ground.
+    Dark,
+}
+
+impl Theme {
+    /// Reads the theme's cookie; anything unknown means that the system decides.
+    pub fn from_cookie(value: &str) -> Option<Theme> {
+        match value {
+            "light" => Some(Theme::Light),
+            "dark" => Some(Theme::Dark),
+            _ => None,
+        }
+    }
+
+    /// Returns the word in the cookie and in the page.
+    pub fn word(self) -> &'static str {
+        match self {
+            Theme::Light => "light",
+            Theme::Dark => "dark",
+        }
+    }
+}
+
+/// Whether the tenant's data is real.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// It is someone's.
+    Real,
+    /// It was made up to play with.
+    Demo,
+}
+
+/// Who is signed in, and to which tenant.
+#[derive(Clone, Debug)]
+pub struct Viewer {
+    /// What the key is called.
+    pub name: String,
+    /// The tenant's label.
+    pub tenant: String,
+}
+
+/// The frame of a page.
+#[derive(Clone, Debug)]
+pub struct Shell {
+    /// The path under which everything is served, without a slash at its end.
+    pub base: String,
+    /// Scheme and host as the browser sees them, for commands to copy.
+    pub origin: String,
+    /// The path of this page with its query, without the base.
+    pub here: String,
+    /// Who looks at it; nobody on the sign-in page.
+    pub viewer: Option<Viewer>,
+    /// What was chosen.
+    pub theme: Option<Theme>,
+    /// Whether to warn that nothing here is real.
+    pub data: Data,
+    /// When the page is made.
+    pub now: Timestamp,
+}
+
+/// One entry of the navigation as the page shows it.
+#[derive(Clone, Debug)]
+pub struct NavLink {
+    /// The word.
+    pub title: &'static str,
+    /// The drawing.
+    pub icon: Icon,
+    /// The letter that follows `g`.
+    pub key: char,
+    /// Where it leads.
+    pub href: String,
+    /// Whether this page belongs to it.
+    pub current: bool,
+}
+
+impl Shell {
+    /// Returns the address of `path` (`/runs`) under the base path; the one maker of addresses.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// Returns the address of a file of `static/`, which changes with its content.
+    pub fn asset(&self, name: &str) -> String {
+        self.url(&assets::path_of(name))
+    }
+
+    /// Returns a drawing.
+    pub fn icon(&self, name: &'static str) -> Icon {
+        Icon::new(name)
+    }
+
+    /// Returns the mark of a status.
+    pub fn mark(&self, status: &str) -> Mark {
+        Mark::of(status)
+    }
+
+    /// Returns how far an instant is from now.
+    pub fn ago(&self, at: &Timestamp) -> Moment {
+        Moment::relative(*at, self.now)
+    }
+
+    /// Returns an instant's clock time.
+    pub fn at(&self, at: &Timestamp) -> Moment {
+        Moment::absolute(*at)
+    }
+
+    /// Returns a button that copies.
+    pub fn copy(&self, text: &str, what: &'static str) -> Copy {
+        Copy::new(text, what)
+    }
+
+    /// Returns the command that asks the API for `path`, with the key as `$ERGANE_KEY`.
+    pub fn curl(&self, path: &str) -> String {
+        let address = format!("{}{}", self.origin, self.url(path));
+        format!("curl -H \"Authorization: Bearer $ERGANE_KEY\" {}", quoted(&address))
+    }
+
+    /// Returns the word of the theme that was chosen, or nothing.
+    pub fn theme_word(&self) -> &'static str {
+        self.theme.map_or("", Theme::word)
+    }
+
+    /// Returns the theme that the switch leads to where no script runs.
+    pub fn other_theme(&self) -> &'static str {
+        match self.theme {
+            Some(Theme::Dark) => Theme::Light.word(),
+            Some(Theme::Light) | None => Theme::Dark.word(),
+        }
+    }
+
+    /// Returns the base path as a cookie's path.
+    pub fn cookie_path(&self) -> &str {
+        if self.base.is_empty() { "/" } else { &self.base }
+    }
+
+    /// Returns whether the stripe of the demo is shown.
+    pub fn is_demo(&self) -> bool {
+        self.data == Data::Demo
+    }
+
+    /// Returns the navigation with the entry of this page marked.
+    pub fn nav(&self) -> Vec<NavLink> {
+        let path = self.here.split('?').next().unwrap_or_default();
+        let link = |entry: &NavEntry| NavLink {
+            title: entry.title,
+            icon: Icon::new(entry.icon),
+            key: entry.key,
+            href: self.url(entry.path),
+            current: match entry.path {
+                "/" => path == "/",
+                start => path == start || path.starts_with(&format!("{start}/")),
+            },
+        };
+        NAVIGATION.iter().map(link).collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn for_tests(base: &str) -> Shell {
+        Shell {
+            base: base.to_owned(),
+            origin: "http://127.0.0.1:7171".to_owned(),
+            here: "/".to_owned(),
+            viewer: Some(Viewer { name: "operator".to_owned(), tenant: "acme".to_owned() }),
+            theme: None,
+            data: Data::Real,
+            now: super::samples::NOW,
+        }
+    }
+}
+
+/// Puts a text in single quotes for a POSIX shell.
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// Returns `path` when it leads to a page of ours, else the dashboard: a link from elsewhere must
+/// not choose where a sign-in ends.
+pub fn safe_return(path: &str) -> &str {
+    let local = path.starts_with('/')
+        && !path.starts_with("//")
+        && !path.contains(['\\', '\r', '\n', '\t'])
+        && !path.starts_with("/sign-");
+    if local { path } else { "/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_pages_are_returned_to() {
+        for (path, safe) in [
+            ("/runs?status=failed", "/runs?status=failed"),
+            ("//evil.example", "/"),
+            ("/\\evil.example", "/"),
+            ("/\t/evil.example", "/"),
+            ("https://evil.example", "/"),
+            ("/sign-out", "/"),
+            ("", "/"),
+        ] {
+            assert_eq!(safe_return(path), safe, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_page_of_a_run_belongs_to_runs() {
+        let shell = Shell { here: "/runs/run_1?a=b".to_owned(), ..Shell::for_tests("") };
+        let current: Vec<_> = shell.nav().into_iter().filter(|link| link.current).collect();
+        assert_eq!(current.len(), 1);
+        assert_eq!(current[0].title, "Runs");
+    }
+}

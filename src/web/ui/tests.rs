@@ -1,0 +1,247 @@
+//! Every page, rendered from samples: complete, escaped, and without anything inline.
+
+use serde_json::{Value, json};
+
+use super::samples::{self, HOSTILE};
+use super::shell::{Data, Shell, Theme};
+use super::*;
+use crate::app::error::Error;
+use crate::app::views::{DashboardView, Page, RunView};
+
+fn shell(here: &str) -> Shell {
+    Shell { here: here.to_owned(), ..Shell::for_tests("") }
+}
+
+fn no_page<T>() -> Page<T> {
+    Page { data: vec![], next_cursor: None }
+}
+
+/// Every page with a name for its file.
+fn pages() -> Vec<(&'static str, String)> {
+    let around = workflow::Surroundings {
+        versions: vec![samples::workflow("escalate-urgent", true)],
+        runs: samples::runs().data[..4].to_vec(),
+    };
+    let open = samples::workflow("escalate-urgent", true);
+    let list = ["escalate-urgent", "csat-survey", "nightly-report", "vip-routing"];
+    let list = list.iter().map(|name| samples::workflow(name, *name != "nightly-report")).collect();
+    let list = Page { data: list, next_cursor: None };
+    let json_query = workflow::WorkflowQuery { source: Some("json".to_owned()), version: None };
+    let failed = runs::RunsQuery { status: Some("failed".to_owned()), ..Default::default() };
+    let tickets = Page { data: (0..9).map(samples::ticket).collect(), next_cursor: None };
+    let missing = Error::NotFound { what: "run", id: "run_01".to_owned() };
+    let away = Shell { viewer: None, ..shell("/sign-in") };
+    let wrong = Some("This key is not known, or it was revoked.".to_owned());
+    vec![
+        ("dashboard", dashboard::page(shell("/"), &samples::dashboard()).to_string()),
+        ("dashboard-empty", dashboard::page(shell("/"), &DashboardView::default()).to_string()),
+        ("workflows", workflows::page(shell("/workflows"), &Default::default(), &list).to_string()),
+        (
+            "workflows-empty",
+            workflows::page(shell("/workflows"), &Default::default(), &no_page()).to_string(),
+        ),
+        (
+            "workflow",
+            workflow::page(shell("/workflows/a"), &Default::default(), &open, &around).to_string(),
+        ),
+        (
+            "workflow-json",
+            workflow::page(shell("/workflows/a"), &json_query, &open, &around).to_string(),
+        ),
+        ("runs", runs::page(shell("/runs"), &Default::default(), &samples::runs()).to_string()),
+        ("runs-none", runs::page(shell("/runs"), &failed, &no_page()).to_string()),
+        ("run-failed", run::page(shell("/runs/a"), &samples::failed_run()).to_string()),
+        ("run-waiting", run::page(shell("/runs/a"), &samples::waiting_run()).to_string()),
+        (
+            "events",
+            events::page(shell("/events"), &Default::default(), &samples::events()).to_string(),
+        ),
+        (
+            "event",
+            event::page(shell("/events/a"), &samples::event(), &samples::explanations())
+                .to_string(),
+        ),
+        ("tickets", tickets::page(shell("/tickets"), &Default::default(), &tickets).to_string()),
+        (
+            "ticket",
+            ticket::page(
+                shell("/tickets/a"),
+                &samples::ticket(0),
+                &samples::comments(),
+                &samples::runs().data[1..3],
+            )
+            .to_string(),
+        ),
+        ("error", errors::page(shell("/runs/a"), &missing.into(), "req_01KAQ").to_string()),
+        ("sign-in", sign_in::page(away.clone(), "/runs", None).to_string()),
+        ("sign-in-wrong", sign_in::page(away, "/runs", wrong).to_string()),
+    ]
+}
+
+#[test]
+fn nothing_is_inline_and_every_page_has_one_heading_and_a_main() {
+    for (name, html) in pages() {
+        for refused in [" style=", " onclick", "onload=", "javascript:", "<style", "<script>"] {
+            assert!(!html.contains(refused), "{name} has {refused}");
+        }
+        for (part, times) in [("<h1", 1), ("<main", 1), ("<html lang=\"en\"", 1)] {
+            assert_eq!(html.matches(part).count(), times, "{name}: {part}");
+        }
+        assert!(!html.contains("http://") || html.contains("curl") || name == "event", "{name}");
+    }
+}
+
+#[test]
+fn every_identifier_is_unique_in_its_page() {
+    for (name, html) in pages() {
+        let mut ids: Vec<&str> =
+            html.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "{name}");
+    }
+}
+
+#[test]
+fn hostile_text_is_shown_and_never_run() {
+    for (name, html) in hostile_pages() {
+        assert!(!html.contains("<img src=x"), "{name}");
+        assert!(!html.contains("</script><"), "{name}");
+        assert!(html.contains("&#60;img src=x onerror=1&#62;"), "{name} does not show it");
+    }
+}
+
+fn hostile_pages() -> Vec<(&'static str, String)> {
+    let shell = shell(HOSTILE);
+    let mut view = samples::workflow("a", true);
+    poison_workflow(&mut view);
+    let mut event = samples::event();
+    let mut whys = samples::explanations();
+    for text in [&mut event.id, &mut event.kind, &mut event.source, &mut event.actor.email] {
+        HOSTILE.clone_into(text);
+    }
+    event.payload = poisoned(&event.payload);
+    for why in &mut whys {
+        HOSTILE.clone_into(&mut why.workflow);
+        HOSTILE.clone_into(&mut why.reason);
+        HOSTILE.clone_into(&mut why.outcome);
+        why.trace = poisoned(&why.trace);
+    }
+    let run = poisoned_run();
+    let ticket = poisoned(&samples::ticket(0));
+    let comments: Vec<Value> = samples::comments().iter().map(poisoned).collect();
+    let one = |data| Page { data: vec![data], next_cursor: Some(HOSTILE.to_owned()) };
+    let error = Error::NotFound { what: "run", id: HOSTILE.to_owned() };
+    let query = runs::RunsQuery { q: Some(HOSTILE.to_owned()), ..Default::default() };
+    vec![
+        (
+            "workflow",
+            workflow::page(shell.clone(), &Default::default(), &view, &Default::default())
+                .to_string(),
+        ),
+        (
+            "workflows",
+            workflows::page(
+                shell.clone(),
+                &Default::default(),
+                &Page { data: vec![view], next_cursor: None },
+            )
+            .to_string(),
+        ),
+        ("event", event::page(shell.clone(), &event, &whys).to_string()),
+        (
+            "events",
+            events::page(
+                shell.clone(),
+                &Default::default(),
+                &Page { data: vec![event], next_cursor: None },
+            )
+            .to_string(),
+        ),
+        ("run", run::page(shell.clone(), &run).to_string()),
+        (
+            "runs",
+            runs::page(shell.clone(), &query, &Page { data: vec![run.summary], next_cursor: None })
+                .to_string(),
+        ),
+        ("ticket", ticket::page(shell.clone(), &ticket, &comments, &[]).to_string()),
+        ("tickets", tickets::page(shell.clone(), &Default::default(), &one(ticket)).to_string()),
+        ("sign-in", sign_in::page(shell.clone(), HOSTILE, Some(HOSTILE.to_owned())).to_string()),
+        ("error", errors::page(shell, &error.into(), HOSTILE).to_string()),
+    ]
+}
+
+fn poison_workflow(view: &mut crate::app::views::WorkflowView) {
+    for text in [&mut view.name, &mut view.title, &mut view.description, &mut view.created_by] {
+        HOSTILE.clone_into(text);
+    }
+    view.event = Some(HOSTILE.to_owned());
+    view.definition = poisoned(&view.definition);
+}
+
+fn poisoned_run() -> RunView {
+    let mut run = samples::failed_run();
+    HOSTILE.clone_into(&mut run.summary.workflow);
+    HOSTILE.clone_into(&mut run.summary.compensation);
+    run.summary.subject = Some(HOSTILE.to_owned());
+    for step in &mut run.steps {
+        for text in [&mut step.id, &mut step.title, &mut step.activity, &mut step.status] {
+            HOSTILE.clone_into(text);
+        }
+        step.input = step.input.as_ref().map(poisoned);
+    }
+    for error in run.steps.iter_mut().filter_map(|step| step.error.as_mut()) {
+        HOSTILE.clone_into(&mut error.code);
+        HOSTILE.clone_into(&mut error.message);
+    }
+    run
+}
+
+/// Replaces every text of a document, keys of free-form objects included.
+fn poisoned(value: &Value) -> Value {
+    match value {
+        Value::String(_) => json!(HOSTILE),
+        Value::Array(items) => items.iter().map(poisoned).collect(),
+        Value::Object(fields) => {
+            let all = fields.iter().map(|(name, field)| (name.clone(), poisoned(field)));
+            all.chain([(HOSTILE.to_owned(), json!(HOSTILE))]).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn a_base_path_stands_before_every_address() {
+    let html = dashboard::page(Shell::for_tests("/ops"), &samples::dashboard()).to_string();
+    for attribute in ["href=\"/", "src=\"/", "action=\"/", "hx-get=\"/"] {
+        for rest in html.split(attribute).skip(1) {
+            assert!(rest.starts_with("ops/"), "{attribute}{}", &rest[..rest.len().min(40)]);
+        }
+    }
+}
+
+#[test]
+fn the_theme_and_the_stripe_come_from_the_server() {
+    let shell = Shell { theme: Some(Theme::Dark), data: Data::Demo, ..shell("/") };
+    let html = dashboard::page(shell, &samples::dashboard()).to_string();
+    assert!(html.contains("data-theme=\"dark\"") && html.contains("class=\"stripe\""));
+}
+
+/// Writes the pages where `ERGANE_PAGES_DIR` says, to be looked at.
+#[test]
+fn pages_are_written_to_be_looked_at() {
+    let Ok(folder) = std::env::var("ERGANE_PAGES_DIR") else {
+        return;
+    };
+    for (name, html) in pages() {
+        std::fs::write(format!("{folder}/{name}.html"), html).expect("a writable folder");
+    }
+    for file in ["app.css", "app.js", "vendor/htmx.min.js", "favicon.svg"] {
+        let target = format!("{folder}{}", assets::path_of(file));
+        let parent = std::path::Path::new(&target).parent().expect("a folder");
+        std::fs::create_dir_all(parent).expect("a writable folder");
+        let asset = assets::find(&assets::path_of(file)).expect("the file");
+        std::fs::write(target, asset.bytes).expect("a writable folder");
+    }
+}
