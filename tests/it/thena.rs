@@ -136,7 +136,7 @@ fn row_72_bad_bodies_are_400_with_paths() {
         let steps = |steps: Value| with("workflowDefinition", steps);
         for (body, path) in [
             (with("triggerEvent", json!("ticket:no-such-thing")), "/triggerEvent"),
-            (with("filters", json!({"a": {"~startz": 1}})), "/filters/a/~startz"),
+            (with("filters", json!({"a": {"~startz": 1}})), "/filters/a/~0startz"),
             (with("type", json!("ROBOT")), "/type"),
             (steps(json!([unknown])), "/workflowDefinition/0/activity"),
             (
