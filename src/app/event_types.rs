@@ -23,7 +23,9 @@ const KNOWN_MAX: usize = 10_000;
 
 /// The schemas of the types that events came of, compiled; `None` for a type without one.
 #[derive(Debug, Default)]
-pub struct KnownSchemas(RwLock<HashMap<(TenantId, String), Option<Arc<Validator>>>>);
+pub struct KnownSchemas(RwLock<HashMap<(TenantId, String), Compiled>>);
+
+type Compiled = Option<Arc<Validator>>;
 
 /// An event type as the API shows it.
 #[derive(Clone, Debug, Serialize)]
@@ -206,7 +208,7 @@ impl App {
         Ok(problems.collect())
     }
 
-    fn validator(&self, who: &Principal, kind: &str) -> Result<Option<Arc<Validator>>, Error> {
+    fn validator(&self, who: &Principal, kind: &str) -> Result<Compiled, Error> {
         let key = (who.tenant, kind.to_owned());
         if let Some(known) = self.schemas.0.read().get(&key) {
             return Ok(known.clone());

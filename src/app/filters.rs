@@ -41,7 +41,7 @@ pub enum Verdict {
         /// Whether it holds.
         matches: bool,
         /// Condition by condition.
-        trace: Trace,
+        trace: Box<Trace>,
     },
     /// Of the last events of a type.
     Many {
@@ -162,7 +162,7 @@ impl App {
 impl Verdict {
     fn of(filter: &Filter, event: &Event) -> Verdict {
         let trace = filter.trace(&Scope::of_event(event.to_value()));
-        Verdict::One { matches: trace.result, trace }
+        Verdict::One { matches: trace.result, trace: Box::new(trace) }
     }
 }
 

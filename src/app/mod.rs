@@ -4,6 +4,8 @@
 pub mod access;
 pub mod activities;
 pub mod dashboard;
+pub mod definitions;
+pub mod demo;
 pub mod desk;
 pub mod error;
 pub mod event_types;

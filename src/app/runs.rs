@@ -270,7 +270,7 @@ fn newest(
     for list in lists {
         rows.extend(view.runs_before(*list, before, CHUNK)?);
     }
-    rows.sort_by(|a, b| b.head.id.cmp(&a.head.id));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.head.id));
     rows.truncate(CHUNK);
     Ok(rows)
 }

@@ -69,13 +69,13 @@ fn with_document(
     let Some(refusal) = refusal_in(&response) else {
         return response;
     };
-    let request = response.request();
-    let mut document = if thena::envelope::speaks(request.path(), &front.settings.base()) {
+    let path = response.request().path();
+    let mut document = if thena::envelope::speaks(path, &front.settings.base()) {
         thena::envelope::refuse(&refusal, id, front.clock.now())
-    } else if ui::errors::is_read_by_a_person(request) {
-        ui::errors::answer(request, &refusal, id)
+    } else if ui::errors::is_read_by_a_person(response.request()) {
+        ui::errors::answer(response.request(), &refusal, id)
     } else {
-        refusal.render(request.path(), id)
+        refusal.render(path, id)
     };
     for (name, value) in response.headers() {
         let described = name == header::CONTENT_TYPE || name == header::CONTENT_LENGTH;

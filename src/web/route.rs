@@ -15,8 +15,11 @@ pub struct Group {
     /// Its JSON Schemas by name.
     pub schemas: &'static [(&'static str, &'static str)],
     /// Its JSON Schemas that are made from tables of the domain.
-    pub made: &'static [(&'static str, fn() -> serde_json::Value)],
+    pub made: &'static [(&'static str, MakeSchema)],
 }
+
+/// Makes a JSON Schema.
+pub type MakeSchema = fn() -> serde_json::Value;
 
 impl Group {
     /// Returns every schema by name.

@@ -7,10 +7,11 @@ mod tests;
 use serde_json::{Map, Value, json};
 
 use super::App;
+use super::definitions::{Definition, Publish, Saved};
 use super::error::Error;
 use super::event_types::EventTypeView;
 use super::principal::Principal;
-use super::workflows::{Activation, Definition, Publish, Saved, version_of};
+use super::workflows::{Activation, version_of};
 use crate::domain::event_type;
 use crate::domain::problem::Problem;
 use crate::domain::workflow::Trigger;

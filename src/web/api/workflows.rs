@@ -13,10 +13,11 @@ use super::super::etag;
 use super::super::query::Query;
 use super::super::route::{CURSOR, Group, LIMIT, Param, Route};
 use crate::app::App;
+use crate::app::definitions::{Definition, Publish, Saved};
 use crate::app::error::Error;
 use crate::app::principal::Principal;
 use crate::app::views::WorkflowView;
-use crate::app::workflows::{Activation, Definition, Publish, RunRequest, Saved};
+use crate::app::workflows::{Activation, RunRequest};
 use crate::domain::workflow::document::{Format, TextLimits, parse_text};
 
 const DRAFT: Param = Param::flag("draft", "Saves without making the version active.");
