@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix_web::middleware::from_fn;
+use actix_web::test as http;
 use actix_web::web::Data;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,6 +19,7 @@ use crate::activities::settings::EgressSettings;
 use crate::app::App;
 use crate::app::definitions::{Definition, Publish};
 use crate::app::demo::Demo;
+use crate::app::keys::NewKey;
 use crate::app::page::PageRequest;
 use crate::app::principal::Principal;
 use crate::app::runs::RunFilter;
@@ -94,10 +97,10 @@ fn the_files_fit_together() {
         assert!(teams.contains(&ticket.team) && contacts.contains(&ticket.from), "{title}");
         assert!(ticket.tags.iter().all(|tag| tags.contains(tag)), "{title}");
         assert!((1..=5).contains(&ticket.talk.len()), "{title}");
-        ticket.input(number); // Looks up the agent.
+        ticket.input(number, &people); // Looks up the agent.
         for index in 0..ticket.talk.len() {
             let message = ticket.message(index).unwrap();
-            assert!(message.agent.map(content::agent_email) != Some(String::new()), "{title}");
+            message.agent.map(|agent| people.agent_email(agent)); // Is looked up as well.
             assert!(message.form != Form::Reply || index > 0, "{title}");
         }
     }
@@ -150,7 +153,6 @@ async fn a_new_tenant_is_filled_once() {
     for workflow in world.app().workflows(&who(), None, None, &PageRequest::first()).unwrap().data {
         assert_eq!((workflow.version, workflow.active), (1, true), "{}", workflow.name);
     }
-    println!("Filling took {took:?}");
     assert!(took < Duration::from_secs(10), "filling took {took:?} in a debug build");
     world.appliance.stop().await;
 }
@@ -256,6 +258,12 @@ async fn every_workflow_does_what_it_is_there_to_show() {
     let handle = server.handle();
     actix_web::rt::spawn(server);
 
+    let quick = WORKFLOWS[2].1.replace("sleep: 2m", "sleep: 1ms");
+    let mut document: Value = serde_norway::from_str(&quick).unwrap();
+    document["name"] = json!("quick-reminder");
+    let quick = Definition { document, source: None };
+    app.create_workflow(&who(), quick, Publish::Active).await.unwrap();
+
     let mut generator = Generator::new(app.clone(), demo.switch.clone()).unwrap().unwrap();
     let mut done = BTreeMap::new();
     for _ in 0..80 {
@@ -272,6 +280,7 @@ async fn every_workflow_does_what_it_is_there_to_show() {
         ("refund-with-undo", "succeeded", "none"),
         ("refund-with-undo", "failed", "done"),
         ("follow-up-reminder", "waiting", "none"),
+        ("quick-reminder", "succeeded", "none"),
         ("sync-to-crm", "retrying", "none"),
     ];
     let began = Instant::now();
@@ -296,9 +305,76 @@ async fn every_workflow_does_what_it_is_there_to_show() {
         .collect();
     assert!(missing.is_empty(), "missing {missing:?} among {shown:#?}");
     assert!(!world.runs().iter().any(|run| run.workflow == "vip-alert"));
+    let all = Query { limit: Some(500), ..Query::default() };
+    let tickets = app.read_of(TENANT, |view| Ok(list(&view, RecordKind::Ticket, &all)?.items));
+    let is_reminded = |ticket: &content::Record| ticket["tags"].to_string().contains("unanswered");
+    assert!(tickets.unwrap().iter().any(is_reminded));
     let sinks: BTreeSet<String> =
         demo.inbox.messages().into_iter().map(|message| message.sink).collect();
     assert_eq!(Vec::from_iter(sinks), ["billing", "crm", "pager"]);
     handle.stop(false).await;
+    world.appliance.stop().await;
+}
+
+#[actix_web::test]
+async fn only_a_demo_has_its_doors_and_only_who_may_write_turns_the_switch() {
+    let world = World::new(&[]).await;
+    let app = world.app();
+    seed(app, NOWHERE).await.unwrap();
+    let mut keys = Vec::new();
+    for scope in ["demo:read", "demo:write"] {
+        let wanted =
+            NewKey { name: scope.to_owned(), scopes: vec![scope.to_owned()], expires_at: None };
+        keys.push(app.create_key(&who(), wanted).await.unwrap().key);
+    }
+    let (reads, writes) = (keys[0].as_str(), keys[1].as_str());
+    let demo = Demo::default();
+    let plain = Front::new(WebSettings::default(), app.clock().clone());
+    let playing = Front::new(WebSettings::default(), app.clock().clone()).with_demo(demo.clone());
+    for (front, cases) in [
+        (
+            plain,
+            [("GET", "/v1/demo", reads, 404, true), ("POST", "/demo/pager", "", 404, true)]
+                .as_slice(),
+        ),
+        (
+            playing,
+            [
+                ("GET", "/v1/demo", "", 401, true),
+                ("GET", "/v1/demo", reads, 200, true),
+                ("POST", "/v1/demo/pause", reads, 403, true),
+                ("POST", "/v1/demo/pause", writes, 200, false),
+                ("POST", "/v1/demo/resume", writes, 200, true),
+                ("POST", "/demo/pager", "", 202, true),
+                ("POST", "/demo/billing", "", 200, true),
+                ("POST", "/demo/crm", "", 503, true),
+                ("GET", "/v1/demo/messages", reads, 200, true),
+                ("GET", "/demo", reads, 200, true),
+                ("GET", "/demo", "", 303, true),
+            ]
+            .as_slice(),
+        ),
+    ] {
+        let front = Data::new(front);
+        let service = actix_web::App::new()
+            .app_data(Data::new(app.clone()))
+            .app_data(front.clone())
+            .wrap(from_fn(crate::web::envelope::wrap))
+            .configure(crate::web::configure_demo(&front));
+        let service = http::init_service(service).await;
+        for (method, path, key, status, runs) in cases {
+            let mut request = http::TestRequest::with_uri(path)
+                .method(method.parse().unwrap())
+                .set_payload(r#"{"ticket": "SUP<b>-1"}"#);
+            if !key.is_empty() {
+                request = request.insert_header(("x-api-key", *key));
+            }
+            let answer = http::call_service(&service, request.to_request()).await;
+            assert_eq!(answer.status(), *status, "{method} {path} {key}");
+            assert_eq!(demo.switch.is_running(), *runs, "{method} {path}");
+            let body = String::from_utf8(http::read_body(answer).await.to_vec()).unwrap();
+            assert!(*path != "/demo" || !body.contains("<b>"), "{body}");
+        }
+    }
     world.appliance.stop().await;
 }
