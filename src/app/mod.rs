@@ -21,6 +21,8 @@ mod run_view;
 pub mod runs;
 pub mod system;
 pub mod tenants;
+pub mod thena;
+pub mod trial;
 pub mod views;
 pub mod workflows;
 

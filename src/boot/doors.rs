@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use super::Appliance;
+use crate::activities::Activities;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::web::settings::Listeners;
@@ -71,7 +72,7 @@ impl Serving {
         let appliance = Appliance::start(
             &config.store_settings(),
             config.engine.clone(),
-            crate::activities::Activities::new(Vec::new(), Vec::new()),
+            Activities::built_in(&config.egress),
             Arc::new(Metrics::new()),
         )
         .await?;

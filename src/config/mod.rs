@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::activities::settings::EgressSettings;
 use crate::engine::settings::EngineSettings;
 use crate::store::redb_store::StoreSettings;
 use crate::telemetry::LogSettings;
@@ -37,6 +38,8 @@ pub struct Config {
     pub bootstrap_key: String,
     /// The HTTP side.
     pub http: WebSettings,
+    /// Calls that leave the appliance.
+    pub egress: EgressSettings,
     /// The embedded store.
     pub store: StoreSettings,
     /// The limits of the engine.
@@ -52,6 +55,7 @@ impl Default for Config {
             demo: false,
             bootstrap_key: String::new(),
             http: WebSettings::default(),
+            egress: EgressSettings::default(),
             store: StoreSettings::default(),
             engine: EngineSettings::default(),
             log: LogSettings::default(),

@@ -18,6 +18,7 @@ pub mod query;
 pub mod route;
 pub mod settings;
 pub mod state;
+pub mod thena;
 pub mod ui;
 
 use std::any::Any;
@@ -59,6 +60,7 @@ pub static GROUPS: &[&Group] = &[
     &api::keys::GROUP,
     &api::tenants::GROUP,
     &api::system::GROUP,
+    &thena::GROUP,
     &ui::PAGES,
 ];
 
