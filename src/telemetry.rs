@@ -18,7 +18,7 @@ pub struct LogSettings {
 
 impl Default for LogSettings {
     fn default() -> LogSettings {
-        LogSettings { level: "info".to_owned(), format: LogFormat::Auto }
+        LogSettings { level: "warn,ergane=info".to_owned(), format: LogFormat::Auto }
     }
 }
 

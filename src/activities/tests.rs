@@ -20,6 +20,10 @@ fn deleted(_: &Value) -> (&'static str, Value) {
 
 /// One case for each activity that the platform undoes by itself; `comment` is on `WED-1`.
 fn cases(comment: &Value) -> Vec<Case> {
+    [ticket_cases(), comment_cases(comment), customer_cases()].concat()
+}
+
+fn ticket_cases() -> Vec<Case> {
     let on_wed_1 = json!({"ticketId": "WED-1"});
     vec![
         (
@@ -54,6 +58,11 @@ fn cases(comment: &Value) -> Vec<Case> {
         }),
         ("tickets:add-tags-platform", json!({"id": "WED-1", "tags": ["vip", "new"]}), deleted),
         ("tickets:remove-tags-platform", json!({"id": "WED-1", "tags": ["VIP"]}), deleted),
+    ]
+}
+
+fn comment_cases(comment: &Value) -> Vec<Case> {
+    vec![
         (
             "communications:create-comment-platform",
             json!({"ticketId": "WED-1", "content": "More", "customerEmail": "kim@acme.test"}),
@@ -76,6 +85,11 @@ fn cases(comment: &Value) -> Vec<Case> {
             json!({"commentId": comment["id"], "emoji": ":eyes:", "userId": "ana@ours.test"}),
             deleted,
         ),
+    ]
+}
+
+fn customer_cases() -> Vec<Case> {
+    vec![
         (
             "accounts:create-account-platform",
             json!({"name": "New", "domain": "new.test"}),
@@ -139,7 +153,7 @@ fn furnished() -> (Bench, Value) {
     let mut bench = Bench::new();
     let ticket = json!({"title": "A", "requestorEmail": "kim@acme.test", "teamId": "WED",
                         "deDuplicationKey": "k-0", "tags": ["vip"], "commentContent": "First"});
-    bench.create(Ticket, ticket.clone());
+    bench.create(Ticket, ticket);
     let comment = bench.create(Comment, json!({"ticketId": "WED-1", "content": "Second"}));
     let plain = json!({"title": "A", "requestorEmail": "kim@acme.test", "teamId": "WED"});
     bench.create(Ticket, plain);
@@ -332,6 +346,27 @@ fn thena_54_an_account_with_the_domain_of_another_is_refused() {
     assert!(failure.message.contains(acme["id"].as_str().unwrap()), "{failure}");
     let failure = bench.run(identifier, json!({"name": "None"})).unwrap_err();
     assert!(failure.message.contains("`primaryDomain`, `domain`"), "{failure}");
+}
+
+#[test]
+fn thena_55_a_sleep_is_kept_by_the_run_and_takes_every_spelling_of_its_length() {
+    let bench = Bench::new();
+    let identifier = "workflows:sleep-platform";
+    let spec = bench.activities.catalogue().find(identifier).unwrap();
+    assert_eq!(spec.reach, Reach::Sleep);
+    assert!(bench.activities.find(identifier).is_none());
+    let validator = jsonschema::validator_for(&spec.input_schema).unwrap();
+    for input in [
+        json!({"duration": "1h30m"}),
+        json!({"duration": 2, "unit": "days"}),
+        json!({"durationMs": 1500}),
+        json!({"minutes": "5"}),
+    ] {
+        assert!(validator.is_valid(&input), "{input}");
+    }
+    for input in [json!({}), json!({"unit": "days"}), json!({"for": 1})] {
+        assert!(!validator.is_valid(&input), "{input}");
+    }
 }
 
 #[test]

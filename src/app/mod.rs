@@ -5,6 +5,7 @@ pub mod access;
 pub mod activities;
 pub mod dashboard;
 pub mod definitions;
+pub mod demo;
 pub mod desk;
 pub mod error;
 pub mod event_types;
@@ -20,6 +21,7 @@ mod run_view;
 pub mod runs;
 pub mod system;
 pub mod tenants;
+pub mod thena;
 pub mod views;
 pub mod workflows;
 

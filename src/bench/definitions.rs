@@ -13,7 +13,7 @@ pub fn three_steps() -> Value {
         json!({
             "id": id,
             "activity": "workflows:transform-platform",
-            "input": { "value": { "number": "{{trigger.payload.number}}", "step": id } },
+            "input": { "set": { "number": "{{trigger.payload.number}}", "step": id } },
         })
     };
     json!({
@@ -33,7 +33,7 @@ pub fn ticket_steps() -> Value {
             {
                 "id": "shape",
                 "activity": "workflows:transform-platform",
-                "input": { "value": { "number": "{{trigger.payload.number}}" } },
+                "input": { "set": { "number": "{{trigger.payload.number}}" } },
             },
             {
                 "id": "change",

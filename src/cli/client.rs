@@ -160,11 +160,7 @@ pub enum Absent {
 
 /// Reaches the server at an address, else the one that has the data directory, else starts the
 /// appliance inside this process for as long as the command takes.
-pub async fn connect(
-    target: Target,
-    loaded: &Loaded,
-    absent: Absent,
-) -> Result<Client, Failure> {
+pub async fn connect(target: Target, loaded: &Loaded, absent: Absent) -> Result<Client, Failure> {
     if let Some(url) = &target.url {
         return Ok(Client::of_url(url, target.key)?.in_tenant(target.tenant));
     }

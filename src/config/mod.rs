@@ -38,12 +38,12 @@ pub struct Config {
     pub bootstrap_key: String,
     /// The HTTP side.
     pub http: WebSettings,
+    /// Calls that leave the appliance.
+    pub egress: EgressSettings,
     /// The embedded store.
     pub store: StoreSettings,
     /// The limits of the engine.
     pub engine: EngineSettings,
-    /// Which addresses calls to the outside may reach, and how long and large they may be.
-    pub egress: EgressSettings,
     /// What is logged.
     pub log: LogSettings,
 }
@@ -55,9 +55,9 @@ impl Default for Config {
             demo: false,
             bootstrap_key: String::new(),
             http: WebSettings::default(),
+            egress: EgressSettings::default(),
             store: StoreSettings::default(),
             engine: EngineSettings::default(),
-            egress: EgressSettings::default(),
             log: LogSettings::default(),
         }
     }

@@ -28,7 +28,7 @@ fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
     let from_file = Source::File { path: "config.toml".into(), line: 3 };
     let from_variable = Source::Environment("ERGANE_LOG__LEVEL".to_owned());
     let cases = [
-        (loaded("", &[], &[]), "info", Source::Default),
+        (loaded("", &[], &[]), "warn,ergane=info", Source::Default),
         (loaded(file, &[], &[]), "warn", from_file),
         (loaded(file, &variable, &[]), "debug", from_variable),
         (loaded(file, &variable, &[flag]), "error", Source::Flag("--log")),

@@ -278,6 +278,12 @@ impl Engine {
         doors.supervisor.send(Observe).await.ok()
     }
 
+    /// Returns whether it was asked to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.shared.is_stopping()
+    }
+
     /// Takes no more work, and returns when everything that was taken is durable.
     pub async fn stop(&self) {
         self.shared.stopping.store(true, Ordering::SeqCst);

@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 use super::error::{ApiError, of_framework};
 use super::route::Route;
 use super::state::Front;
+use super::thena;
 use super::ui;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -39,8 +40,9 @@ pub async fn wrap(
     let id = request_id(request.headers(), &front);
     request.extensions_mut().insert(RequestId(id.clone()));
     let response = next.call(request).await?;
-    let mut response = with_document(response, &id);
+    let mut response = with_document(response, &id, &front);
     dress(&mut response, &id);
+    thena::envelope::dress(&mut response);
     let route = response.request().extensions().get::<&'static Route>().copied();
     let operation = route.map_or("unknown", |route| route.id);
     front.metrics.count(operation, response.status().as_u16(), began.elapsed());
@@ -59,13 +61,21 @@ fn request_id(headers: &HeaderMap, front: &Front) -> String {
 }
 
 /// Every refusal becomes a problem document that names its request.
-fn with_document(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
+fn with_document(
+    response: ServiceResponse<BoxBody>,
+    id: &str,
+    front: &Front,
+) -> ServiceResponse<BoxBody> {
     let Some(refusal) = refusal_in(&response) else {
         return response;
     };
-    let mut document = match ui::errors::is_read_by_a_person(response.request()) {
-        true => ui::errors::answer(response.request(), &refusal, id),
-        false => refusal.render(response.request().path(), id),
+    let path = response.request().path();
+    let mut document = if thena::envelope::speaks(path, &front.settings.base()) {
+        thena::envelope::refuse(&refusal, id, front.clock.now())
+    } else if ui::errors::is_read_by_a_person(response.request()) {
+        ui::errors::answer(response.request(), &refusal, id)
+    } else {
+        refusal.render(path, id)
     };
     for (name, value) in response.headers() {
         let described = name == header::CONTENT_TYPE || name == header::CONTENT_LENGTH;

@@ -18,6 +18,7 @@ pub mod query;
 pub mod route;
 pub mod settings;
 pub mod state;
+pub mod thena;
 pub mod ui;
 
 use std::any::Any;
@@ -59,6 +60,7 @@ pub static GROUPS: &[&Group] = &[
     &api::keys::GROUP,
     &api::tenants::GROUP,
     &api::system::GROUP,
+    &thena::GROUP,
     &ui::PAGES,
 ];
 
@@ -74,6 +76,7 @@ pub fn server(app: Data<App>, front: Data<Front>, listeners: Listeners) -> io::R
             .app_data(front.clone())
             .wrap(from_fn(envelope::wrap))
             .configure(configure(&front.settings.base()))
+            .configure(configure_demo(&front))
             .default_service(web::to(envelope::unknown))
     })
     .workers(settings.workers.max(1))
@@ -97,10 +100,23 @@ pub fn server(app: Data<App>, front: Data<Front>, listeners: Listeners) -> io::R
 /// Registers every route of the table under `base`.
 pub fn configure(base: &str) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let base = base.to_owned();
+    move |config| register(config, &base, GROUPS)
+}
+
+/// Registers what a demo serves beside that; nothing where there is no demo.
+pub fn configure_demo(front: &Front) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let (base, demo) = (front.settings.base(), front.demo.clone());
     move |config| {
-        for (path, routes) in by_path(GROUPS) {
-            config.service(resource(&format!("{base}{path}"), routes));
+        if let Some(demo) = demo {
+            config.app_data(Data::new(demo));
+            register(config, &base, api::demo::GROUPS);
         }
+    }
+}
+
+fn register(config: &mut ServiceConfig, base: &str, groups: &[&'static Group]) {
+    for (path, routes) in by_path(groups) {
+        config.service(resource(&format!("{base}{path}"), routes));
     }
 }
 

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::metrics::HttpMetrics;
 use super::settings::WebSettings;
+use crate::app::demo::Demo;
 use crate::clock::Clock;
 
 /// The state of a server beside the application.
@@ -27,6 +28,8 @@ pub struct Front {
     pub in_flight: InFlight,
     /// Counts requests.
     pub metrics: HttpMetrics,
+    /// The demo, if this is one.
+    pub demo: Option<Demo>,
 }
 
 impl Front {
@@ -34,7 +37,20 @@ impl Front {
     #[must_use]
     pub fn new(settings: WebSettings, clock: Clock) -> Front {
         let rate = Rate::new(settings.requests_per_second, settings.requests_burst);
-        Front { settings, clock, rate, in_flight: InFlight::default(), metrics: HttpMetrics::new() }
+        Front {
+            settings,
+            clock,
+            rate,
+            in_flight: InFlight::default(),
+            metrics: HttpMetrics::new(),
+            demo: None,
+        }
+    }
+
+    /// Serves a demo as well.
+    #[must_use]
+    pub fn with_demo(self, demo: Demo) -> Front {
+        Front { demo: Some(demo), ..self }
     }
 }
 

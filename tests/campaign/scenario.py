@@ -32,7 +32,7 @@ def workflows(sink_port):
             {
                 "id": "shape",
                 "activity": "workflows:transform-platform",
-                "input": {"value": {"mark": "{{trigger.payload.mark}}"}},
+                "input": {"set": {"mark": "{{trigger.payload.mark}}"}},
             },
             {
                 "id": "open",

@@ -286,7 +286,7 @@ fn runs_are_listed_waited_for_and_stopped() {
         for (query, count) in [
             ("workflow=nap", 1),
             ("status=succeeded,waiting", 2),
-            ("event=deal.won", 2),
+            ("event=deal:won", 2),
             ("event=none", 0),
             ("q=LONG", 1),
             ("since=1h&until=1h", 0),

@@ -70,7 +70,8 @@ impl Egress {
     /// Fails when the text is no address of the web, or when it names an inner host.
     pub fn url(&self, text: &str) -> Result<Url, Failure> {
         let url = Url::parse(text.trim()).map_err(|error| {
-            Failure::terminal("invalid_url", format!("`{text}` is not a URL: {error}"))
+            // The text itself stays out: it may hold a password.
+            Failure::terminal("invalid_url", format!("this is no URL to call: {error}"))
         })?;
         self.check_url(&url)?;
         Ok(url)

@@ -1,8 +1,6 @@
 //! A request as a step describes it, and as a redirect changes it.
 
-use reqwest::header::{
-    AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION,
-};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 use url::Url;
@@ -97,8 +95,7 @@ pub(super) fn next_hop(
     egress.check_url(&url)?;
     let mut next = request.clone();
     if url.origin() != request.url.origin() {
-        next.headers.remove(AUTHORIZATION);
-        next.headers.remove(COOKIE);
+        drop_secrets(&mut next.headers);
     }
     let is_reading = matches!(request.method, Method::GET | Method::HEAD);
     let becomes_get = match response.status() {
@@ -113,6 +110,18 @@ pub(super) fn next_hop(
     }
     next.url = url;
     Ok(Some(next))
+}
+
+/// Another origin is a stranger: what may prove who we are is not for it.
+fn drop_secrets(headers: &mut HeaderMap) {
+    const SIGNS: [&str; 5] = ["auth", "cookie", "key", "secret", "token"];
+    let is_secret = |name: &&HeaderName| {
+        name.as_str() != IDEMPOTENCY_KEY && SIGNS.iter().any(|sign| name.as_str().contains(sign))
+    };
+    let secrets: Vec<HeaderName> = headers.keys().filter(is_secret).cloned().collect();
+    for name in secrets {
+        headers.remove(name);
+    }
 }
 
 fn add_query(url: &mut Url, query: Option<&Value>) {

@@ -158,10 +158,18 @@ pub fn to_thena(
     meta: &ThenaMeta,
     catalogue: &Catalogue,
 ) -> Result<Value, Vec<Problem>> {
-    let problems = beyond_thena(workflow, catalogue);
-    if !problems.is_empty() {
-        return Err(problems);
-    }
+    let (body, problems) = as_far_as_thena(workflow, meta, catalogue);
+    if problems.is_empty() { Ok(body) } else { Err(problems) }
+}
+
+/// Returns what Thena's shape can say of a workflow, and with it what that leaves out, as
+/// `to_thena` names it.
+#[must_use]
+pub fn as_far_as_thena(
+    workflow: &Workflow,
+    meta: &ThenaMeta,
+    catalogue: &Catalogue,
+) -> (Value, Vec<Problem>) {
     let standard = ThenaFields {
         kind: "MANUAL".to_owned(),
         sub_type: "WORKFLOW".to_owned(),
@@ -199,7 +207,7 @@ pub fn to_thena(
     if !workflow.description.is_empty() {
         body["description"] = json!(workflow.description);
     }
-    Ok(body)
+    (body, beyond_thena(workflow, catalogue))
 }
 
 fn thena_step(step: &Step, number: u32, kept: ThenaStep) -> Value {

@@ -137,7 +137,9 @@ pub(super) fn event_names(field: &Field<'_>) -> Option<Vec<String>> {
         return Some(vec![text.to_owned()]);
     }
     let mut fields = field.object()?;
-    let names = [fields.take(&["eventName", "eventType", "type"]), fields.take(&["uid", "id"])];
+    // The name may be one for people beside the type, so that it is asked last.
+    let names: [&[&'static str]; 3] = [&["eventType", "type"], &["uid", "id"], &["eventName"]];
+    let names = names.map(|names| fields.take(names));
     // The rest describes the event and comes back from an export.
     for key in ["name", "description", "source", "schema", "teamId", "metadata", "isActive"] {
         fields.take(&[key]);

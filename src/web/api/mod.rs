@@ -5,6 +5,7 @@ pub mod activities;
 pub mod comments;
 pub mod contacts;
 pub mod cursor;
+pub mod demo;
 pub mod event_types;
 pub mod events;
 pub mod filters;

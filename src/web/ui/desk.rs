@@ -93,7 +93,11 @@ pub async fn comment(
     form: web::Form<Typed>,
 ) -> Answer {
     let form = form.into_inner();
-    let comment = record([("content", form.content), ("commentVisibility", form.visibility)]);
+    let comment = record([
+        ("content", form.content),
+        ("commentVisibility", form.visibility),
+        ("impersonatedUserName", visit.who.name.clone()),
+    ]);
     app.comment_on(&visit.who, (RecordKind::Ticket, &key), comment).await?;
     Ok(back(&visit.shell, &format!("/tickets/{}", encoded(&key))))
 }

@@ -28,9 +28,11 @@ pub struct ErrorPage {
 /// Tells whether a refusal of this request is read by a person: a browser asked for a page.
 pub fn is_read_by_a_person(request: &HttpRequest) -> bool {
     let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if !accepted.is_some_and(|accepted| accepted.contains("text/html")) {
+        return false;
+    }
     let path = visit::shell(request).here;
-    let is_program = ["/v1", "/api", "/hooks", "/metrics"].iter().any(|it| path.starts_with(it));
-    accepted.is_some_and(|accepted| accepted.contains("text/html")) && !is_program
+    !["/v1", "/api", "/hooks", "/metrics"].iter().any(|it| path.starts_with(it))
 }
 
 /// Answers with the page of a refusal.

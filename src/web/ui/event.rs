@@ -2,10 +2,12 @@
 //! start.
 
 use askama::Template;
+use serde_json::Value;
 
 use super::parts::json_tree::JsonTree;
 use super::parts::mark::Mark;
 use super::parts::moment::Moment;
+use super::parts::rules::brief;
 use super::parts::trace::Trace;
 use super::run::encoded;
 use super::shell::Shell;
@@ -25,11 +27,20 @@ pub struct EventPage {
     happened: Moment,
     received: Moment,
     cause: Option<(String, String, u32)>,
+    changes: Vec<Change>,
     payload: JsonTree,
     metadata: Option<JsonTree>,
     verdicts: Vec<Verdict>,
     summary: String,
     curl: String,
+}
+
+/// One field that the event says has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Change {
+    path: String,
+    before: String,
+    after: String,
 }
 
 /// What one workflow made of the event.
@@ -63,7 +74,8 @@ pub fn page(shell: Shell, event: &EventView, explanations: &[Explanation]) -> Ev
             let id = cause.run_id.to_string();
             (shell.url(&format!("/runs/{id}")), id, cause.depth)
         }),
-        payload: JsonTree::new("trigger.payload", &event.payload),
+        changes: changes(&event.payload),
+        payload: JsonTree::new("trigger.payload", &event.payload).unfolded(),
         metadata: event
             .metadata
             .as_object()
@@ -74,6 +86,26 @@ pub fn page(shell: Shell, event: &EventView, explanations: &[Explanation]) -> Ev
         verdicts,
         shell,
     }
+}
+
+/// Compares each record of a payload with the one before it: `ticket` with `previousTicket`.
+fn changes(payload: &Value) -> Vec<Change> {
+    let records = payload.as_object().into_iter().flatten();
+    let pairs = records.filter_map(|(name, record)| {
+        let (first, rest) = name.split_at_checked(1)?;
+        let before = payload.get(format!("previous{}{rest}", first.to_uppercase()))?;
+        Some((name, record.as_object()?, before.as_object()?))
+    });
+    pairs
+        .flat_map(|(name, record, before)| {
+            let differs = record.iter().filter(|(key, value)| before.get(*key) != Some(*value));
+            differs.map(move |(key, value)| Change {
+                path: format!("{name}.{key}"),
+                before: before.get(key).map(brief).unwrap_or_default(),
+                after: brief(value),
+            })
+        })
+        .collect()
 }
 
 fn actor(event: &EventView) -> String {
@@ -114,6 +146,17 @@ fn summary(explanations: &[Explanation]) -> String {
 mod tests {
     use super::super::samples;
     use super::*;
+
+    #[test]
+    fn what_changed_is_told_field_by_field() {
+        let changes = changes(&samples::event().payload);
+        let priority = Change {
+            path: "ticket.priorityName".to_owned(),
+            before: "low".to_owned(),
+            after: "medium".to_owned(),
+        };
+        assert!(changes.contains(&priority), "{changes:?}");
+    }
 
     #[test]
     fn a_workflow_that_did_not_start_says_which_test_refused() {

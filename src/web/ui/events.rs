@@ -5,6 +5,7 @@ use askama::Template;
 use super::parts::list::{Address, Chip, Empty, Tab};
 use super::parts::moment::Moment;
 use super::run::encoded;
+use super::runs::short;
 use super::shell::Shell;
 use crate::app::views::{EventView, Page};
 
@@ -29,6 +30,7 @@ struct Row {
     kind: String,
     id: String,
     subject: String,
+    subject_short: String,
     source: String,
     actor: String,
     at: Moment,
@@ -96,6 +98,7 @@ fn row(shell: &Shell, event: &EventView) -> Row {
         href: shell.url(&format!("/events/{}", encoded(&event.id))),
         kind: event.kind.clone(),
         id: event.id.clone(),
+        subject_short: short(event.subject.as_deref().unwrap_or_default()),
         subject: event.subject.clone().unwrap_or_default(),
         source: event.source.clone(),
         actor: if actor.email.is_empty() { actor.kind.clone() } else { actor.email.clone() },

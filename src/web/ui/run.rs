@@ -9,7 +9,7 @@ use super::parts::json_tree::JsonTree;
 use super::parts::mark::Mark;
 use super::parts::moment::{Moment, span};
 use super::parts::trace::Trace;
-use super::runs::{reason, undo_mark};
+use super::runs::{is_over, reason, undo_mark};
 use super::shell::Shell;
 use crate::app::views::{AttemptView, CompensationView, RunView, StepErrorView, StepView};
 use crate::domain::time::Timestamp;
@@ -194,11 +194,11 @@ fn model(shell: &Shell, run: &RunView) -> RunModel {
         created: Moment::absolute(summary.created_at),
         started: summary.started_at.map(Moment::absolute),
         took: span(summary.duration_ms),
-        moving: is_moving(&summary.status),
+        moving: !is_over(&summary.status),
         cancel_requested: run.cancel_requested,
         can_retry: run.can_retry,
         ticks: frame.ticks(),
-        steps: run.steps.iter().enumerate().map(|(i, s)| step(shell, frame, i, s)).collect(),
+        steps: (0..run.steps.len()).map(|index| step(shell, frame, run, index)).collect(),
         undone: run.compensations.iter().map(|undo| undo_row(shell, frame, undo)).collect(),
         trigger: run.trigger.as_ref().map(|trigger| JsonTree::new("trigger", trigger)),
         curl: shell.curl(&format!("/v1{path}")),
@@ -211,11 +211,8 @@ pub fn encoded(segment: &str) -> String {
     url::form_urlencoded::byte_serialize(segment.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
-fn is_moving(status: &str) -> bool {
-    !matches!(status, "succeeded" | "failed" | "cancelled")
-}
-
-fn step(shell: &Shell, frame: Frame, index: usize, step: &StepView) -> Row {
+fn step(shell: &Shell, frame: Frame, run: &RunView, index: usize) -> Row {
+    let step = &run.steps[index];
     let mark = Mark::of(&step.status);
     let named = if step.title.is_empty() { &step.id } else { &step.title };
     let root = format!("steps.{}", step.id);
@@ -227,10 +224,16 @@ fn step(shell: &Shell, frame: Frame, index: usize, step: &StepView) -> Row {
     };
     Row {
         anchor: format!("step-{}", step.id),
-        lane: lane(frame, shell.now, &step.attempts, (mark.tone, bar_hatch(step))),
+        lane: match slept(run, index, shell.now) {
+            Some((from, to)) => pause_lane(frame, from, to),
+            None => lane(frame, shell.now, &step.attempts, (mark.tone, bar_hatch(step))),
+        },
         name: format!("{}. {named}", index + 1),
         what: step.activity.clone(),
-        took: took(shell.now, &step.attempts),
+        took: match slept(run, index, shell.now) {
+            Some((from, to)) => span(to.since(from).as_millis() as i64),
+            None => took(shell.now, &step.attempts),
+        },
         note: match step.attempts.len() {
             0 | 1 => undone.to_owned(),
             many if undone.is_empty() => format!("{many} attempts"),
@@ -245,6 +248,27 @@ fn step(shell: &Shell, frame: Frame, index: usize, step: &StepView) -> Row {
         skipped: step.skipped_because.as_ref().and_then(Trace::read),
         mark,
     }
+}
+
+/// Returns when a pause without attempts of its own began and ended: between its neighbours.
+fn slept(run: &RunView, index: usize, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    let step = &run.steps[index];
+    let has_begun = matches!(step.status.as_str(), "succeeded" | "waiting" | "cancelled");
+    if !step.attempts.is_empty() || bar_hatch(step).is_empty() || !has_begun {
+        return None;
+    }
+    let ends = run.steps[..index].iter().flat_map(|step| &step.attempts);
+    let from = ends.filter_map(|attempt| attempt.ended_at).max();
+    let starts = run.steps[index + 1..].iter().flat_map(|step| &step.attempts);
+    let to = starts.map(|attempt| attempt.started_at).min().or(run.summary.ended_at);
+    Some((from.unwrap_or(run.summary.created_at), to.unwrap_or(now)))
+}
+
+fn pause_lane(frame: Frame, from: Timestamp, to: Timestamp) -> Lane {
+    let (x, width) = frame.bar(from, to);
+    let title = format!("Asleep for {}", span(to.since(from).as_millis() as i64));
+    let bar = Bar { tone: "wait", hatch: "hatch-wait", x, width, title };
+    Lane { bars: vec![bar], gaps: vec![], tone: "wait" }
 }
 
 fn is_open(step: &StepView) -> bool {

@@ -45,6 +45,8 @@ pub struct RunRow {
     pub event_type: String,
     /// What that event is about.
     pub subject: String,
+    /// The same, short enough for a cell.
+    pub subject_short: String,
     /// When it was created.
     pub created: Moment,
     /// How long it took.
@@ -75,6 +77,7 @@ fn row(shell: &Shell, run: &RunSummary) -> RunRow {
         workflow: run.workflow.clone(),
         version: run.version,
         event_type: run.event_type.clone().unwrap_or_else(|| "by hand".to_owned()),
+        subject_short: short(run.subject.as_deref().unwrap_or_default()),
         subject: run.subject.clone().unwrap_or_default(),
         created: Moment::relative(run.created_at, shell.now),
         took: span(run.duration_ms),
@@ -91,8 +94,24 @@ fn row(shell: &Shell, run: &RunSummary) -> RunRow {
 fn note(run: &RunSummary, waiting: Option<&WaitingForView>) -> String {
     match waiting {
         Some(waiting) => reason(&waiting.kind),
+        None if is_over(&run.status) => String::new(),
         None => run.current_step.clone().unwrap_or_default(),
     }
+}
+
+/// Tells whether a run of this status will not move again by itself.
+pub fn is_over(status: &str) -> bool {
+    matches!(status, "succeeded" | "failed" | "cancelled")
+}
+
+/// Cuts a long identifier to its end, which is what tells it from others.
+pub fn short(id: &str) -> String {
+    let count = id.chars().count();
+    if count <= 16 {
+        return id.to_owned();
+    }
+    let end: String = id.chars().skip(count - 8).collect();
+    format!("…{end}")
 }
 
 /// Says what a run waits for, in words.

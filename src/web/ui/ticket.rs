@@ -46,7 +46,7 @@ pub fn page(shell: Shell, ticket: &Value, comments: &[Value], runs: &[RunSummary
 
 fn read_comment(shell: &Shell, comment: &Value) -> Comment {
     let named = text(comment, &["impersonatedUserName", "author", "customerEmail", "authorId"]);
-    let author = if named.is_empty() { "Someone".to_owned() } else { named };
+    let author = if named.is_empty() { "API".to_owned() } else { named };
     let kind = text(comment, &["authorUserType"]);
     let robot = kind == "WORKFLOW" || author.starts_with("run_");
     let note = text(comment, &["commentVisibility"]) == "private"

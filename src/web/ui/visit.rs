@@ -61,13 +61,12 @@ pub fn shell(request: &HttpRequest) -> Shell {
     let front = request.app_data::<web::Data<Front>>();
     let front = front.expect("every server is built with its state");
     let base = front.settings.base();
-    let connection = request.connection_info();
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let viewer = viewer(request);
     let theme = request.cookie(THEME_COOKIE);
     let demo = viewer.as_ref().is_some_and(|viewer| viewer.tenant == DEMO_TENANT);
     Shell {
-        origin: format!("{}://{}", connection.scheme(), connection.host()),
+        origin: origin(request),
         here: path.strip_prefix(base.as_str()).unwrap_or(path).to_owned(),
         base,
         viewer,
@@ -75,6 +74,13 @@ pub fn shell(request: &HttpRequest) -> Shell {
         data: if demo { Data::Demo } else { Data::Real },
         now: front.clock.now(),
     }
+}
+
+/// The connection's facts are borrowed from the request and must be given back before its cookies
+/// are read.
+fn origin(request: &HttpRequest) -> String {
+    let connection = request.connection_info();
+    format!("{}://{}", connection.scheme(), connection.host())
 }
 
 fn viewer(request: &HttpRequest) -> Option<Viewer> {

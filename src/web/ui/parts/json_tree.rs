@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::copy::Copy;
 
 const CHILDREN_MAX: usize = 200;
+const NULLS_SHOWN_MAX: usize = 3;
 const TEXT_MAX_CHARS: usize = 4_000;
 const DEPTH_MAX: usize = 40;
 
@@ -25,8 +26,18 @@ impl HtmlSafe for JsonTree {}
 
 #[derive(Clone, Debug)]
 enum Body {
-    Leaf { class: &'static str, text: String, cut: usize },
-    Branch { brackets: (char, char), size: String, children: Vec<JsonTree>, cut: usize },
+    Leaf {
+        class: &'static str,
+        text: String,
+        cut: usize,
+    },
+    Branch {
+        brackets: (char, char),
+        size: String,
+        children: Vec<JsonTree>,
+        nulls: Vec<JsonTree>,
+        cut: usize,
+    },
 }
 
 impl JsonTree {
@@ -34,11 +45,21 @@ impl JsonTree {
     pub fn new(root: &str, value: &Value) -> JsonTree {
         tree(String::new(), root.to_owned(), value, 0)
     }
+
+    /// Opens what stands directly below the root, but for what was before a change.
+    #[must_use]
+    pub fn unfolded(mut self) -> JsonTree {
+        if let Body::Branch { children, .. } = &mut self.body {
+            let present = children.iter_mut().filter(|child| !child.key.starts_with("previous"));
+            present.for_each(|child| child.open = true);
+        }
+        self
+    }
 }
 
 fn tree(key: String, path: String, value: &Value, depth: usize) -> JsonTree {
     let body = body(&path, value, depth);
-    let small = matches!(&body, Body::Branch { children, .. } if children.len() <= 12);
+    let small = matches!(&body, Body::Branch { children, .. } if children.len() <= 14);
     let copy = Copy::new(path.clone(), "path");
     JsonTree { key, path, copy, open: depth == 0 || (depth < 4 && small), body }
 }
@@ -83,13 +104,18 @@ fn branch<'a>(
     path_of: impl Fn(&str) -> String,
     depth: usize,
 ) -> Body {
-    let children = named
-        .take(CHILDREN_MAX)
-        .map(|(key, value)| tree(key.clone(), path_of(&key), value, depth + 1))
+    let shown = named.take(CHILDREN_MAX);
+    let all: Vec<(JsonTree, bool)> = shown
+        .map(|(key, value)| (tree(key.clone(), path_of(&key), value, depth + 1), value.is_null()))
         .collect();
+    // Records have dozens of fields that nobody filled; they would hide the others.
+    let many = all.iter().filter(|(_, null)| *null).count() > NULLS_SHOWN_MAX;
+    let (nulls, children): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, null)| *null && many);
+    let trees = |some: Vec<(JsonTree, bool)>| some.into_iter().map(|(tree, _)| tree).collect();
     let noun = if count == 1 { noun.trim_end_matches('s') } else { noun };
     let size = format!(" {count} {noun} ");
-    Body::Branch { brackets, size, children, cut: count.saturating_sub(CHILDREN_MAX) }
+    let cut = count.saturating_sub(CHILDREN_MAX);
+    Body::Branch { brackets, size, children: trees(children), nulls: trees(nulls), cut }
 }
 
 fn join(path: &str, key: &str) -> String {

@@ -1,0 +1,57 @@
+//! The demo: a playable tenant in a new data directory, and a generator that keeps it moving.
+//!
+//! `ergane serve --demo` fills the tenant `default` with a help desk (accounts, contacts, teams,
+//! agents, tickets and their conversations) and with five example workflows, saved as a user would
+//! save them. Their calls to the outside go to stand-ins inside the binary (`/demo/pager`,
+//! `/demo/billing`, `/demo/crm`); so, and only in a demo, `egress.allow` has the appliance's own
+//! address in addition, see [`own_network`].
+//!
+//! A data directory whose tenant has other data is left alone.
+
+mod chance;
+mod content;
+mod generator;
+mod seed;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use ipnet::IpNet;
+
+use crate::app::principal::{Principal, Scopes};
+use crate::domain::id::TenantId;
+
+pub use generator::{Deed, Generator, generator};
+pub use seed::{Seeded, seed};
+
+const SLUG: &str = "default";
+const NAME: &str = "Northwind Support";
+/// Who saves the demo's workflows; versions by others are left alone.
+const AUTHOR: &str = "Demo";
+
+/// Returns where a process on this machine reaches the appliance that listens at `address`.
+#[must_use]
+pub fn own_url(address: SocketAddr, base_path: &str) -> String {
+    format!("http://{}{base_path}", SocketAddr::new(reachable(address), address.port()))
+}
+
+/// Returns the network that calls of the demo's workflows must be allowed to reach: the
+/// appliance's own address and nothing else.
+#[must_use]
+pub fn own_network(address: SocketAddr) -> IpNet {
+    IpNet::from(reachable(address))
+}
+
+/// An appliance that listens everywhere is reached by the loopback address.
+fn reachable(address: SocketAddr) -> IpAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    }
+}
+
+fn author(tenant: TenantId) -> Principal {
+    Principal { tenant, id: "demo".to_owned(), name: AUTHOR.to_owned(), scopes: Scopes::owner() }
+}
