@@ -20,6 +20,8 @@ use crate::store::seam::Store;
 
 /// How long opening may take before it is given up: a large file is walked after a crash.
 const OPEN_MAX: Duration = Duration::from_secs(600);
+/// How long a stop waits for the threads that still hold the store.
+const RELEASE_MAX: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// A running appliance without its doors.
@@ -68,10 +70,17 @@ impl Appliance {
         &self.app
     }
 
-    /// Takes no more work, makes durable what was taken, and closes the store.
+    /// Takes no more work, makes durable what was taken, and closes the store: the data directory
+    /// is free for the next when this returns.
     pub async fn stop(self) {
         self.app.engine().stop().await;
         drop(self.app);
+        let mut waited = Duration::ZERO;
+        // The threads of the engine and of the doors let go of it as they end.
+        while Arc::strong_count(&self.store) > 1 && waited < RELEASE_MAX {
+            tokio::time::sleep(LOOK_EVERY).await;
+            waited += LOOK_EVERY;
+        }
         drop(self.store);
     }
 }

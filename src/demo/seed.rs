@@ -14,7 +14,7 @@ use crate::activities::desk::{Desk, DeskError, Query, find, list};
 use crate::app::App;
 use crate::app::error::Error;
 use crate::app::principal::{Principal, Scopes};
-use crate::app::workflows::{Definition, Publish};
+use crate::app::definitions::{Definition, Publish};
 use crate::domain::desk::RecordKind;
 use crate::domain::event::Actor;
 use crate::store::access::{APPLIANCE, TenantRow};

@@ -3,5 +3,6 @@
 mod acceptance;
 mod api;
 mod architecture;
+mod bad_input;
 mod peer;
 mod support;

@@ -207,8 +207,9 @@ fn row_58_each_action_of_the_guide_has_an_activity() {
             ("accounts:get-account-platform", json!({"id": "wayne.example"}), "name", json!("W")),
             ("accounts:create-note-platform",
              json!({"accountId": account["id"], "content": "n"}), "content", json!("n")),
-            ("accounts:create-task-platform", json!({"accountId": account["id"], "title": "t"}),
-             "title", json!("t")),
+            ("accounts:create-task-platform",
+             json!({"accountId": account["id"], "title": "t", "assigneeId": agent["id"]}), "title",
+             json!("t")),
             ("teams:get-team-platform", json!({"id": team}), "name", json!("Support")),
             ("users:get-user-platform", json!({"id": "grace@example.com"}), "name",
              json!("Grace")),
@@ -239,7 +240,7 @@ fn row_59_utilities_shape_data_call_http_and_publish() {
         let received = peer.received().remove(0);
         assert_eq!((received.path.as_str(), received.header("x-team")), ("/x?y=1", "support"));
         assert!(received.header("idempotency-key").ends_with("/it"), "{}", received.head);
-        let publish = json!({"type": "order.paid", "payload": {"n": 1}, "subject": "order-1"});
+        let publish = json!({"type": "order:paid", "payload": {"n": 1}, "subject": "order-1"});
         done(&app, "workflows:publish-event-platform", publish).await;
         let published = events(&app, "order:paid").await.remove(0);
         assert_eq!((&published["payload"], &published["subject"]), (&json!({"n": 1}), &json!("order-1")));
