@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::activities::Activities;
 use crate::app::App;
@@ -20,8 +20,8 @@ use crate::store::seam::Store;
 
 /// How long opening may take before it is given up: a large file is walked after a crash.
 const OPEN_MAX: Duration = Duration::from_secs(600);
-/// How long a stop waits for the threads that still hold the store.
-const RELEASE_MAX: Duration = Duration::from_secs(2);
+/// How long a stop waits for the users of the store to let go of it.
+const LET_GO_MAX: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// A running appliance without its doors.
@@ -70,17 +70,21 @@ impl Appliance {
         &self.app
     }
 
-    /// Takes no more work, makes durable what was taken, and closes the store: the data directory
-    /// is free for the next when this returns.
+    /// Takes no more work, makes durable what was taken, and closes the store.
     pub async fn stop(self) {
-        self.app.engine().stop().await;
-        drop(self.app);
+        let Appliance { app, store } = self;
+        app.engine().stop().await;
+        drop(app);
+        // The store is closed by its last user, and closing is what spares the next start a walk
+        // through the whole file. Actors and workers let go of it a moment after they were stopped.
         let mut waited = Duration::ZERO;
-        // The threads of the engine and of the doors let go of it as they end.
-        while Arc::strong_count(&self.store) > 1 && waited < RELEASE_MAX {
+        while Arc::strong_count(&store) > 1 && waited < LET_GO_MAX {
             tokio::time::sleep(LOOK_EVERY).await;
             waited += LOOK_EVERY;
         }
-        drop(self.store);
+        if Arc::strong_count(&store) > 1 {
+            warn!("The store is still in use; the next start repairs the file");
+        }
+        drop(store);
     }
 }

@@ -19,6 +19,7 @@ pub mod page;
 pub mod principal;
 mod run_view;
 pub mod runs;
+pub mod setup;
 pub mod system;
 pub mod tenants;
 pub mod thena;
@@ -47,13 +48,14 @@ pub struct App {
     engine: Engine,
     keys: Arc<access::KnownKeys>,
     schemas: Arc<event_types::KnownSchemas>,
+    setup: Arc<setup::OpenLink>,
 }
 
 impl App {
     /// Puts the use cases on top of a running engine.
     #[must_use]
     pub fn new(engine: Engine) -> App {
-        App { engine, keys: Arc::default(), schemas: Arc::default() }
+        App { engine, keys: Arc::default(), schemas: Arc::default(), setup: Arc::default() }
     }
 
     /// Returns the engine.

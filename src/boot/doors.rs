@@ -13,7 +13,10 @@ use tracing::{info, warn};
 
 use super::Appliance;
 use crate::activities::Activities;
+use crate::app::App;
+use crate::app::demo::Demo;
 use crate::config::Config;
+use crate::demo;
 use crate::metrics::Metrics;
 use crate::web::settings::Listeners;
 use crate::web::state::Front;
@@ -52,8 +55,8 @@ pub struct Serving {
     control: PathBuf,
     /// Where it listens, when it has an address.
     pub address: Option<std::net::SocketAddr>,
-    /// Whether anybody can sign in.
-    pub has_key: bool,
+    /// The path of the one-time link for the first person, while nobody has a key.
+    pub setup_path: Option<String>,
 }
 
 impl Serving {
@@ -69,24 +72,32 @@ impl Serving {
         };
         let address = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
         survive_a_file_limit()?;
+        let stage = address.filter(|_| config.demo);
+        let mut egress = config.egress.clone();
+        // The demo's pager, billing and CRM live in this very process.
+        egress.allow.extend(stage.map(demo::own_network));
         let appliance = Appliance::start(
             &config.store_settings(),
             config.engine.clone(),
-            Activities::built_in(&config.egress),
+            Activities::built_in(&egress),
             Arc::new(Metrics::new()),
         )
         .await?;
         let app = appliance.app();
         app.first_start(&config.bootstrap_key).await?;
-        let front = Front::new(config.http.clone(), app.clock().clone());
+        let mut front = Front::new(config.http.clone(), app.clock().clone());
+        if let Some(address) = stage {
+            front = front.with_demo(play(app, &demo::own_url(address, &config.http.base())).await?);
+        }
         let listeners = Listeners { tcp, control: Some(config.control_socket()) };
         let server = crate::web::server(Data::new(app.clone()), Data::new(front), listeners)
             .context("cannot open the doors")?;
         let handle = server.handle();
         let ended = tokio::task::spawn_local(server);
-        let has_key = app.has_key()?;
+        let token = if doors == Doors::All { app.open_setup_link()? } else { None };
+        let setup_path = token.map(|token| format!("/setup?t={token}"));
         let control = config.control_socket();
-        Ok(Serving { appliance, server: handle, ended, control, address, has_key })
+        Ok(Serving { appliance, server: handle, ended, control, address, setup_path })
     }
 
     /// Waits until somebody asks the process to stop, or the server ends by itself.
@@ -114,6 +125,14 @@ impl Serving {
         let _ = std::fs::remove_file(&self.control); // A leftover is replaced at the next start.
         self.appliance.stop().await;
     }
+}
+
+/// Fills the demo's tenant and keeps it moving until the engine stops.
+async fn play(app: &App, own_url: &str) -> anyhow::Result<Demo> {
+    demo::seed(app, own_url).await.context("cannot fill the demo")?;
+    let stage = Demo::default();
+    tokio::task::spawn_local(demo::generator(app.clone(), stage.switch.clone()));
+    Ok(stage)
 }
 
 fn bind(address: &str) -> anyhow::Result<TcpListener> {

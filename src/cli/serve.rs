@@ -50,10 +50,13 @@ fn welcome(loaded: &Loaded, serving: &Serving, out: &mut dyn Write) -> std::io::
     let base = loaded.config.http.base();
     let directory = loaded.config.data_dir.display();
     writeln!(out, "ergane {}  data {directory}", env!("CARGO_PKG_VERSION"))?;
-    writeln!(out, "  pages   http://{address}{base}/")?;
-    writeln!(out, "  API     http://{address}{base}/docs")?;
-    if !serving.has_key {
-        writeln!(out, "  no key yet; make one with: ergane key create me --scope '*'")?;
+    writeln!(out, "  pages    http://{address}{base}/")?;
+    writeln!(out, "  API      http://{address}{base}/docs")?;
+    match &serving.setup_path {
+        Some(path) => {
+            writeln!(out, "  sign in  http://{address}{base}{path}  (once, within 24 h)")?
+        }
+        None => writeln!(out, "  sign in  with a key; another is made by: ergane key create")?,
     }
     if !address.ip().is_loopback() {
         writeln!(out, "  open to the network without TLS; put a proxy with TLS in front")?;

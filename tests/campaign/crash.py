@@ -34,9 +34,11 @@ def main():
     print(f"seed {arguments.seed}, data below {base}", flush=True)
     results = []
     if arguments.short:
+        results.append(first_start(arguments, base))
         results.append(random_kills(arguments, chance, base, 25))
         results += [nth_call(arguments, chance, base, call, sample=8) for call in ("pwrite64", "fdatasync")]
     elif arguments.every_write:
+        results.append(first_start(arguments, base))
         results += [nth_call(arguments, chance, base, call, sample=None) for call in ("pwrite64", "fdatasync")]
     else:
         results.append(random_kills(arguments, chance, base, arguments.kills))
@@ -153,6 +155,32 @@ def nth_call(arguments, chance, base, call, sample):
         n += step
     title = f"killed at the n-th {call}, n up to {last}" + ("" if sample is None else " (a sample)")
     return report(title, [(promise, *counts) for promise, counts in total.items()])
+
+
+def first_start(arguments, base):
+    """Kills the very first start at its n-th write, for every n; the next start must succeed."""
+    log, n, broken = os.path.join(base, "first.log"), 0, []
+    was_killed = True
+    while was_killed:
+        n += 1
+        directory = os.path.join(base, f"first-{n}")
+        server = Server(arguments.binary, directory, log)
+        tracer = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64"]
+        server.start([*tracer, "-e", f"inject=pwrite64:signal=SIGKILL:when={n}"])
+        was_killed = not server.wait_ready()
+        server.kill()
+        server.start()
+        if not server.wait_ready():
+            broken.append(f"write {n}: the next start failed")
+        else:
+            try:
+                Api(server).call("GET", "/v1/workflows")
+            except Refused as refused:
+                broken.append(f"write {n}: the prepared key does not work: {refused}")
+        server.kill()
+        if not broken and not arguments.keep:
+            shutil.rmtree(directory)
+    return report(f"the first start killed at the n-th write, n up to {n - 1}", [("the next start succeeds", n, broken)])
 
 
 def one_call(arguments, directory, log, sink, team, shared, call, n):

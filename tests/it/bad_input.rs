@@ -37,25 +37,106 @@ const TAKERS: [(&str, &str); 22] = [
 
 /// Small documents on the edges of JSON, sound and unsound.
 const DOCUMENTS: &[&[u8]] = &[
-    b"", b" ", b"\n", b"null", b"true", b"false", b"0", b"-0", b"1", b"-1", b"1e400", b"-1e400",
-    b"1e-400", b"123456789012345678901234567890", b"0.1e", b"01", b"1.", b".5", b"+1", b"- 1",
-    b"NaN", b"Infinity", b"-Infinity", b"0x10", b"1_000", b"\"\"", b"\"a", b"\"\\\"", b"\"\\x\"",
-    b"\"\\u12\"", b"\"\\ud800\"", b"\"\\ud800\\u0041\"", b"\"\\udc00\"", b"\"\\u0000\"",
-    b"\"\x00\"", b"\"\x1f\"", b"\"\t\"", b"\"\n\"", b"\"\x7f\"", b"\"\xff\"", b"\"\xc0\x80\"",
-    b"\"\xed\xa0\x80\"", b"\xef\xbb\xbf{}", b"\xff\xfe{\x00}\x00", b"{", b"}", b"{}", b"{]", b"[",
-    b"]", b"[]", b"[,]", b"[1,]", b"[1 2]", b"[1,,2]", b"[[]", b"[]]", b"[{}]", b"[null]",
-    b"{\"a\"}", b"{\"a\":}", b"{\"a\":1,}", b"{,}", b"{a:1}", b"{'a':1}", b"{1:1}", b"{\"a\" 1}",
-    b"{\"a\":1 \"b\":2}", b"{\"a\":1,\"a\":2}", b"{\"\":0}", b"{\"a\":{\"a\":{}}}", b"{}{}",
-    b"{} x", b"// c\n{}", b"/* */{}", b"{\"__proto__\":{}}", b"{\"constructor\":1}",
-    b"{\"id\":\"\\u0000\"}", b"{\"name\":\"\\u0000\",\"type\":\"\\u0000\",\"title\":\"\\u0000\"}",
-    b"{\"specversion\":\"1.0\"}", b"{\"specversion\":1,\"id\":1,\"type\":1,\"source\":1}",
+    b"",
+    b" ",
+    b"\n",
+    b"null",
+    b"true",
+    b"false",
+    b"0",
+    b"-0",
+    b"1",
+    b"-1",
+    b"1e400",
+    b"-1e400",
+    b"1e-400",
+    b"123456789012345678901234567890",
+    b"0.1e",
+    b"01",
+    b"1.",
+    b".5",
+    b"+1",
+    b"- 1",
+    b"NaN",
+    b"Infinity",
+    b"-Infinity",
+    b"0x10",
+    b"1_000",
+    b"\"\"",
+    b"\"a",
+    b"\"\\\"",
+    b"\"\\x\"",
+    b"\"\\u12\"",
+    b"\"\\ud800\"",
+    b"\"\\ud800\\u0041\"",
+    b"\"\\udc00\"",
+    b"\"\\u0000\"",
+    b"\"\x00\"",
+    b"\"\x1f\"",
+    b"\"\t\"",
+    b"\"\n\"",
+    b"\"\x7f\"",
+    b"\"\xff\"",
+    b"\"\xc0\x80\"",
+    b"\"\xed\xa0\x80\"",
+    b"\xef\xbb\xbf{}",
+    b"\xff\xfe{\x00}\x00",
+    b"{",
+    b"}",
+    b"{}",
+    b"{]",
+    b"[",
+    b"]",
+    b"[]",
+    b"[,]",
+    b"[1,]",
+    b"[1 2]",
+    b"[1,,2]",
+    b"[[]",
+    b"[]]",
+    b"[{}]",
+    b"[null]",
+    b"{\"a\"}",
+    b"{\"a\":}",
+    b"{\"a\":1,}",
+    b"{,}",
+    b"{a:1}",
+    b"{'a':1}",
+    b"{1:1}",
+    b"{\"a\" 1}",
+    b"{\"a\":1 \"b\":2}",
+    b"{\"a\":1,\"a\":2}",
+    b"{\"\":0}",
+    b"{\"a\":{\"a\":{}}}",
+    b"{}{}",
+    b"{} x",
+    b"// c\n{}",
+    b"/* */{}",
+    b"{\"__proto__\":{}}",
+    b"{\"constructor\":1}",
+    b"{\"id\":\"\\u0000\"}",
+    b"{\"name\":\"\\u0000\",\"type\":\"\\u0000\",\"title\":\"\\u0000\"}",
+    b"{\"specversion\":\"1.0\"}",
+    b"{\"specversion\":1,\"id\":1,\"type\":1,\"source\":1}",
     b"{\"specversion\":\"9\",\"id\":\"\",\"type\":\"\",\"source\":\"\"}",
-    b"{\"name\":[],\"steps\":{},\"trigger\":[]}", b"{\"name\":null,\"steps\":null}",
-    b"{\"steps\":[null,1,[],\"x\",{}]}", b"{\"filter\":[],\"event\":1}",
+    b"{\"name\":[],\"steps\":{},\"trigger\":[]}",
+    b"{\"name\":null,\"steps\":null}",
+    b"{\"steps\":[null,1,[],\"x\",{}]}",
+    b"{\"filter\":[],\"event\":1}",
     b"{\"filter\":{\"a\":{\"~regex\":\"(((((\"}},\"event\":{\"type\":\"a:b\"}}",
-    b"{\"teamId\":{},\"title\":[],\"requestorEmail\":5}", b"{\"scopes\":\"*\",\"name\":{}}",
-    b"{\"payload\":1e999}", b"tru", b"nul", b"\x00", b"\x1b[2J", b"<xml/>", b"name: w\nsteps: []",
-    b"a: &a [*a]", b"!!python/object:os.system x", b"%YAML 9\n---\n", b"---\n---\n",
+    b"{\"teamId\":{},\"title\":[],\"requestorEmail\":5}",
+    b"{\"scopes\":\"*\",\"name\":{}}",
+    b"{\"payload\":1e999}",
+    b"tru",
+    b"nul",
+    b"\x00",
+    b"\x1b[2J",
+    b"<xml/>",
+    b"name: w\nsteps: []",
+    b"a: &a [*a]",
+    b"!!python/object:os.system x",
+    b"%YAML 9\n---\n",
+    b"---\n---\n",
 ];
 
 async fn raw(app: &TestApp, method: &str, path: &str, kind: &str, body: Vec<u8>) -> Answer {
@@ -159,9 +240,7 @@ fn too_large_is_told_with_its_limit() {
             assert_eq!(answer.status, 413, "{path}: {}", answer.text);
             sound(&answer, path);
         }
-        let event = |id: usize| {
-            json!({"specversion": "1.0", "id": format!("{id}"), "source": "s", "type": "a:b"})
-        };
+        let event = |id: usize| json!({"specversion": "1.0", "id": format!("{id}"), "source": "s", "type": "a:b"});
         let batch: Vec<Value> = (0..1_001).map(event).collect();
         app.post("/v1/events", json!(batch)).await.refused(413, "too_large");
         let none = app.get("/v1/events?type=a:b").await.expect(200);
@@ -183,9 +262,8 @@ fn a_hundred_posts_of_one_event_at_once_start_one_run() {
         let definition = json!({"name": "w", "trigger": {"event": "order:placed"},
             "steps": [{"id": "nap", "sleep": "1ms"}]});
         app.save(definition).await;
-        let posts = (0..100).map(|number| {
-            app.post("/v1/events/order:placed?id=one", json!({"n": number}))
-        });
+        let posts =
+            (0..100).map(|number| app.post("/v1/events/order:placed?id=one", json!({"n": number})));
         let answers = futures_util::future::join_all(posts).await;
         let mut runs = Vec::new();
         let mut fresh = 0;
@@ -198,7 +276,8 @@ fn a_hundred_posts_of_one_event_at_once_start_one_run() {
         assert!(runs.iter().all(|of| *of == runs[0]), "{runs:?}");
         let all = app.get("/v1/runs").await.expect(200);
         assert_eq!(all["data"].as_array().map(Vec::len), Some(1));
-        let same = |_| json!({"specversion": "1.0", "id": "two", "source": "s", "type": "order:placed"});
+        let same =
+            |_| json!({"specversion": "1.0", "id": "two", "source": "s", "type": "order:placed"});
         let batch: Vec<Value> = (0..100).map(same).collect();
         let answer = app.post("/v1/events", json!(batch)).await.expect(202);
         let accepted = answer["accepted"].as_array().expect("a list");
@@ -231,15 +310,42 @@ fn a_hundred_requests_with_one_idempotency_key_make_one_thing() {
 #[test]
 fn hostile_names_are_only_names() {
     const NAMES: [&str; 22] = [
-        "../", "..%2f..%2fetc%2fpasswd", "%2e%2e/", "%00", "a%00b", "%ff%fe", "%", "%zz", "healthz",
-        "<script>alert(1)</script>", "'; drop table runs; --", "${jndi:ldap://x}", "{{7*7}}",
-        "con", "nul", "\u{202e}gnp.exe", "\u{1f980}", "a b", "a/b", ".", "..", "~",
+        "../",
+        "..%2f..%2fetc%2fpasswd",
+        "%2e%2e/",
+        "%00",
+        "a%00b",
+        "%ff%fe",
+        "%",
+        "%zz",
+        "healthz",
+        "<script>alert(1)</script>",
+        "'; drop table runs; --",
+        "${jndi:ldap://x}",
+        "{{7*7}}",
+        "con",
+        "nul",
+        "\u{202e}gnp.exe",
+        "\u{1f980}",
+        "a b",
+        "a/b",
+        ".",
+        "..",
+        "~",
     ];
     with_app(async |app| {
         for name in NAMES {
-            for place in ["workflows", "runs", "events", "tickets", "accounts", "keys",
-                "event-types", "activities", "users"]
-            {
+            for place in [
+                "workflows",
+                "runs",
+                "events",
+                "tickets",
+                "accounts",
+                "keys",
+                "event-types",
+                "activities",
+                "users",
+            ] {
                 for method in [Method::GET, Method::DELETE, Method::PATCH] {
                     let path = format!("/v1/{place}/{name}");
                     let Ok(request) = app.request(method, &path).json(&json!({})).build() else {
@@ -279,9 +385,19 @@ fn hostile_names_are_only_names() {
 #[test]
 fn control_characters_in_ids_are_kept_or_refused_never_mangled() {
     with_app(async |app| {
-        for id in ["\u{0}", "a\u{0}b", "\u{7f}", "\n", "a\tb", "\u{feff}", "\u{2028}", "é", " ", "a ",
-            "\u{1f468}\u{200d}\u{1f469}"]
-        {
+        for id in [
+            "\u{0}",
+            "a\u{0}b",
+            "\u{7f}",
+            "\n",
+            "a\tb",
+            "\u{feff}",
+            "\u{2028}",
+            "é",
+            " ",
+            "a ",
+            "\u{1f468}\u{200d}\u{1f469}",
+        ] {
             let event = json!({"specversion": "1.0", "id": id, "source": "s", "type": "a:b"});
             let answer = app.post("/v1/events", event.clone()).await;
             sound(&answer, id);
@@ -301,9 +417,17 @@ fn control_characters_in_ids_are_kept_or_refused_never_mangled() {
 #[test]
 fn huge_and_odd_numbers_survive_or_are_refused() {
     with_app(async |app| {
-        for number in ["9007199254740993", "18446744073709551615", "-9223372036854775808", "0.1",
-            "1e300", "5e-324", "123456789012345678901234567890", "-0", "1e400"]
-        {
+        for number in [
+            "9007199254740993",
+            "18446744073709551615",
+            "-9223372036854775808",
+            "0.1",
+            "1e300",
+            "5e-324",
+            "123456789012345678901234567890",
+            "-0",
+            "1e400",
+        ] {
             let body = format!("{{\"n\": {number}}}").into_bytes();
             let path = "/v1/events/order:placed";
             let answer = raw(&app, "POST", path, "application/json", body).await;
@@ -342,9 +466,13 @@ fn huge_and_odd_numbers_survive_or_are_refused() {
 fn wrong_content_types_cursors_tags_and_parameters_are_refused_by_name() {
     with_app(async |app| {
         for path in ["/v1/workflows", "/v1/events", "/v1/tickets", "/v1/keys"] {
-            for kind in ["text/html", "application/xml", "multipart/form-data; boundary=x",
-                "application/x-www-form-urlencoded", "application/octet-stream"]
-            {
+            for kind in [
+                "text/html",
+                "application/xml",
+                "multipart/form-data; boundary=x",
+                "application/x-www-form-urlencoded",
+                "application/octet-stream",
+            ] {
                 let answer = raw(&app, "POST", path, kind, b"{}".to_vec()).await;
                 answer.refused(415, "unsupported_media_type");
             }
@@ -376,10 +504,14 @@ fn wrong_content_types_cursors_tags_and_parameters_are_refused_by_name() {
             let problem = app.get(path).await.expect(400);
             assert!(problem["detail"].to_string().contains(name), "{problem}");
         }
-        for path in ["/v1/runs?since=yesterday", "/v1/events?until=2026-99-99",
-            "/v1/events?matched=maybe", "/v1/workflows/w?version=0",
-            "/v1/workflows/w?version=4294967296", "/v1/workflows/w?format=toml"]
-        {
+        for path in [
+            "/v1/runs?since=yesterday",
+            "/v1/events?until=2026-99-99",
+            "/v1/events?matched=maybe",
+            "/v1/workflows/w?version=0",
+            "/v1/workflows/w?version=4294967296",
+            "/v1/workflows/w?format=toml",
+        ] {
             app.get(path).await.refused(400, "invalid_parameter");
         }
     });
@@ -389,18 +521,32 @@ fn wrong_content_types_cursors_tags_and_parameters_are_refused_by_name() {
 fn unknown_activities_operators_and_references_are_refused_with_a_hint() {
     with_app(async |app| {
         for (step, at, code) in [
-            (json!({"id": "a", "activity": "tickets:update-tiket-platform"}), "/activity",
-             "unknown_activity"),
-            (json!({"id": "a", "activity": "workflows:transform-platform", "if": {"x": {"~eqq": 1}}}),
-             "/if/x/~0eqq", "unknown_operator"),
-            (json!({"id": "a", "activity": "workflows:transform-platform",
-                "input": {"output": "{{ steps.b.output }}"}}), "/input/output", "unknown_step"),
-            (json!({"id": "a", "activity": "workflows:transform-platform",
+            (
+                json!({"id": "a", "activity": "tickets:update-tiket-platform"}),
+                "/activity",
+                "unknown_activity",
+            ),
+            (
+                json!({"id": "a", "activity": "workflows:transform-platform", "if": {"x": {"~eqq": 1}}}),
+                "/if/x/~0eqq",
+                "unknown_operator",
+            ),
+            (
+                json!({"id": "a", "activity": "workflows:transform-platform",
+                "input": {"output": "{{ steps.b.output }}"}}),
+                "/input/output",
+                "unknown_step",
+            ),
+            (
+                json!({"id": "a", "activity": "workflows:transform-platform",
                 "input": {"output": "{{ trigger.payload.x | no_such_filter }}"}}),
-             "/input/output", "invalid_expression"),
+                "/input/output",
+                "invalid_expression",
+            ),
         ] {
             let definition = json!({"name": "w", "trigger": "manual", "steps": [step]});
-            let problem = app.post("/v1/workflows", definition.clone()).await.refused(422, "invalid");
+            let problem =
+                app.post("/v1/workflows", definition.clone()).await.refused(422, "invalid");
             let found = &problem["errors"][0];
             assert_eq!(found["pointer"], format!("/steps/0{at}"), "{problem}");
             assert_eq!(found["code"], code);
@@ -446,7 +592,11 @@ fn broken_requests_on_the_wire_harm_nobody() {
         ] {
             let answer = spoken(&app, &bytes).await;
             let first = answer.lines().next().unwrap_or_default();
-            assert!(!first.contains(" 5"), "{first} for {}", String::from_utf8_lossy(&bytes[..40.min(bytes.len())]));
+            assert!(
+                !first.contains(" 5"),
+                "{first} for {}",
+                String::from_utf8_lossy(&bytes[..40.min(bytes.len())])
+            );
             assert!(!first.contains(" 202"), "{first}");
         }
         let none = app.get("/v1/events").await.expect(200);

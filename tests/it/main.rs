@@ -4,5 +4,7 @@ mod acceptance;
 mod api;
 mod architecture;
 mod bad_input;
+mod faults;
 mod peer;
+mod process;
 mod support;

@@ -7,10 +7,10 @@ mod tests;
 use serde_json::{Map, Value, json};
 
 use super::App;
+use super::definitions::{Definition, Publish, Saved};
 use super::error::Error;
 use super::event_types::EventTypeView;
 use super::principal::Principal;
-use super::definitions::{Definition, Publish, Saved};
 use super::workflows::{Activation, version_of};
 use crate::domain::event_type;
 use crate::domain::problem::Problem;

@@ -93,6 +93,7 @@ pub static GROUP: Group = Group {
             .scope("runs:read")
             .answers(200, "ThenaTaskList"),
     ],
+    made: &[],
     schemas: &[
         ("ThenaDefinition", include_str!("schemas/definition.json")),
         ("ThenaWorkflow", include_str!("schemas/workflow.json")),
@@ -105,5 +106,4 @@ pub static GROUP: Group = Group {
                 "items":{"type":"object"}}}}"#,
         ),
     ],
-    made: &[],
 };

@@ -69,12 +69,12 @@ fn refused(status: StatusCode, shell: Shell, next: &str, problem: String) -> Htt
 }
 
 /// Tells whether another site made the browser send this, so as to sign it in as someone else.
-fn is_foreign(request: &HttpRequest) -> bool {
+pub(super) fn is_foreign(request: &HttpRequest) -> bool {
     let site = request.headers().get("sec-fetch-site").and_then(|value| value.to_str().ok());
     matches!(site, Some("cross-site" | "same-site"))
 }
 
-fn session_cookie(shell: &Shell, token: String) -> Cookie<'static> {
+pub(super) fn session_cookie(shell: &Shell, token: String) -> Cookie<'static> {
     Cookie::build(SESSION_COOKIE, token)
         .path(shell.cookie_path().to_owned())
         .http_only(true)

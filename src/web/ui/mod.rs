@@ -14,6 +14,7 @@ pub mod run;
 pub mod runs;
 #[cfg(test)]
 mod samples;
+pub mod set_up;
 pub mod shell;
 pub mod sign_in;
 #[cfg(test)]
@@ -153,6 +154,12 @@ pub static PAGES: Group = Group {
             .public(),
         Route::post("/sign-out", || web::to(door::leave))
             .named("page_leave", "Ends a session.")
+            .public(),
+        Route::get("/setup", || web::to(set_up::show))
+            .named("page_set_up", "Welcomes whoever has the one-time link.")
+            .public(),
+        Route::post("/setup", || web::to(set_up::begin))
+            .named("page_set_up_begin", "Makes the holder of the one-time link the owner.")
             .public(),
         Route::post("/theme", || web::to(door::theme))
             .named("page_theme", "Keeps the chosen theme.")

@@ -115,9 +115,17 @@ fn row_53_an_update_takes_every_field_and_emits_its_events() {
         for (name, value) in fields.as_object().expect("an object") {
             assert_eq!(&updated[name], value, "{name}");
         }
-        for kind in ["updated", "status:changed", "priority:changed", "sentiment:changed",
-            "type:changed", "tag:updated", "assigned", "escalated", "custom_field_value:added"]
-        {
+        for kind in [
+            "updated",
+            "status:changed",
+            "priority:changed",
+            "sentiment:changed",
+            "type:changed",
+            "tag:updated",
+            "assigned",
+            "escalated",
+            "custom_field_value:added",
+        ] {
             let all = events(&app, &format!("ticket:{kind}")).await;
             assert_eq!(all.len(), 1, "{kind}");
             assert!(all[0]["cause"]["runId"].is_string(), "{kind}: {}", all[0]);
@@ -184,35 +192,68 @@ fn row_58_each_action_of_the_guide_has_an_activity() {
         let comment = json!({"content": "hi", "ticketId": id});
         let comment = done(&app, "communications:create-comment-platform", comment).await;
         for (activity, input, name, expected) in [
-            ("tickets:assign-ticket-platform", json!({"id": id, "assignedAgentId": agent["id"]}),
-             "assignedTo", agent["id"].clone()),
+            (
+                "tickets:assign-ticket-platform",
+                json!({"id": id, "assignedAgentId": agent["id"]}),
+                "assignedTo",
+                agent["id"].clone(),
+            ),
             ("tickets:escalate-ticket-platform", json!({"id": id}), "isEscalated", json!(true)),
-            ("tickets:add-tags-platform", json!({"id": id, "tags": ["a", "b"]}), "tags",
-             json!(["a", "b"])),
-            ("tickets:remove-tags-platform", json!({"id": id, "tags": ["a"]}), "tags",
-             json!(["b"])),
+            (
+                "tickets:add-tags-platform",
+                json!({"id": id, "tags": ["a", "b"]}),
+                "tags",
+                json!(["a", "b"]),
+            ),
+            (
+                "tickets:remove-tags-platform",
+                json!({"id": id, "tags": ["a"]}),
+                "tags",
+                json!(["b"]),
+            ),
             ("tickets:archive-ticket-platform", json!({"id": id}), "isArchived", json!(true)),
             ("tickets:unarchive-ticket-platform", json!({"id": id}), "isArchived", json!(false)),
             ("tickets:get-ticket-platform", json!({"id": id}), "id", id.clone()),
             ("tickets:search-tickets-platform", json!({"q": "printer"}), "total", json!(1)),
-            ("communications:update-comment-platform",
-             json!({"id": comment["id"], "content": "ho"}), "content", json!("ho")),
-            ("communications:add-reaction-platform",
-             json!({"id": comment["id"], "emoji": "eyes", "userId": agent["id"]}), "id",
-             comment["id"].clone()),
-            ("communications:delete-comment-platform", json!({"id": comment["id"]}), "id",
-             comment["id"].clone()),
-            ("accounts:update-account-platform", json!({"id": account["id"], "name": "W"}), "name",
-             json!("W")),
+            (
+                "communications:update-comment-platform",
+                json!({"id": comment["id"], "content": "ho"}),
+                "content",
+                json!("ho"),
+            ),
+            (
+                "communications:add-reaction-platform",
+                json!({"id": comment["id"], "emoji": "eyes", "userId": agent["id"]}),
+                "id",
+                comment["id"].clone(),
+            ),
+            (
+                "communications:delete-comment-platform",
+                json!({"id": comment["id"]}),
+                "id",
+                comment["id"].clone(),
+            ),
+            (
+                "accounts:update-account-platform",
+                json!({"id": account["id"], "name": "W"}),
+                "name",
+                json!("W"),
+            ),
             ("accounts:get-account-platform", json!({"id": "wayne.example"}), "name", json!("W")),
-            ("accounts:create-note-platform",
-             json!({"accountId": account["id"], "content": "n"}), "content", json!("n")),
-            ("accounts:create-task-platform",
-             json!({"accountId": account["id"], "title": "t", "assigneeId": agent["id"]}), "title",
-             json!("t")),
+            (
+                "accounts:create-note-platform",
+                json!({"accountId": account["id"], "content": "n"}),
+                "content",
+                json!("n"),
+            ),
+            (
+                "accounts:create-task-platform",
+                json!({"accountId": account["id"], "title": "t", "assigneeId": agent["id"]}),
+                "title",
+                json!("t"),
+            ),
             ("teams:get-team-platform", json!({"id": team}), "name", json!("Support")),
-            ("users:get-user-platform", json!({"id": "grace@example.com"}), "name",
-             json!("Grace")),
+            ("users:get-user-platform", json!({"id": "grace@example.com"}), "name", json!("Grace")),
             ("tickets:delete-ticket-platform", json!({"id": id}), "id", id.clone()),
         ] {
             let output = done(&app, activity, input).await;
@@ -229,7 +270,8 @@ fn row_58_each_action_of_the_guide_has_an_activity() {
 #[test]
 fn row_59_utilities_shape_data_call_http_and_publish() {
     with_config(reach_inner_networks, async |app| {
-        let peer = Peer::start(|_, received| Reply::Status(200, json!({"got": received.body}))).await;
+        let peer =
+            Peer::start(|_, received| Reply::Status(200, json!({"got": received.body}))).await;
         let shaped = json!({"from": {"a": 1, "b": 2}, "pick": ["a"], "set": {"c": 3}});
         let output = done(&app, "workflows:transform-platform", shaped).await;
         assert_eq!(output, json!({"a": 1, "c": 3}));
@@ -243,7 +285,10 @@ fn row_59_utilities_shape_data_call_http_and_publish() {
         let publish = json!({"type": "order:paid", "payload": {"n": 1}, "subject": "order-1"});
         done(&app, "workflows:publish-event-platform", publish).await;
         let published = events(&app, "order:paid").await.remove(0);
-        assert_eq!((&published["payload"], &published["subject"]), (&json!({"n": 1}), &json!("order-1")));
+        assert_eq!(
+            (&published["payload"], &published["subject"]),
+            (&json!({"n": 1}), &json!("order-1"))
+        );
         assert_eq!(published["cause"]["depth"], 1);
     });
 }
@@ -252,11 +297,16 @@ fn row_59_utilities_shape_data_call_http_and_publish() {
 fn calls_to_inner_addresses_are_refused_unless_allowed() {
     with_app(async |app| {
         let peer = Peer::friendly().await;
-        for url in [peer.url.clone(), "http://localhost:1/".to_owned(),
-            "http://169.254.169.254/latest".to_owned(), "http://[::1]:1/".to_owned(),
-            "http://[::ffff:127.0.0.1]:1/".to_owned(), "http://0x7f.1/".to_owned(),
-            "file:///etc/passwd".to_owned(), "http://10.0.0.1/".to_owned()]
-        {
+        for url in [
+            peer.url.clone(),
+            "http://localhost:1/".to_owned(),
+            "http://169.254.169.254/latest".to_owned(),
+            "http://[::1]:1/".to_owned(),
+            "http://[::ffff:127.0.0.1]:1/".to_owned(),
+            "http://0x7f.1/".to_owned(),
+            "file:///etc/passwd".to_owned(),
+            "http://10.0.0.1/".to_owned(),
+        ] {
             let step = called(&app, "workflows:http-request-platform", json!({"url": url})).await;
             assert_eq!(step["status"], "failed", "{url}: {step:#}");
             assert_eq!(step["error"]["class"], "terminal", "{url}: {step:#}");
@@ -302,8 +352,11 @@ fn row_63_the_answer_is_kept_as_the_steps_output() {
 fn row_65_a_version_can_be_pinned_and_unknown_ones_are_refused() {
     with_app(async |app| {
         let pinned = |version: u32| {
-            by_hand("w", json!([{"id": "it", "input": {"output": 1},
-                "activity": format!("workflows:transform-platform@{version}")}]))
+            by_hand(
+                "w",
+                json!([{"id": "it", "input": {"output": 1},
+                "activity": format!("workflows:transform-platform@{version}")}]),
+            )
         };
         app.save(pinned(1)).await;
         assert_eq!(ended(&app, "w", json!({})).await["status"], "succeeded");
@@ -347,8 +400,13 @@ fn row_68_templates_stand_in_any_string_and_keep_the_type_of_a_whole_value() {
 fn row_69_a_later_step_reads_an_earlier_result_and_unknown_references_are_refused() {
     with_app(async |app| {
         let two = |reference: &str| {
-            by_hand("w", json!([transform("one", json!({"n": 5})),
-                transform("two", json!(format!("{{{{ {reference} }}}}")))]))
+            by_hand(
+                "w",
+                json!([
+                    transform("one", json!({"n": 5})),
+                    transform("two", json!(format!("{{{{ {reference} }}}}")))
+                ]),
+            )
         };
         app.save(two("steps.one.output.n")).await;
         let run = ended(&app, "w", json!({})).await;
@@ -356,9 +414,11 @@ fn row_69_a_later_step_reads_an_earlier_result_and_unknown_references_are_refuse
         app.put("/v1/workflows/w", two("context.steps.one.result.n")).await.expect(200);
         let run = ended(&app, "w", json!({})).await;
         assert_eq!(step(&run, "two")["output"], 5);
-        for (reference, code) in [("steps.none.output", "unknown_step"),
-            ("steps.two.output", "step_order"), ("nothing.at.all", "unknown_root")]
-        {
+        for (reference, code) in [
+            ("steps.none.output", "unknown_step"),
+            ("steps.two.output", "step_order"),
+            ("nothing.at.all", "unknown_root"),
+        ] {
             let problem = app.put("/v1/workflows/w", two(reference)).await.refused(422, "invalid");
             assert_eq!(problem["errors"][0]["code"], code, "{reference}: {problem}");
             let pointer = problem["errors"][0]["pointer"].as_str().unwrap_or_default();

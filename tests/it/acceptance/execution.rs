@@ -66,9 +66,15 @@ fn row_55_a_sleep_ends_no_earlier_than_told_and_holds_nothing() {
 fn row_89_steps_run_in_order_and_see_all_earlier_results() {
     with_config(reach_inner_networks, async |app| {
         let peer = Peer::start(|number, _| Reply::Status(200, json!({"n": number}))).await;
-        let shown = json!("{{ steps.a.output.body.n }}{{ steps.b.output.body.n }}{{ steps.c.output.body.n }}");
-        let steps = json!([calling("a", &peer.url, json!({})), calling("b", &peer.url, json!({})),
-            calling("c", &peer.url, json!({})), transform("all", shown)]);
+        let shown = json!(
+            "{{ steps.a.output.body.n }}{{ steps.b.output.body.n }}{{ steps.c.output.body.n }}"
+        );
+        let steps = json!([
+            calling("a", &peer.url, json!({})),
+            calling("b", &peer.url, json!({})),
+            calling("c", &peer.url, json!({})),
+            transform("all", shown)
+        ]);
         app.save(by_hand("w", steps)).await;
         let run = ended(&app, "w", json!({})).await;
         assert_eq!(paths(&peer), ["/a", "/b", "/c"]);
@@ -96,7 +102,8 @@ fn row_91_retries_follow_their_policy() {
             _ => Reply::Status(200, json!({})),
         })
         .await;
-        let retry = json!({"attempts": 4, "initial": "60ms", "factor": 2, "max": "1s", "jitter": false});
+        let retry =
+            json!({"attempts": 4, "initial": "60ms", "factor": 2, "max": "1s", "jitter": false});
         app.save(by_hand("w", json!([calling("it", &peer.url, json!({"retry": retry}))]))).await;
         let run = ended(&app, "w", json!({})).await;
         assert_eq!(run["status"], "succeeded", "{run:#}");
@@ -207,8 +214,13 @@ fn row_96_compensate_undoes_finished_steps_in_reverse_order_then_fails() {
         skipped["if"] = json!({"trigger.payload.never": {"~isnull": false}});
         app.save(by_hand(
             "w",
-            json!([calling("a", &peer.url, undo("a")), account("b"), skipped,
-                calling("c", &peer.url, undo("c")), failing("fails")]),
+            json!([
+                calling("a", &peer.url, undo("a")),
+                account("b"),
+                skipped,
+                calling("c", &peer.url, undo("c")),
+                failing("fails")
+            ]),
         ))
         .await;
         let run = ended(&app, "w", json!({})).await;
@@ -233,19 +245,26 @@ fn row_96_what_a_step_changed_on_the_platform_is_put_back() {
             input["id"] = id.clone();
             json!({"id": step, "activity": activity, "input": input})
         };
-        app.save(by_hand("w", json!([
-            on("raise", "tickets:update-ticket-platform",
-                json!({"priorityName": "urgent", "title": "New", "customFields": {"k": "v"}})),
-            on("tag", "tickets:add-tags-platform", json!({"tags": ["y"]})),
-            on("escalate", "tickets:escalate-ticket-platform", json!({})),
-            {"id": "comment", "activity": "communications:create-comment-platform",
-             "input": {"ticketId": id, "content": "hello"}},
-            on("archive", "tickets:archive-ticket-platform", json!({})),
-            failing("fails"),
-        ])))
+        app.save(by_hand(
+            "w",
+            json!([
+                on("raise", "tickets:update-ticket-platform",
+                    json!({"priorityName": "urgent", "title": "New", "customFields": {"k": "v"}})),
+                on("tag", "tickets:add-tags-platform", json!({"tags": ["y"]})),
+                on("escalate", "tickets:escalate-ticket-platform", json!({})),
+                {"id": "comment", "activity": "communications:create-comment-platform",
+                 "input": {"ticketId": id, "content": "hello"}},
+                on("archive", "tickets:archive-ticket-platform", json!({})),
+                failing("fails"),
+            ]),
+        ))
         .await;
         let run = ended(&app, "w", json!({"id": ticket["id"]})).await;
-        assert_eq!((&run["status"], &run["compensation"]), (&json!("failed"), &json!("done")), "{run:#}");
+        assert_eq!(
+            (&run["status"], &run["compensation"]),
+            (&json!("failed"), &json!("done")),
+            "{run:#}"
+        );
         assert_eq!(undone(&run), ["archive", "comment", "escalate", "tag", "raise"]);
         let after = app.get(&path).await.expect(200);
         for name in ["title", "priorityName", "tags", "isEscalated", "isArchived", "customFields"] {
@@ -287,12 +306,19 @@ fn row_98_an_undo_that_fails_is_recorded_and_the_others_still_run() {
         };
         app.save(by_hand(
             "w",
-            json!([calling("a", &peer.url, undo("a")), calling("b", &peer.url, undo("b")),
-                calling("c", &peer.url, undo("c")), failing("fails")]),
+            json!([
+                calling("a", &peer.url, undo("a")),
+                calling("b", &peer.url, undo("b")),
+                calling("c", &peer.url, undo("c")),
+                failing("fails")
+            ]),
         ))
         .await;
         let run = ended(&app, "w", json!({})).await;
-        assert_eq!((&run["status"], &run["compensation"]), (&json!("failed"), &json!("incomplete")));
+        assert_eq!(
+            (&run["status"], &run["compensation"]),
+            (&json!("failed"), &json!("incomplete"))
+        );
         assert_eq!(&paths(&peer)[3..], ["/undo-c", "/undo-b", "/undo-a"]);
         let standing = |id: &str| step(&run, id)["compensation"].clone();
         assert_eq!([standing("a"), standing("b"), standing("c")], ["done", "failed", "done"]);

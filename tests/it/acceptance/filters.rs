@@ -288,8 +288,25 @@ fn row_47_the_right_hand_side_may_be_a_template() {
 #[test]
 fn row_48_all_operators_are_listed_with_kind_and_types() {
     const DOCUMENTED: [&str; 20] = [
-        "~eq", "~neq", "~gt", "~gte", "~lt", "~lte", "~in", "~nin", "~regex", "~nregex", "~starts",
-        "~nstarts", "~ends", "~nends", "~contains", "~ncontains", "~isnull", "~isempty", "~and",
+        "~eq",
+        "~neq",
+        "~gt",
+        "~gte",
+        "~lt",
+        "~lte",
+        "~in",
+        "~nin",
+        "~regex",
+        "~nregex",
+        "~starts",
+        "~nstarts",
+        "~ends",
+        "~nends",
+        "~contains",
+        "~ncontains",
+        "~isnull",
+        "~isempty",
+        "~and",
         "~or",
     ];
     with_app(async |app| {

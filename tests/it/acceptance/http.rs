@@ -134,7 +134,8 @@ fn row_109_lists_are_walked_in_a_stable_order_without_gaps_or_repeats() {
             let mut walked = Vec::new();
             let mut cursor = String::new();
             loop {
-                let page = app.get(&format!("/v1/{list}?limit=7&cursor={cursor}")).await.expect(200);
+                let page =
+                    app.get(&format!("/v1/{list}?limit=7&cursor={cursor}")).await.expect(200);
                 let data = page["data"].as_array().expect("a list");
                 assert!(data.len() <= 7);
                 walked.extend(data.iter().map(|one| one[field].as_str().expect("id").to_owned()));

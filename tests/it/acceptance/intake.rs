@@ -181,13 +181,17 @@ fn row_07_the_same_event_id_twice_starts_no_second_execution() {
 #[test]
 fn row_33_aliases_resolve_to_one_canonical_type() {
     with_app(async |app| {
-        let organization =
-            json!({"organization": {"id": "O1", "name": "Wayne", "subdomain": "w", "plan": "pro",
+        let organization = json!({"organization": {"id": "O1", "name": "Wayne", "subdomain": "w", "plan": "pro",
                 "status": "active", "createdAt": "2026-01-01T00:00:00.000Z",
                 "updatedAt": "2026-01-01T00:00:00.000Z"}});
         for (workflow, listens, sent, canonical, payload) in [
-            ("dots", "slack.channel.created", "slack:channel:created", "slack:channel:created",
-             json!({"channel": {"id": "C1", "name": "general"}})),
+            (
+                "dots",
+                "slack.channel.created",
+                "slack:channel:created",
+                "slack:channel:created",
+                json!({"channel": {"id": "C1", "name": "general"}}),
+            ),
             ("dots-too", "form:submitted", "form.submitted", "form:submitted", json!({})),
             ("own", "com.example.order", "com.example.order", "com.example.order", json!({})),
             ("org", "org:created", "organization:created", "organization:created", organization),

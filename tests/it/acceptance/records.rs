@@ -8,10 +8,30 @@ use crate::support::with_app;
 #[test]
 fn row_114_records_have_their_documented_fields() {
     const TICKET: [&str; 24] = [
-        "id", "ticketId", "ticketIdentifier", "title", "description", "status", "statusId",
-        "statusName", "priority", "priorityId", "priorityName", "teamId", "teamName",
-        "teamIdentifier", "requestorEmail", "customer", "customerContactId", "source", "tags",
-        "isEscalated", "isArchived", "customFields", "createdAt", "updatedAt",
+        "id",
+        "ticketId",
+        "ticketIdentifier",
+        "title",
+        "description",
+        "status",
+        "statusId",
+        "statusName",
+        "priority",
+        "priorityId",
+        "priorityName",
+        "teamId",
+        "teamName",
+        "teamIdentifier",
+        "requestorEmail",
+        "customer",
+        "customerContactId",
+        "source",
+        "tags",
+        "isEscalated",
+        "isArchived",
+        "customFields",
+        "createdAt",
+        "updatedAt",
     ];
     with_app(async |app| {
         let team = app.team().await;
@@ -30,13 +50,22 @@ fn row_114_records_have_their_documented_fields() {
         let contacts = app.get("/v1/contacts").await.expect(200);
         assert_eq!(contacts["data"].as_array().map(Vec::len), Some(1), "one contact for both");
         for (place, body, fields) in [
-            ("accounts", json!({"name": "W", "primaryDomain": "w.example"}),
-             &["id", "name", "primaryDomain", "status", "health", "classification"][..]),
-            ("contacts", json!({"firstName": "B", "email": "b@example.com"}),
-             &["id", "firstName", "lastName", "email", "contactType"]),
+            (
+                "accounts",
+                json!({"name": "W", "primaryDomain": "w.example"}),
+                &["id", "name", "primaryDomain", "status", "health", "classification"][..],
+            ),
+            (
+                "contacts",
+                json!({"firstName": "B", "email": "b@example.com"}),
+                &["id", "firstName", "lastName", "email", "contactType"],
+            ),
             ("teams", json!({"name": "Billing"}), &["id", "name", "identifier", "isActive"]),
-            ("users", json!({"name": "G", "email": "g@example.com"}),
-             &["id", "name", "email", "userType", "status", "isActive", "teams"]),
+            (
+                "users",
+                json!({"name": "G", "email": "g@example.com"}),
+                &["id", "name", "email", "userType", "status", "isActive", "teams"],
+            ),
             ("tags", json!({"name": "hot"}), &["id", "name", "color", "tagType"]),
         ] {
             let made = app.post(&format!("/v1/{place}"), body).await;
@@ -64,12 +93,20 @@ fn row_115_statuses_stand_under_four_parents() {
     with_app(async |app| {
         let team = app.team().await;
         let ticket = app.ticket(&team, json!({})).await;
-        assert_eq!((&ticket["statusName"], &ticket["parentStatusName"]), (&json!("Open"), &json!("Open")));
+        assert_eq!(
+            (&ticket["statusName"], &ticket["parentStatusName"]),
+            (&json!("Open"), &json!("Open"))
+        );
         let path = format!("/v1/tickets/{}", ticket["id"].as_str().expect("an id"));
-        for (status, parent) in [("In progress", "In progress"), ("on hold", "On hold"),
-            ("Escalated", "In progress"), ("Pending", "On hold"), ("Resolved", "Closed"),
-            ("Closed", "Closed"), ("Open", "Open")]
-        {
+        for (status, parent) in [
+            ("In progress", "In progress"),
+            ("on hold", "On hold"),
+            ("Escalated", "In progress"),
+            ("Pending", "On hold"),
+            ("Resolved", "Closed"),
+            ("Closed", "Closed"),
+            ("Open", "Open"),
+        ] {
             let changed = app.patch(&path, json!({"statusName": status})).await.expect(200);
             assert_eq!(changed["parentStatusName"], parent, "{status}");
             assert_eq!(changed["closedAt"].is_string(), parent == "Closed", "{status}");
@@ -81,7 +118,8 @@ fn row_115_statuses_stand_under_four_parents() {
         let own = app.post("/v1/teams", own).await.expect(201);
         let ticket = app.ticket(own["id"].as_str().expect("an id"), json!({})).await;
         let path = format!("/v1/tickets/{}", ticket["id"].as_str().expect("an id"));
-        let changed = app.patch(&path, json!({"statusName": "Waiting for parts"})).await.expect(200);
+        let changed =
+            app.patch(&path, json!({"statusName": "Waiting for parts"})).await.expect(200);
         assert_eq!(changed["parentStatusName"], "On hold");
     });
 }

@@ -99,7 +99,11 @@ fn row_80_a_workflow_belongs_to_its_tenant_and_keys_reach_only_theirs() {
             .header("x-tenant", "wayne")
             .json(&json!({}));
         let there = crate::support::send(there).await.expect(202);
-        assert_eq!(there["accepted"][0]["runs"], json!([]), "another tenant's workflow is not ours");
+        assert_eq!(
+            there["accepted"][0]["runs"],
+            json!([]),
+            "another tenant's workflow is not ours"
+        );
         let listed = app.get("/v1/events").await.expect(200);
         assert_eq!(listed["data"], json!([]), "nor its events");
     });
