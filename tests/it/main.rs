@@ -3,6 +3,9 @@
 mod acceptance;
 mod api;
 mod architecture;
+mod bad_input;
+mod faults;
 mod peer;
+mod process;
 mod support;
 mod thena;

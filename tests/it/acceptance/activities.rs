@@ -248,7 +248,7 @@ fn row_58_each_action_of_the_guide_has_an_activity() {
             ),
             (
                 "accounts:create-task-platform",
-                json!({"accountId": account["id"], "title": "t"}),
+                json!({"accountId": account["id"], "title": "t", "assigneeId": agent["id"]}),
                 "title",
                 json!("t"),
             ),
@@ -282,7 +282,7 @@ fn row_59_utilities_shape_data_call_http_and_publish() {
         let received = peer.received().remove(0);
         assert_eq!((received.path.as_str(), received.header("x-team")), ("/x?y=1", "support"));
         assert!(received.header("idempotency-key").ends_with("/it"), "{}", received.head);
-        let publish = json!({"type": "order.paid", "payload": {"n": 1}, "subject": "order-1"});
+        let publish = json!({"type": "order:paid", "payload": {"n": 1}, "subject": "order-1"});
         done(&app, "workflows:publish-event-platform", publish).await;
         let published = events(&app, "order:paid").await.remove(0);
         assert_eq!(

@@ -357,9 +357,9 @@ fn row_49_a_step_whose_filter_fails_is_skipped_and_the_rest_goes_on() {
 fn wrong_filters_are_refused_at_their_place() {
     refused(&[
         (json!({"a": {"~eqq": 1}}), "/a/~0eqq", "unknown_operator"),
-        (json!({"~and": {"a": {"~eq": 1}}}), "/~0and", "wrong_type"),
-        (json!({"a": {"~isnull": "yes"}}), "/a/~0isnull", "wrong_type"),
-        (json!({"a": {"~starts": 5}}), "/a/~0starts", "wrong_type"),
+        (json!({"~and": {"a": {"~eq": 1}}}), "/~0and", "invalid_value"),
+        (json!({"a": {"~isnull": "yes"}}), "/a/~0isnull", "invalid_value"),
+        (json!({"a": {"~starts": 5}}), "/a/~0starts", "invalid_value"),
     ]);
 }
 
