@@ -106,5 +106,4 @@ pub static GROUP: Group = Group {
                 "items":{"type":"object"}}}}"#,
         ),
     ],
-    made: &[],
 };
