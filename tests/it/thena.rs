@@ -117,7 +117,7 @@ fn row_71_workflows_of_one_title_get_names_of_their_own() {
         let id = id_of(&app.get(&format!("{ROOT}/one-title-3")).await.expect(200));
         app.delete(&format!("{ROOT}/{id}")).await.expect(200);
         assert_eq!(create(&app, body("One Title")).await["version"], 1);
-        app.get(&format!("/v1/workflows/one-title-4")).await.expect(200);
+        app.get("/v1/workflows/one-title-4").await.expect(200);
     });
 }
 
