@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 use super::author;
 use super::chance::Chance;
 use super::content::{self, Arrivals, Record, record};
-use super::seed::{caller, default_tenant};
+use super::seed::{caller, default_tenant, is_demo};
 use crate::activities::Caller;
 use crate::activities::desk::{Desk, Query, list};
 use crate::app::App;
@@ -150,14 +150,17 @@ struct Change {
 }
 
 impl Generator {
-    /// Returns a generator for the tenant `default`; `None` where there is none. It begins with an
-    /// opening where no run has been yet.
+    /// Returns a generator for the tenant `default`; `None` where that is no demo, whose data is
+    /// left alone. It begins with an opening where no run has been yet.
     ///
     /// # Errors
     /// Fails when the store cannot be read.
     pub fn new(app: App, switch: DemoSwitch) -> Result<Option<Generator>, Error> {
         let Some(tenant) = default_tenant(&app)? else { return Ok(None) };
         let who = author(tenant.id);
+        if !app.read(&who, is_demo)? {
+            return Ok(None);
+        }
         let one = PageRequest { limit: 1, after: None };
         let is_new = app.runs(&who, &RunFilter::default(), &one)?.data.is_empty();
         let opening = if is_new { OPENING.to_vec() } else { Vec::new() };

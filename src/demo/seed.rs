@@ -92,15 +92,19 @@ pub(super) fn default_tenant(app: &App) -> Result<Option<TenantRow>, Error> {
     Ok(tenants.into_iter().find(|row| row.slug == SLUG))
 }
 
-/// A demo is finished when its workflows were saved; deleted ones are remembered.
+/// Returns whether a demo was finished there: its workflows were saved; deleted ones are remembered.
+pub(super) fn is_demo(view: TenantView<'_>) -> Result<bool, Error> {
+    let saved = view.workflows()?;
+    let is_saved = |name: &str| saved.iter().any(|row| row.name == name);
+    Ok(WORKFLOWS.iter().all(|(name, _)| is_saved(name)))
+}
+
 fn look(app: &App, who: &Principal, tenant: &TenantRow) -> Result<Found, Error> {
     app.read(who, |view| {
-        let saved = view.workflows()?;
-        let is_saved = |name: &str| saved.iter().any(|row| row.name == name);
-        if WORKFLOWS.iter().all(|(name, _)| is_saved(name)) {
+        if is_demo(view)? {
             return Ok(Found::Demo);
         }
-        let is_ours = tenant.name == NAME || (saved.is_empty() && is_empty(view)?);
+        let is_ours = tenant.name == NAME || (view.workflows()?.is_empty() && is_empty(view)?);
         Ok(if is_ours { Found::Room } else { Found::Other })
     })
 }

@@ -209,6 +209,8 @@ async fn a_tenant_with_other_data_is_left_alone() {
     assert_eq!(seed(world.app(), NOWHERE).await.unwrap(), Seeded::Foreign);
     assert_eq!((world.count(RecordKind::Tag), world.count(RecordKind::Ticket)), (1, 0));
     assert_eq!(world.app().tenant(TENANT).unwrap().name, "Ours");
+    let none = Generator::new(world.app().clone(), Demo::default().switch).unwrap();
+    assert!(none.is_none(), "a generator would change the data of others");
     world.appliance.stop().await;
 }
 
