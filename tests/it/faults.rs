@@ -16,8 +16,8 @@ use crate::process::{Process, run, serve, signal};
 use crate::support::TestApp;
 
 fn with_runtime<F: Future<Output = ()>>(test: F) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all();
-    runtime.thread_name("test").build().expect("a runtime").block_on(test);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(test);
 }
 
 /// A data directory inside a directory of its own.
