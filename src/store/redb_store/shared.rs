@@ -8,11 +8,16 @@ use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+/// How long a reader waits for a file that is being opened again.
+const READ_WAIT_MAX: Duration = Duration::from_millis(100);
 
 /// The state behind every handle of one store.
 pub struct Shared {
-    /// Absent while the file is being opened again. Held only to begin a transaction, never
-    /// during one: the engine lets old snapshots fail by themselves when the file closes.
+    /// Absent while the file cannot be opened. Held to begin a transaction and to open the file
+    /// again, never during a transaction: the engine lets old snapshots fail by themselves when
+    /// the file closes.
     pub database: RwLock<Option<Database>>,
     pub queue: Queue,
     pub health: RwLock<Health>,
@@ -29,7 +34,8 @@ pub struct Shared {
 impl Shared {
     /// Begins a snapshot.
     pub fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
-        let database = self.database.read();
+        // Opening a sound file again takes a moment, and a reader that waits for it sees no fault.
+        let database = self.database.try_read_for(READ_WAIT_MAX).ok_or_else(reopening)?;
         let database = database.as_ref().ok_or_else(reopening)?;
         database.begin_read().map_err(|error| StoreError::Unavailable(error.to_string()))
     }
