@@ -19,6 +19,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
+use crate::app::App;
+use crate::app::demo::Demo;
 use crate::app::principal::{Principal, Scopes};
 use crate::domain::id::TenantId;
 
@@ -50,6 +52,24 @@ fn reachable(address: SocketAddr) -> IpAddr {
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     }
+}
+
+/// Fills the tenant `default` and starts the generator on the present runtime, where it ends with
+/// the engine. Returns what the server shares with it, or `None` when the tenant has other data.
+///
+/// # Errors
+/// Returns what could not be written.
+pub async fn begin(
+    app: &App,
+    address: SocketAddr,
+    base_path: &str,
+) -> anyhow::Result<Option<Demo>> {
+    if seed(app, &own_url(address, base_path)).await? == Seeded::Foreign {
+        return Ok(None);
+    }
+    let demo = Demo::default();
+    tokio::spawn(generator(app.clone(), demo.switch.clone()));
+    Ok(Some(demo))
 }
 
 fn author(tenant: TenantId) -> Principal {

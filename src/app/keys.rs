@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::store::access::{APPLIANCE, KeyRow};
 
 /// What scopes are about.
-const RESOURCES: [&str; 20] = [
+const RESOURCES: [&str; 21] = [
     "events",
     "workflows",
     "runs",
@@ -32,6 +32,7 @@ const RESOURCES: [&str; 20] = [
     "audit",
     "system",
     "comments",
+    "demo",
 ];
 const PREFIX_CHARS: usize = 12;
 

@@ -23,6 +23,7 @@ pub mod setup;
 pub mod system;
 pub mod tenants;
 pub mod thena;
+pub mod trial;
 pub mod views;
 pub mod workflows;
 

@@ -60,6 +60,11 @@ pub(super) fn load(view: TenantView<'_>, row: RunRow) -> Result<LoadedRun, Error
 }
 
 impl LoadedRun {
+    /// Wraps a run that is in no store.
+    pub(super) fn of(run: Run, workflow: Arc<Workflow>, event: Event) -> LoadedRun {
+        LoadedRun { head: run.head(), run, workflow, event, journal: Vec::new() }
+    }
+
     /// Shows the run as it stands at `now`.
     pub(super) fn view(&self, now: Timestamp) -> RunView {
         let steps = self.workflow.steps.iter();

@@ -1,7 +1,31 @@
 //! How the appliance is: whether it takes work, and what it has counted.
 
+use serde::Serialize;
+
 use super::App;
+use super::error::Error;
+use super::principal::Principal;
 use crate::store::seam::Health;
+
+/// What the appliance is and holds.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SystemInfo {
+    /// The version of the program.
+    pub version: &'static str,
+    /// `ready`, or why no work is taken.
+    pub status: String,
+    /// The size of the store on disk, in bytes.
+    pub store_bytes: u64,
+    /// How many partitions the store has.
+    pub parts: u16,
+    /// Runs of the tenant that have an actor now.
+    pub active_runs: usize,
+    /// Actors of the tenant that crashed since the start.
+    pub crashes: u64,
+    /// Runs of the tenant that were set aside.
+    pub quarantined: u64,
+}
 
 impl App {
     /// Returns whether work is taken: the store writes and the engine runs.
@@ -15,6 +39,27 @@ impl App {
             Health::Healthy if self.engine().is_ready() => Ok(()),
             Health::Healthy => Err("the engine is starting or stopping".to_owned()),
         }
+    }
+
+    /// Returns what the appliance is, and how the caller's tenant does in it.
+    ///
+    /// # Errors
+    /// `Unavailable` while the tenant's actors cannot be asked.
+    pub async fn system_info(&self, who: &Principal) -> Result<SystemInfo, Error> {
+        let seen = self.engine().observe(who.tenant).await.ok_or_else(|| Error::Unavailable {
+            detail: "the engine cannot be asked now".to_owned(),
+            retry_after: super::RETRY_AFTER,
+        })?;
+        let store = self.engine().store();
+        Ok(SystemInfo {
+            version: env!("CARGO_PKG_VERSION"),
+            status: self.readiness().err().unwrap_or_else(|| "ready".to_owned()),
+            store_bytes: store.admin().bytes_on_disk(),
+            parts: store.caps().parts,
+            active_runs: seen.active,
+            crashes: seen.crashes,
+            quarantined: seen.quarantined,
+        })
     }
 
     /// Returns everything that was counted, in the text format of OpenMetrics.

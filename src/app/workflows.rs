@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+pub use super::definitions::{Definition, Plan, Publish, Saved, Verdict};
+
 use super::App;
 use super::error::Error;
 use super::events::{IncomingEvent, actor, repeated, stored_event};
@@ -249,7 +251,7 @@ impl App {
         }
     }
 
-    fn event_for(
+    pub(super) fn event_for(
         &self,
         who: &Principal,
         kind: Option<&str>,

@@ -1,5 +1,7 @@
 //! `ergane workflow`: definitions as files, for git.
 
+use std::io::{self, Write};
+
 use clap::{Args, Subcommand, ValueEnum};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -153,21 +155,30 @@ async fn diff(files: &Files, session: &mut Session<'_>) -> Result<(), Failure> {
     }
     let all: Vec<&Value> = answers.iter().map(|(_, answer)| answer).collect();
     session.printer.print(&json!({ "data": all }), |out| {
-        for (path, answer) in &answers {
-            writeln!(out, "{path}:")?;
-            writeln!(out, "{}", indented(answer))?;
+        for (path, plan) in &answers {
+            write_plan(out, path, plan)?;
         }
         Ok(())
     })?;
     Ok(())
 }
 
-fn indented(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        other => format!("{other:#}"),
-    };
-    text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+/// Writes what a save would change, one line for each place.
+fn write_plan(out: &mut dyn Write, path: &str, plan: &Value) -> io::Result<()> {
+    let (name, action) = (cell(plan, "/name"), cell(plan, "/action"));
+    writeln!(out, "{path}: {action} {name} {}", cell(plan, "/toVersion"))?;
+    for change in plan["diff"].as_array().into_iter().flatten() {
+        let pointer = cell(change, "/pointer");
+        for (sign, side) in [("-", "before"), ("+", "after")] {
+            if let Some(value) = change.get(side) {
+                writeln!(out, "  {sign} {pointer}: {value}")?;
+            }
+        }
+    }
+    for warning in plan["warnings"].as_array().into_iter().flatten() {
+        writeln!(out, "  ! {} {}", cell(warning, "/pointer"), cell(warning, "/detail"))?;
+    }
+    Ok(())
 }
 
 async fn begin(start: &Start, session: &mut Session<'_>) -> Result<(), Failure> {

@@ -108,7 +108,7 @@ fn read<T: DeserializeOwned>(text: &str) -> T {
 
 impl Ticket {
     /// Returns the input that makes the ticket; `number` counts the demo's tickets from 0.
-    pub fn input(&self, number: usize) -> Record {
+    pub fn input(&self, number: usize, people: &People) -> Record {
         let input = json!({
             "title": self.title,
             "description": self.description,
@@ -116,7 +116,7 @@ impl Ticket {
             "requestorEmail": self.from,
             "priorityName": self.priority,
             "statusName": self.status,
-            "assignedAgentEmail": self.agent.as_deref().map(agent_email),
+            "assignedAgentEmail": self.agent.as_deref().map(|agent| people.agent_email(agent)),
             "isEscalated": self.escalated,
             "tags": self.tags,
             "source": SOURCES[number % SOURCES.len()],
@@ -138,12 +138,13 @@ impl Ticket {
     }
 }
 
-/// Returns the address of the agent with this first name.
-pub fn agent_email(first_name: &str) -> String {
-    let people = people();
-    let emails = people.users.iter().filter_map(|user| user["email"].as_str());
-    let mut named = emails.filter(|email| email.split('.').next() == Some(first_name));
-    named.next().expect("every agent of a ticket is a user, as a test proves").to_owned()
+impl People {
+    /// Returns the address of the agent with this first name.
+    pub fn agent_email(&self, first_name: &str) -> String {
+        let emails = self.users.iter().filter_map(|user| user["email"].as_str());
+        let mut named = emails.filter(|email| email.split('.').next() == Some(first_name));
+        named.next().expect("every agent of a ticket is a user, as a test proves").to_owned()
+    }
 }
 
 /// Takes an object for the record that it is.

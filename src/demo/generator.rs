@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 use super::author;
 use super::chance::Chance;
 use super::content::{self, Arrivals, Record, record};
-use super::seed::{caller, default_tenant};
+use super::seed::{caller, default_tenant, is_demo};
 use crate::activities::Caller;
 use crate::activities::desk::{Desk, Query, list};
 use crate::app::App;
@@ -27,6 +27,8 @@ const OPEN_MIN: usize = 40;
 const SEED: u64 = 2026;
 /// How soon one thing follows another while a new demo begins.
 const OPENING_PAUSE: Duration = Duration::from_secs(1);
+/// How soon the end of the engine is noticed.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 const REFUND: &str = "refund";
 /// What our workflows and wishes leave on a ticket; gone when it is closed.
 const PASSING_TAGS: [&str; 3] = [REFUND, "refund-pending", "unanswered"];
@@ -98,7 +100,7 @@ pub async fn generator(app: App, switch: DemoSwitch) {
         Err(error) => return warn!("The demo's generator cannot begin: {error}"),
     };
     while !app.engine().is_stopping() {
-        tokio::time::sleep(generator.pause()).await;
+        rest(&app, generator.pause()).await;
         if !switch.is_running() || !app.engine().is_ready() {
             continue;
         }
@@ -106,6 +108,16 @@ pub async fn generator(app: App, switch: DemoSwitch) {
             Ok(deed) => debug!(?deed, "The demo made something happen"),
             Err(error) => warn!("The demo's generator goes on after a failure: {error}"),
         }
+    }
+}
+
+/// Sleeps, unless the engine stops meanwhile.
+async fn rest(app: &App, pause: Duration) {
+    let mut left = pause;
+    while !left.is_zero() && !app.engine().is_stopping() {
+        let part = left.min(LOOK_EVERY);
+        tokio::time::sleep(part).await;
+        left -= part;
     }
 }
 
@@ -138,14 +150,17 @@ struct Change {
 }
 
 impl Generator {
-    /// Returns a generator for the tenant `default`; `None` where there is none. It begins with an
-    /// opening where no run has been yet.
+    /// Returns a generator for the tenant `default`; `None` where that is no demo, whose data is
+    /// left alone. It begins with an opening where no run has been yet.
     ///
     /// # Errors
     /// Fails when the store cannot be read.
     pub fn new(app: App, switch: DemoSwitch) -> Result<Option<Generator>, Error> {
         let Some(tenant) = default_tenant(&app)? else { return Ok(None) };
         let who = author(tenant.id);
+        if !app.read(&who, is_demo)? {
+            return Ok(None);
+        }
         let one = PageRequest { limit: 1, after: None };
         let is_new = app.runs(&who, &RunFilter::default(), &one)?.data.is_empty();
         let opening = if is_new { OPENING.to_vec() } else { Vec::new() };
@@ -213,15 +228,7 @@ impl Generator {
                 let patch = json!({ "assignedAgentId": field(agent, "id") });
                 Some(patched(ticket, patch, agent_caller(agent)))
             }
-            Deed::Prioritise => {
-                let ticket = self.ticket(scene, is_open)?;
-                let others: Vec<&str> = ["low", "medium", "high", "urgent"]
-                    .into_iter()
-                    .filter(|name| *field(ticket, "priorityName") != **name)
-                    .collect();
-                let priority = *self.chance.pick(&others)?;
-                self.by_agent(ticket, scene, json!({ "priorityName": priority }))
-            }
+            Deed::Prioritise => self.prioritise(scene),
             Deed::Advance => {
                 let ticket = self.ticket(scene, is_open)?;
                 let patch = match self.next_status(ticket) {
@@ -241,14 +248,7 @@ impl Generator {
                 let patch = json!({ "tags": with_tag(ticket, REFUND) });
                 self.by_agent(ticket, scene, patch)
             }
-            Deed::Tag => {
-                let tags: Vec<&str> = scene.tags.iter().map(|tag| text(tag, "name")).collect();
-                let tag = *self.chance.pick(&tags)?;
-                let fits =
-                    |ticket: &Record| tag != REFUND && is_open(ticket) && !has_tag(ticket, tag);
-                let ticket = self.ticket(scene, fits)?;
-                self.by_agent(ticket, scene, json!({ "tags": with_tag(ticket, tag) }))
-            }
+            Deed::Tag => self.tag(scene),
             Deed::CloseOldest => {
                 let ticket = scene.tickets.iter().rev().find(|ticket| is_open(ticket))?;
                 self.by_agent(ticket, scene, closing(ticket, CLOSED))
@@ -277,6 +277,24 @@ impl Generator {
         }));
         let caller = caller(text(contact, "id"), "CUSTOMER", text(contact, "email"));
         Some(Change { kind: RecordKind::Ticket, key: None, input, caller })
+    }
+
+    fn prioritise(&mut self, scene: &Scene) -> Option<Change> {
+        let ticket = self.ticket(scene, is_open)?;
+        let others: Vec<&str> = ["low", "medium", "high", "urgent"]
+            .into_iter()
+            .filter(|name| *field(ticket, "priorityName") != **name)
+            .collect();
+        let priority = *self.chance.pick(&others)?;
+        self.by_agent(ticket, scene, json!({ "priorityName": priority }))
+    }
+
+    fn tag(&mut self, scene: &Scene) -> Option<Change> {
+        let tags: Vec<&str> = scene.tags.iter().map(|tag| text(tag, "name")).collect();
+        let tag = *self.chance.pick(&tags)?;
+        let fits = |ticket: &Record| tag != REFUND && is_open(ticket) && !has_tag(ticket, tag);
+        let ticket = self.ticket(scene, fits)?;
+        self.by_agent(ticket, scene, json!({ "tags": with_tag(ticket, tag) }))
     }
 
     fn answer(&mut self, scene: &Scene) -> Option<Change> {
@@ -404,4 +422,26 @@ fn field<'r>(record: &'r Record, name: &str) -> &'r Value {
 
 fn text<'r>(record: &'r Record, name: &str) -> &'r str {
     record.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_desk_takes_no_more_tickets() {
+        let ticket = |status: &str| record(json!({ "parentStatusName": status }));
+        for (total, open, deed) in [
+            (TICKETS_MAX, 0, Deed::Create),
+            (TICKETS_MAX + 1, OPEN_MIN + 1, Deed::CloseOldest),
+            (TICKETS_MAX + 1, OPEN_MIN, Deed::Reopen),
+        ] {
+            let mut tickets = vec![ticket("Open"); open];
+            tickets.push(ticket(CLOSED));
+            let (agents, contacts, tags) = (Vec::new(), Vec::new(), Vec::new());
+            let scene = Scene { tickets, total, agents, contacts, tags };
+            assert_eq!(within_bounds(Deed::Create, &scene), deed);
+            assert_eq!(within_bounds(Deed::Tag, &scene), Deed::Tag);
+        }
+    }
 }

@@ -1,13 +1,14 @@
 //! Fills a new tenant with the demo.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
-use super::content::{self, Form, Message, Record, Ticket, WORKFLOWS};
+use super::content::{self, Form, Message, People, Record, Ticket, WORKFLOWS};
 use super::{AUTHOR, NAME, SLUG, author};
 use crate::activities::Caller;
 use crate::activities::desk::{Desk, DeskError, Query, find, list};
@@ -62,7 +63,7 @@ pub async fn seed(app: &App, own_url: &str) -> anyhow::Result<Seeded> {
         Found::Room => {}
     }
     name(app, tenant).await?;
-    app.write(&who, |tx| people(tx)).await.context("cannot make the people of the demo")?;
+    app.write(&who, people).await.context("cannot make the people of the demo")?;
     let tickets = content::tickets();
     let ids = make_tickets(app, &who, &tickets).await.context("cannot make tickets")?;
     talk(app, &who, tickets, ids).await.context("cannot make conversations")?;
@@ -91,15 +92,19 @@ pub(super) fn default_tenant(app: &App) -> Result<Option<TenantRow>, Error> {
     Ok(tenants.into_iter().find(|row| row.slug == SLUG))
 }
 
-/// A demo is finished when its workflows were saved; deleted ones are remembered.
+/// Returns whether a demo was finished there: its workflows were saved; deleted ones are remembered.
+pub(super) fn is_demo(view: TenantView<'_>) -> Result<bool, Error> {
+    let saved = view.workflows()?;
+    let is_saved = |name: &str| saved.iter().any(|row| row.name == name);
+    Ok(WORKFLOWS.iter().all(|(name, _)| is_saved(name)))
+}
+
 fn look(app: &App, who: &Principal, tenant: &TenantRow) -> Result<Found, Error> {
     app.read(who, |view| {
-        let saved = view.workflows()?;
-        let is_saved = |name: &str| saved.iter().any(|row| row.name == name);
-        if WORKFLOWS.iter().all(|(name, _)| is_saved(name)) {
+        if is_demo(view)? {
             return Ok(Found::Demo);
         }
-        let is_ours = tenant.name == NAME || (saved.is_empty() && is_empty(view)?);
+        let is_ours = tenant.name == NAME || (view.workflows()?.is_empty() && is_empty(view)?);
         Ok(if is_ours { Found::Room } else { Found::Other })
     })
 }
@@ -180,9 +185,10 @@ async fn make_tickets(
     who: &Principal,
     tickets: &[Ticket],
 ) -> Result<Vec<String>, Error> {
+    let people = content::people();
     let mut ids = Vec::with_capacity(tickets.len());
     for (number, ticket) in tickets.iter().enumerate() {
-        let input = ticket.input(number);
+        let input = ticket.input(number, &people);
         let caller = caller(&ticket.from, "CUSTOMER", &ticket.from);
         let make = move |tx: &mut TenantTx<'_, '_>| {
             let made = Desk::new(tx, &caller).create(RecordKind::Ticket, &input)?;
@@ -202,20 +208,21 @@ async fn talk(
     ids: Vec<String>,
 ) -> Result<(), Error> {
     let longest = tickets.iter().map(|ticket| ticket.talk.len()).max().unwrap_or(0);
-    let tickets = std::sync::Arc::new(tickets);
+    let (people, tickets) = (Arc::new(content::people()), Arc::new(tickets));
     let mut answered: HashMap<usize, String> = HashMap::new();
     for round in 0..longest {
         tokio::time::sleep(BETWEEN_ROUNDS).await;
-        let (tickets, ids, before) = (tickets.clone(), ids.clone(), answered.clone());
+        let (people, tickets) = (Arc::clone(&people), Arc::clone(&tickets));
+        let (ids, before) = (ids.clone(), answered.clone());
         let written = app.write(who, move |tx| {
             let mut written = Vec::new();
             for (number, ticket) in tickets.iter().enumerate() {
                 let Some(message) = ticket.message(round) else { continue };
-                let mut input = comment(&message, ticket, before.get(&number));
+                let mut input = comment(&message, (ticket, &people), before.get(&number));
                 input.insert("ticketId".to_owned(), json!(ids[number]));
                 let key = format!("demo/{number}/{round}");
                 input.insert("deDuplicationKey".to_owned(), json!(key));
-                let caller = message_caller(&message, ticket);
+                let caller = message_caller(&message, ticket, &people);
                 let made = Desk::new(tx, &caller).create(RecordKind::Comment, &input)?;
                 if message.form == Form::Comment {
                     written.push((number, text(&made, "id").to_owned()));
@@ -228,10 +235,14 @@ async fn talk(
     Ok(())
 }
 
-fn comment(message: &Message<'_>, ticket: &Ticket, answers: Option<&String>) -> Record {
+fn comment(
+    message: &Message<'_>,
+    (ticket, people): (&Ticket, &People),
+    answers: Option<&String>,
+) -> Record {
     let mut input = content::record(json!({ "content": message.text }));
     let (name, author) = match message.agent {
-        Some(agent) => ("authorId", content::agent_email(agent)),
+        Some(agent) => ("authorId", people.agent_email(agent)),
         None => ("customerEmail", ticket.from.clone()),
     };
     input.insert(name.to_owned(), json!(author));
@@ -243,10 +254,10 @@ fn comment(message: &Message<'_>, ticket: &Ticket, answers: Option<&String>) -> 
     input
 }
 
-fn message_caller(message: &Message<'_>, ticket: &Ticket) -> Caller {
+fn message_caller(message: &Message<'_>, ticket: &Ticket, people: &People) -> Caller {
     match message.agent {
         Some(agent) => {
-            let email = content::agent_email(agent);
+            let email = people.agent_email(agent);
             caller(&email, "AGENT", &email)
         }
         None => caller(&ticket.from, "CUSTOMER", &ticket.from),

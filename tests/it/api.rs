@@ -258,6 +258,27 @@ fn a_definition_is_checked_whole() {
 }
 
 #[test]
+fn a_workflow_is_tried_without_any_effect() {
+    with_app(|app| async move {
+        let mut long = napping("nap", json!({"amount": {"~gt": 5}}));
+        long["steps"][0]["sleep"] = json!("30d");
+        app.save(long).await;
+        let tried = app.post("/v1/workflows/nap/test", json!({"payload": {"amount": 7}})).await;
+        let tried = tried.expect(200);
+        assert_eq!((&tried["matches"], &tried["problems"]), (&json!(true), &json!([])));
+        assert_eq!(tried["run"]["status"], "succeeded");
+        let other = app.post("/v1/workflows/nap/test", json!({"payload": {"amount": 3}})).await;
+        assert_eq!(other.expect(200)["matches"], false);
+        let typo = json!({"mode": "mock", "failAt": "napp"});
+        let typo = app.post("/v1/workflows/nap/test", typo).await.refused(422, "invalid");
+        assert_eq!(typo["errors"][0]["pointer"], "/failAt");
+        assert_eq!(app.get("/v1/runs").await.expect(200)["data"], json!([]));
+        assert_eq!(app.get("/v1/events").await.expect(200)["data"], json!([]));
+        assert_eq!(app.get("/v1/system/info").await.expect(200)["status"], "ready");
+    });
+}
+
+#[test]
 fn runs_are_listed_waited_for_and_stopped() {
     with_app(|app| async move {
         app.save(napping("nap", json!({}))).await;

@@ -8,3 +8,4 @@ mod faults;
 mod peer;
 mod process;
 mod support;
+mod thena;

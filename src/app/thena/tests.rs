@@ -1,3 +1,5 @@
+//! What becomes of names, fields and filters that Thena's clients send.
+
 use super::*;
 
 fn merged(definition: &Value, given: Value) -> Value {

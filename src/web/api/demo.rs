@@ -111,7 +111,7 @@ async fn pager(letter: Letter) -> Answer {
 async fn billing(letter: Letter) -> Answer {
     let ticket = letter.body["ticket"].as_str().unwrap_or_default().to_owned();
     let number = number_of(&ticket);
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         let answer = json!({
             "code": "period_closed",
             "detail": format!("the invoice of {ticket} belongs to a month that is closed"),
@@ -184,7 +184,7 @@ mod tests {
     fn billing_refuses_every_third_ticket_and_those_without_a_number() {
         let refused: Vec<&str> = ["SUP-1", "SUP-2", "BIL-3", "PLA-12", "none"]
             .into_iter()
-            .filter(|ticket| number_of(ticket) % 3 == 0)
+            .filter(|ticket| number_of(ticket).is_multiple_of(3))
             .collect();
         assert_eq!(refused, ["BIL-3", "PLA-12", "none"]);
     }

@@ -5,6 +5,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
+use super::super::auth::Caller;
 use super::super::error::{Answer, ApiError};
 use super::super::route::{Group, Route};
 use super::super::state::Front;
@@ -27,6 +28,10 @@ pub static GROUP: Group = Group {
         Route::get("/metrics", || web::to(scrape))
             .named("system_metrics", "Writes all metrics as Prometheus text.")
             .public(),
+        Route::get("/v1/system/info", || web::to(info))
+            .named("system_info", "Says what the appliance is and how the tenant does in it.")
+            .scope("system:read")
+            .answers(200, "SystemInfo"),
         Route::get("/v1/openapi.json", || web::to(description))
             .named("system_openapi", "Describes this API as OpenAPI 3.1.")
             .public(),
@@ -37,12 +42,21 @@ pub static GROUP: Group = Group {
             .named("system_docs_style", "The look of that page.")
             .public(),
     ],
-    schemas: &[(
-        "Health",
-        r#"{"type":"object","required":["status"],"properties":{
-            "status":{"type":"string","description":"`ok`, or why not"},
-            "version":{"type":"string"}}}"#,
-    )],
+    schemas: &[
+        (
+            "Health",
+            r#"{"type":"object","required":["status"],"properties":{
+                "status":{"type":"string","description":"`ok`, or why not"},
+                "version":{"type":"string"}}}"#,
+        ),
+        (
+            "SystemInfo",
+            r#"{"type":"object","properties":{"version":{"type":"string"},
+                "status":{"type":"string"},"storeBytes":{"type":"integer"},
+                "parts":{"type":"integer"},"activeRuns":{"type":"integer"},
+                "crashes":{"type":"integer"},"quarantined":{"type":"integer"}}}"#,
+        ),
+    ],
     made: &[],
 };
 
@@ -73,6 +87,10 @@ async fn scrape(
         false => "text/plain; version=0.0.4; charset=utf-8",
     };
     HttpResponse::Ok().content_type(content_type).body(text)
+}
+
+async fn info(app: web::Data<App>, Caller(who): Caller) -> Answer {
+    Ok(HttpResponse::Ok().json(app.system_info(&who).await?))
 }
 
 async fn description(front: web::Data<Front>) -> HttpResponse {

@@ -10,12 +10,14 @@ use super::super::body::{Json, Raw};
 use super::super::cloudevents::media_type;
 use super::super::error::{Answer, ApiError};
 use super::super::etag;
+use super::super::fields::Fields;
 use super::super::query::Query;
 use super::super::route::{CURSOR, Group, LIMIT, Param, Route};
 use crate::app::App;
 use crate::app::definitions::{Definition, Publish, Saved};
 use crate::app::error::Error;
 use crate::app::principal::Principal;
+use crate::app::trial::TrialRequest;
 use crate::app::views::WorkflowView;
 use crate::app::workflows::{Activation, RunRequest};
 use crate::domain::workflow::document::{Format, TextLimits, parse_text};
@@ -82,6 +84,11 @@ pub static GROUP: Group = Group {
             .scope("runs:write")
             .body("RunRequest")
             .answers(202, "Run"),
+        Route::post("/v1/workflows/{name}/test", || web::to(test))
+            .named("workflows_test", "Tries a workflow without any effect.")
+            .scope("workflows:read")
+            .body("Trial")
+            .answers(200, "TrialResult"),
     ],
     schemas: &[
         ("Definition", include_str!("schemas/definition.json")),
@@ -99,6 +106,22 @@ pub static GROUP: Group = Group {
                 "problems":{"type":"array","items":{"type":"object"}},
                 "warnings":{"type":"array","items":{"type":"object"}},
                 "definition":{"type":["object","null"],"description":"The canonical form."}}}"##,
+        ),
+        (
+            "Trial",
+            r#"{"type":"object","properties":{
+                "mode":{"enum":["check","mock"],"default":"check",
+                    "description":"`mock` takes `outputs` and `failAt` into account."},
+                "payload":{},"event":{},"subject":{"type":"string"},"version":{"type":"integer"},
+                "outputs":{"type":"object","description":"Outputs of steps by id."},
+                "upTo":{"type":"string","description":"The last step that is tried."},
+                "failAt":{"type":"string","description":"The step that fails for good."}}}"#,
+        ),
+        (
+            "TrialResult",
+            r##"{"type":"object","properties":{"matches":{"type":"boolean"},"trace":{},
+                "problems":{"type":"array","items":{"type":"object"}},
+                "run":{"$ref":"#/components/schemas/Run"}}}"##,
         ),
         (
             "RunRequest",
@@ -309,12 +332,40 @@ async fn run(
     body: Json,
 ) -> Answer {
     let mut fields = body.fields();
-    let request = RunRequest {
+    let request = start(&mut fields);
+    fields.end()?;
+    Ok(HttpResponse::Accepted().json(app.run_workflow(&who, &name, request).await?))
+}
+
+fn start(fields: &mut Fields) -> RunRequest {
+    RunRequest {
         payload: fields.value("payload"),
         event: fields.value("event"),
         subject: fields.text("subject"),
         version: fields.number("version", 1..=u64::from(u32::MAX)).map(|it| it as u32),
+    }
+}
+
+async fn test(
+    app: web::Data<App>,
+    (Caller(who), name): (Caller, web::Path<String>),
+    body: Json,
+) -> Answer {
+    let mut fields = body.fields();
+    let mode = fields.text("mode").unwrap_or_else(|| "check".to_owned());
+    if !matches!(mode.as_str(), "check" | "mock") {
+        fields.problem("mode", "invalid_value", "must be `check` or `mock`");
+    }
+    let request = TrialRequest {
+        start: start(&mut fields),
+        outputs: fields.object("outputs").unwrap_or_default(),
+        up_to: fields.text("upTo"),
+        fail_at: fields.text("failAt"),
     };
+    let bent = request.fail_at.is_some() || !request.outputs.is_empty();
+    if mode == "check" && bent {
+        fields.problem("mode", "contradiction", "`outputs` and `failAt` need the mode `mock`");
+    }
     fields.end()?;
-    Ok(HttpResponse::Accepted().json(app.run_workflow(&who, &name, request).await?))
+    Ok(HttpResponse::Ok().json(app.try_workflow(&who, &name, request)?))
 }

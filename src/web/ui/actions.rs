@@ -5,12 +5,15 @@ use serde::Deserialize;
 
 use super::pages::back;
 use super::run::encoded;
+use super::shell::safe_return;
 use super::visit::Visit;
 use crate::app::App;
+use crate::app::error::Error;
 use crate::app::runs::{Cancel, Retry};
 use crate::app::workflows::{Activation, RunRequest};
 use crate::web::api::runs::run_id;
 use crate::web::error::Answer;
+use crate::web::state::Front;
 
 /// Lets events start the workflow's newest version.
 pub async fn enable(app: web::Data<App>, visit: Visit, name: web::Path<String>) -> Answer {
@@ -61,4 +64,28 @@ pub async fn retry(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> 
 pub async fn replay(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
     let accepted = app.replay_event(&visit.who, &id, None).await?;
     Ok(back(&visit.shell, &format!("/events/{}", encoded(&accepted.id))))
+}
+
+/// Whether the demo's generator is to go on, and where the form stood.
+#[derive(Deserialize)]
+pub struct GeneratorForm {
+    generator: String,
+    #[serde(rename = "return")]
+    back: Option<String>,
+}
+
+/// Pauses or resumes the demo's generator.
+pub async fn generator(
+    front: web::Data<Front>,
+    visit: Visit,
+    form: web::Form<GeneratorForm>,
+) -> Answer {
+    let demo = front.demo.as_ref();
+    let missing = || Error::NotFound { what: "demo", id: "generator".to_owned() };
+    let switch = &demo.ok_or_else(missing)?.switch;
+    match form.generator.as_str() {
+        "pause" => switch.pause(),
+        _ => switch.resume(), // The form has these two buttons alone.
+    }
+    Ok(back(&visit.shell, safe_return(form.back.as_deref().unwrap_or_default())))
 }

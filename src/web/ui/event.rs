@@ -138,6 +138,7 @@ fn summary(explanations: &[Explanation]) -> String {
     match (explanations.len(), started) {
         (0, _) => "No workflow listens to this type.".to_owned(),
         (1, 1) => "The one workflow that listens was started.".to_owned(),
+        (1, _) => "The one workflow that listens was not started.".to_owned(),
         (all, started) => format!("{started} of {all} workflows that listen were started."),
     }
 }

@@ -98,7 +98,10 @@ fn row(shell: &Shell, event: &EventView) -> Row {
         href: shell.url(&format!("/events/{}", encoded(&event.id))),
         kind: event.kind.clone(),
         id: event.id.clone(),
-        subject_short: short(event.subject.as_deref().unwrap_or_default()),
+        subject_short: match event.payload["ticket"]["ticketIdentifier"].as_str() {
+            Some(identifier) => identifier.to_owned(),
+            None => short(event.subject.as_deref().unwrap_or_default()),
+        },
         subject: event.subject.clone().unwrap_or_default(),
         source: event.source.clone(),
         actor: if actor.email.is_empty() { actor.kind.clone() } else { actor.email.clone() },

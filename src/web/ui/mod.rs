@@ -164,6 +164,9 @@ pub static PAGES: Group = Group {
         Route::post("/theme", || web::to(door::theme))
             .named("page_theme", "Keeps the chosen theme.")
             .public(),
+        Route::post("/generator", || web::to(actions::generator))
+            .named("page_generator", "Pauses or resumes the demo's generator.")
+            .page("events:write"),
         Route::get("/static/{file}", || web::to(door::asset))
             .named("page_asset", "Serves a file of the pages.")
             .public(),

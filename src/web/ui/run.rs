@@ -122,7 +122,7 @@ struct Frame {
     end: Timestamp,
 }
 
-const NARROWEST_PERCENT: f64 = 0.7;
+const NARROWEST_PERCENT: f64 = 0.9;
 
 impl Frame {
     fn of(run: &RunView, now: Timestamp) -> Frame {
@@ -473,7 +473,7 @@ mod tests {
     fn bars_stay_inside_the_chart_and_short_ones_can_be_seen() {
         let frame = Frame { start: Timestamp::from_millis(0), end: Timestamp::from_millis(1_000) };
         let at = Timestamp::from_millis;
-        for (from, to, bar) in [(0, 500, ("0", "50")), (999, 999, ("99.3", "0.7"))] {
+        for (from, to, bar) in [(0, 500, ("0", "50")), (999, 999, ("99.1", "0.9"))] {
             let (x, width) = frame.bar(at(from), at(to));
             assert_eq!((x.as_str(), width.as_str()), bar);
         }

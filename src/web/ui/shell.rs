@@ -41,8 +41,10 @@ impl Theme {
 pub enum Data {
     /// It is someone's.
     Real,
-    /// It was made up to play with.
+    /// It was made up to play with, and more of it is being made up.
     Demo,
+    /// It was made up to play with; the generator is paused.
+    PausedDemo,
 }
 
 /// Who is signed in, and to which tenant.
@@ -150,6 +152,11 @@ impl Shell {
 
     /// Returns whether the stripe of the demo is shown.
     pub fn is_demo(&self) -> bool {
+        self.data != Data::Real
+    }
+
+    /// Returns whether the demo's generator makes things happen.
+    pub fn is_demo_running(&self) -> bool {
         self.data == Data::Demo
     }
 

@@ -46,9 +46,10 @@ pub fn page(shell: Shell, ticket: &Value, comments: &[Value], runs: &[RunSummary
 
 fn read_comment(shell: &Shell, comment: &Value) -> Comment {
     let named = text(comment, &["impersonatedUserName", "author", "customerEmail", "authorId"]);
-    let author = if named.is_empty() { "API".to_owned() } else { named };
     let kind = text(comment, &["authorUserType"]);
-    let robot = kind == "WORKFLOW" || author.starts_with("run_");
+    // A workflow's step writes in nobody's name.
+    let robot = named.is_empty() || kind == "WORKFLOW";
+    let author = if named.is_empty() { "Ergane".to_owned() } else { named };
     let note = text(comment, &["commentVisibility"]) == "private"
         || text(comment, &["commentType"]) == "note";
     Comment {

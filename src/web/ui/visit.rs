@@ -17,9 +17,6 @@ use crate::web::state::Front;
 /// The cookie that holds the chosen theme.
 pub const THEME_COOKIE: &str = "ergane_theme";
 
-/// The tenant that is filled with made-up data.
-const DEMO_TENANT: &str = "demo";
-
 /// What a page's handler knows of its visitor.
 #[derive(Clone, Debug)]
 pub struct Visit {
@@ -64,14 +61,18 @@ pub fn shell(request: &HttpRequest) -> Shell {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let viewer = viewer(request);
     let theme = request.cookie(THEME_COOKIE);
-    let demo = viewer.as_ref().is_some_and(|viewer| viewer.tenant == DEMO_TENANT);
+    let data = match front.demo.as_ref().map(|demo| demo.switch.is_running()) {
+        Some(true) => Data::Demo,
+        Some(false) => Data::PausedDemo,
+        None => Data::Real,
+    };
     Shell {
         origin: origin(request),
         here: path.strip_prefix(base.as_str()).unwrap_or(path).to_owned(),
         base,
         viewer,
         theme: theme.and_then(|cookie| Theme::from_cookie(cookie.value())),
-        data: if demo { Data::Demo } else { Data::Real },
+        data,
         now: front.clock.now(),
     }
 }

@@ -1,3 +1,5 @@
+//! What a run shows as tasks, attempt by attempt.
+
 use super::*;
 use crate::app::views::{RunSummary, WaitingForView};
 use crate::domain::id::RunId;
