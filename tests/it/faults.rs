@@ -140,15 +140,25 @@ async fn save_echo(app: &TestApp) {
 fn a_full_disk_refuses_and_keeps_and_recovers() {
     let (_kept, data) = place();
     let disk = Disk::at(&data);
+    refuses_keeps_and_recovers(&data, &disk);
+}
+
+#[test]
+fn a_file_at_its_size_limit_is_like_a_full_disk() {
+    let (_kept, data) = place();
+    refuses_keeps_and_recovers(&data, &Disk::Limited);
+}
+
+fn refuses_keeps_and_recovers(data: &Path, disk: &Disk) {
     with_runtime(async {
-        let process = Process::start(&data);
+        let process = Process::start(data);
         let app = &process.app;
         save_echo(app).await;
         let mut accepted = Vec::new();
         for number in 0..20 {
             accepted.push(publish(app, number, 1_000).await.expect("there is room"));
         }
-        disk.fill(&process, &data_file(&data));
+        disk.fill(&process, &data_file(data));
         let mut refused = 0;
         for number in 20..400 {
             match publish(app, number, 60_000).await {
@@ -185,7 +195,7 @@ fn a_full_disk_refuses_and_keeps_and_recovers() {
         assert_eq!(app.end_of(&run).await["status"], "succeeded");
         let (status, _) = process.stop();
         assert!(status.success(), "{status}");
-        let process = Process::start(&data);
+        let process = Process::start(data);
         all_there(&process.app, &accepted).await;
     });
 }
