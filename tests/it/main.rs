@@ -4,6 +4,7 @@ mod acceptance;
 mod api;
 mod architecture;
 mod bad_input;
+mod contract;
 mod faults;
 mod peer;
 mod process;

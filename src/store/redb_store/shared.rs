@@ -4,15 +4,25 @@ use super::queue::Queue;
 use super::settings::StoreSettings;
 use crate::store::seam::{Caps, Health, Part, StoreError};
 use parking_lot::RwLock;
-use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, StorageError, TransactionError, WriteTransaction,
+};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+/// How long a reader waits for a file that is being opened again.
+const READ_WAIT_MAX: Duration = Duration::from_millis(100);
+/// How often, and after which pause, a reader asks for a handle in place of a spoiled one.
+const READ_TRIES_MAX: u32 = 50;
+const READ_PAUSE: Duration = Duration::from_millis(2);
 
 /// The state behind every handle of one store.
 pub struct Shared {
-    /// Absent while the file is being opened again. Held only to begin a transaction, never
-    /// during one: the engine lets old snapshots fail by themselves when the file closes.
+    /// Absent while the file cannot be opened. Held to begin a transaction and to open the file
+    /// again, never during a transaction: the engine lets old snapshots fail by themselves when
+    /// the file closes.
     pub database: RwLock<Option<Database>>,
     pub queue: Queue,
     pub health: RwLock<Health>,
@@ -27,11 +37,24 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Begins a snapshot.
+    /// Begins a snapshot. Opening a sound file again takes a moment, and a reader that waits for
+    /// it sees no fault.
     pub fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
-        let database = self.database.read();
-        let database = database.as_ref().ok_or_else(reopening)?;
-        database.begin_read().map_err(|error| StoreError::Unavailable(error.to_string()))
+        let mut tries_left = READ_TRIES_MAX;
+        loop {
+            let begun = {
+                let database = self.database.try_read_for(READ_WAIT_MAX).ok_or_else(reopening)?;
+                database.as_ref().ok_or_else(reopening)?.begin_read()
+            };
+            match begun {
+                // A failed write spoils the handle for readers too, until the writer replaces it.
+                Err(TransactionError::Storage(StorageError::PreviousIo)) if tries_left > 0 => {
+                    tries_left -= 1;
+                    std::thread::sleep(READ_PAUSE);
+                }
+                begun => return begun.map_err(|error| StoreError::Unavailable(error.to_string())),
+            }
+        }
     }
 
     /// Begins the one write transaction.

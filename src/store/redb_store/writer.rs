@@ -315,10 +315,10 @@ impl Writer {
     }
 
     fn open_again(&self) -> Result<(), String> {
+        let mut database = self.shared.database.write();
         // The old handle must be gone first: the file's lock is its own.
-        drop(self.shared.database.write().take());
-        let database = (self.reopen)().map_err(|error| error.to_string())?;
-        *self.shared.database.write() = Some(database);
+        drop(database.take());
+        *database = Some((self.reopen)().map_err(|error| error.to_string())?);
         Ok(())
     }
 
