@@ -2,6 +2,7 @@
 
 pub mod beside;
 pub mod doors;
+mod housekeeping;
 
 use std::sync::Arc;
 use std::time::Duration;

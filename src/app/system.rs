@@ -5,7 +5,11 @@ use serde::Serialize;
 use super::App;
 use super::error::Error;
 use super::principal::Principal;
+use crate::store::access::APPLIANCE;
 use crate::store::seam::Health;
+
+/// How many kept answers one transaction looks through.
+const FORGOTTEN_AT_ONCE: usize = 10_000;
 
 /// What the appliance is and holds.
 #[derive(Clone, Debug, Serialize)]
@@ -60,6 +64,38 @@ impl App {
             crashes: seen.crashes,
             quarantined: seen.quarantined,
         })
+    }
+
+    /// Notes the size of the store where monitoring sees it.
+    pub fn measure_store(&self) {
+        let bytes = self.engine().store().admin().bytes_on_disk();
+        self.engine().metrics().set_store_bytes(bytes);
+    }
+
+    /// Forgets kept answers and sessions that have expired, a batch of them for each tenant.
+    ///
+    /// # Errors
+    /// Returns why it cannot be written now; the rest is forgotten another time.
+    pub async fn forget_what_expired(&self) -> Result<(), Error> {
+        let now = self.now();
+        let tenants = self.read_of(APPLIANCE, |view| Ok(view.tenants()?))?;
+        for tenant in tenants {
+            self.write_of(tenant.id, move |tx| {
+                for name in tx.view().expired_answers(now, FORGOTTEN_AT_ONCE)? {
+                    tx.forget_answer(&name);
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        self.write_of(APPLIANCE, move |tx| {
+            let sessions = tx.view().sessions()?;
+            for session in sessions.iter().filter(|session| session.expires_at <= now) {
+                tx.remove_session(&session.digest);
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Returns everything that was counted, in the text format of OpenMetrics.

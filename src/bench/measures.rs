@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Plan;
 use super::appliance::Appliance;
-use super::definitions::{self, batch, payload};
+use super::definitions::{self, Stencil, batch, payload};
 use super::load::{End, Load, drive, percentile};
 use super::report::{Goal, Report};
 use super::wire::{Connection, get, post, write_request};
@@ -70,8 +70,8 @@ pub async fn singles(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     save(&appliance, &definitions::three_steps()).await?;
     let mut connection = Connection::open(appliance.port).await?;
     let mut times = Vec::new();
-    for number in 0..plan.singles as u64 {
-        let request = post("/v1/events/bench:steps", &payload(number, ""));
+    for _ in 0..plan.singles {
+        let request = post("/v1/events/bench:steps", &payload(""));
         let began = Instant::now();
         let answer = connection.exchange(&request).await?.json()?;
         let run = answer["accepted"][0]["runs"][0].as_str().context("the event started no run")?;
@@ -116,7 +116,7 @@ pub async fn throughput(plan: &Plan, report: &mut Report) -> anyhow::Result<()> 
 /// Events that nobody listens to, one a request and a hundred a request.
 pub async fn intake(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let (appliance, _) = Appliance::start(&fresh(plan, "intake")?).await?;
-    let body = payload(0, "").to_string();
+    let body = payload("").to_string();
     let end = End::After(plan.duration);
     let single = drive(appliance.port, CONNECTIONS, end, |_, request| {
         write_request(request, "POST /v1/events/bench:idle", JSON, body.as_bytes());
@@ -125,9 +125,10 @@ pub async fn intake(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let goal = Goal { must: 15_000.0, aim: 30_000.0 };
     report.add("durable events, one a request, 64 connections", single.per_second(), "/s", goal);
     report.tell("  answered, p99", milliseconds(single.percentile(0.99)), "ms");
+    let stencil = Stencil::new(&batch("bench:idle", BATCH as usize));
     let batches = drive(appliance.port, CONNECTIONS, end, |number, request| {
-        let body = batch("bench:idle", number, BATCH).to_string();
-        write_request(request, "POST /v1/events", CLOUD_BATCH, body.as_bytes());
+        let body = stencil.fill(number, BATCH);
+        write_request(request, "POST /v1/events", CLOUD_BATCH, &body);
     });
     let rate = batches.await?.per_second() * BATCH as f64;
     let goal = Goal { must: 60_000.0, aim: 120_000.0 };
@@ -153,9 +154,10 @@ pub async fn sleepers(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let (mut appliance, _) = Appliance::start(&directory).await?;
     save(&appliance, &definitions::sleeping()).await?;
     let end = End::Count(plan.sleepers / BATCH);
+    let stencil = Stencil::new(&batch("bench:sleep", BATCH as usize));
     let load = drive(appliance.port, 8, end, |number, request| {
-        let body = batch("bench:sleep", number, BATCH).to_string();
-        write_request(request, "POST /v1/events", CLOUD_BATCH, body.as_bytes());
+        let body = stencil.fill(number, BATCH);
+        write_request(request, "POST /v1/events", CLOUD_BATCH, &body);
     });
     load.await?;
     until_quiet(&appliance).await?;
@@ -184,7 +186,7 @@ fn goal_of_rest() -> Goal {
 
 /// Lists that people look at, as the server answers them.
 async fn pages(appliance: &Appliance, among: &str, report: &mut Report) -> anyhow::Result<()> {
-    for path in ["/v1/runs?limit=50", "/v1/runs?status=failed&limit=50", "/v1/events?limit=50"] {
+    for path in ["/", "/runs", "/events", "/v1/runs?limit=50"] {
         let request = get(path);
         let load = drive(appliance.port, 1, End::Count(PAGE_REQUESTS), |_, buffer| {
             buffer.clone_from(&request);
@@ -216,11 +218,11 @@ struct Stream<'a> {
 async fn run_load(appliance: &Appliance, plan: &Plan, stream: Stream<'_>) -> anyhow::Result<Done> {
     let Stream { kind, ticket, status, connections } = stream;
     let line = format!("POST /v1/events/{kind}");
+    let stencil = Stencil::new(&payload(ticket));
     let before = appliance.runs(status).await?;
     let (began, cpu) = (Instant::now(), appliance.cpu_seconds()?);
     let load = drive(appliance.port, connections, End::After(plan.duration), |number, request| {
-        let body = payload(number, ticket).to_string();
-        write_request(request, &line, JSON, body.as_bytes());
+        write_request(request, &line, JSON, &stencil.fill(number, 1));
     });
     let load = load.await?;
     let runs = load.granted;

@@ -12,9 +12,8 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use super::Appliance;
+use super::housekeeping::Housekeeping;
 use crate::activities::Activities;
-use crate::app::App;
-use crate::app::demo::Demo;
 use crate::config::Config;
 use crate::demo;
 use crate::metrics::Metrics;
@@ -50,6 +49,7 @@ pub fn run(config: &Config, opened: impl FnOnce(&Serving)) -> anyhow::Result<()>
 /// An appliance that takes requests.
 pub struct Serving {
     appliance: Appliance,
+    housekeeping: Housekeeping,
     server: ServerHandle,
     ended: JoinHandle<std::io::Result<()>>,
     control: PathBuf,
@@ -84,11 +84,17 @@ impl Serving {
         )
         .await?;
         let app = appliance.app();
+        let demo = match stage {
+            Some(address) => demo::begin(app, address, &config.http.base()).await?,
+            None => None,
+        };
         app.first_start(&config.bootstrap_key).await?;
-        let mut front = Front::new(config.http.clone(), app.clock().clone());
-        if let Some(address) = stage {
-            front = front.with_demo(play(app, &demo::own_url(address, &config.http.base())).await?);
-        }
+        let housekeeping = Housekeeping::start(app.clone()).await?;
+        let front = Front::new(config.http.clone(), app.clock().clone());
+        let front = match demo {
+            Some(demo) => front.with_demo(demo),
+            None => front,
+        };
         let listeners = Listeners { tcp, control: Some(config.control_socket()) };
         let server = crate::web::server(Data::new(app.clone()), Data::new(front), listeners)
             .context("cannot open the doors")?;
@@ -97,7 +103,7 @@ impl Serving {
         let token = if doors == Doors::All { app.open_setup_link()? } else { None };
         let setup_path = token.map(|token| format!("/setup?t={token}"));
         let control = config.control_socket();
-        Ok(Serving { appliance, server: handle, ended, control, address, setup_path })
+        Ok(Serving { appliance, server: handle, ended, control, address, setup_path, housekeeping })
     }
 
     /// Waits until somebody asks the process to stop, or the server ends by itself.
@@ -123,16 +129,9 @@ impl Serving {
     pub async fn stop(self) {
         self.server.stop(true).await;
         let _ = std::fs::remove_file(&self.control); // A leftover is replaced at the next start.
+        self.housekeeping.stop().await;
         self.appliance.stop().await;
     }
-}
-
-/// Fills the demo's tenant and keeps it moving until the engine stops.
-async fn play(app: &App, own_url: &str) -> anyhow::Result<Demo> {
-    demo::seed(app, own_url).await.context("cannot fill the demo")?;
-    let stage = Demo::default();
-    tokio::task::spawn_local(demo::generator(app.clone(), stage.switch.clone()));
-    Ok(stage)
 }
 
 fn bind(address: &str) -> anyhow::Result<TcpListener> {

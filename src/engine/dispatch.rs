@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::Addr;
@@ -27,6 +28,7 @@ pub(super) struct PreparedCall {
 /// Makes the call and tells the run what came of it.
 pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run: Addr<RunActor>) {
     let permit = tenant.calls.acquire().await;
+    tenant.shared.calls_in_flight.fetch_add(1, Ordering::SeqCst);
     let limit = prepared.call.timeout + GRACE;
     // In a task of its own, so that its panic ends the attempt and nothing else.
     let mut task = actix::spawn(prepared.activity.call(prepared.call));
@@ -38,6 +40,7 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
             Err(Failure::in_doubt("timeout", format!("no answer within {} ms", limit.as_millis())))
         }
     };
+    tenant.shared.calls_in_flight.fetch_sub(1, Ordering::SeqCst);
     drop(permit);
     let label = match &outcome {
         Ok(_) => "succeeded",

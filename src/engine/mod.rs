@@ -48,6 +48,9 @@ use supervisor::{Deliver, Observe, Work};
 pub use intake::{Accepted, IncomingEvent};
 pub use supervisor::Observation;
 
+/// How often a stop looks whether calls are still in flight.
+const LOOK_AT_CALLS_EVERY: Duration = Duration::from_millis(10);
+
 /// What the engine needs from the layers above it to start.
 pub struct Parts {
     /// Where state lives.
@@ -104,6 +107,7 @@ impl Engine {
             doors: RwLock::default(),
             waiters: Waiters::default(),
             parts_ready: AtomicUsize::new(0),
+            calls_in_flight: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
         });
         let roots = (0..count).map(|part: Part| {
@@ -288,6 +292,13 @@ impl Engine {
     pub async fn stop(&self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
         let limit = Duration::from_millis(self.shared.settings.stop_ms);
+        let calls_end = async {
+            while self.shared.calls_in_flight.load(Ordering::SeqCst) > 0 {
+                tokio::time::sleep(LOOK_AT_CALLS_EVERY).await;
+            }
+        };
+        // A call that takes longer is cut off; it is made again, with its key, after the start.
+        let _ = tokio::time::timeout(limit, calls_end).await;
         for root in self.roots.iter() {
             let (done, drained) = oneshot::channel();
             root.do_send(Drain(done));

@@ -18,7 +18,7 @@ use crate::store::tenant::TenantView;
 
 use super::router::EventRouter;
 use super::shared::{Doors, Shared};
-use super::supervisor::TenantSupervisor;
+use super::supervisor::{Close, TenantSupervisor};
 use super::tenant_state::TenantState;
 use super::timers::Timers;
 
@@ -142,8 +142,9 @@ impl RootSupervisor {
     /// Forgets everything in memory: it may be ahead of what the store has.
     fn close(&mut self) {
         let mut doors = self.shared.doors.write();
-        for id in self.tenants.drain().map(|(id, _)| id) {
+        for (id, tenant) in self.tenants.drain() {
             doors.remove(&id);
+            tenant.supervisor.do_send(Close);
         }
         self.ledger = None;
         self.timers = None;

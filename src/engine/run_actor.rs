@@ -98,11 +98,15 @@ impl RunActor {
                 tenant.shared.metrics.run_reached(&workflow.name, status.as_str());
                 tenant.shared.metrics.run_ended_after(took);
             }
-            if !durable || tenant.shared.is_stopping() {
+            if !durable {
                 return;
             }
             if is_over {
                 tenant.shared.waiters.ended(run);
+            }
+            // A call that a stop forgoes is owed by the journal, and made after the next start.
+            if tenant.shared.is_stopping() {
+                return;
             }
             for call in calls {
                 actix::spawn(perform(Rc::clone(&tenant), call, address.clone()));

@@ -31,6 +31,7 @@ pub struct Shared {
     pub(super) doors: RwLock<HashMap<TenantId, Doors>>,
     pub(super) waiters: Waiters,
     pub(super) parts_ready: AtomicUsize,
+    pub(super) calls_in_flight: AtomicUsize,
     pub(super) stopping: AtomicBool,
 }
 

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, MessageResult};
 use serde::Serialize;
 use tracing::{error, info, warn};
 
 use crate::domain::id::RunId;
-use crate::domain::run::Status;
+use crate::domain::run::{RunError, Status};
 use crate::domain::workflow::Workflow;
 use crate::store::ledger::Abort;
 use crate::store::seam::StoreError;
@@ -88,6 +88,11 @@ pub struct Observation {
     pub quarantined: u64,
 }
 
+/// Ends the supervisor and its runs' actors: the part was lost, and its next owner starts anew.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Close;
+
 /// Goes on loading runs that were at work when the process ended, or that had to queue.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -127,10 +132,38 @@ impl TenantSupervisor {
                 Some(live) => self.begin(live, first),
                 None => warn!(run.id = %id, "There is no such run to wake"),
             },
-            Err(Abort::Refused(error)) => {
-                error!(run.id = %id, "Leaving the run alone, it cannot be read: {error}");
-            }
+            Err(Abort::Refused(error)) => self.give_up(id, &error),
             Err(Abort::Closed(_)) => {} // The part was lost; its next owner wakes the run.
+        }
+    }
+
+    /// Ends a run that cannot be read, so that it does not stand there without a reason.
+    fn give_up(&mut self, id: RunId, reason: &StoreError) {
+        error!(run.id = %id, "Giving up the run, it cannot be read: {reason}");
+        self.seen.quarantined += 1;
+        let outcome = self.tenant.transact(|tx| {
+            let Some(mut row) = tx.view().run(id)? else { return Ok(()) };
+            let before = row.head.status;
+            if before.is_final() {
+                return Ok(());
+            }
+            if let Some(due) = row.head.waiting_for.take().and_then(|waiting| waiting.until) {
+                tx.lift_timer(due, id);
+            }
+            row.head.status = Status::Failed;
+            row.head.ended_at = Some(tx.now());
+            row.head.error = Some(RunError {
+                step: row.head.current_step.clone(),
+                code: "unreadable".to_owned(),
+                message: reason.to_string(),
+                in_doubt: true,
+            });
+            tx.count_run(&row.head.workflow, Some(before), Status::Failed)?;
+            tx.put_run(Some(before), &row);
+            Ok::<_, StoreError>(())
+        });
+        if let Err(Abort::Refused(error)) = outcome {
+            error!(run.id = %id, "Not even its head can be read: {error}");
         }
     }
 
@@ -298,6 +331,15 @@ impl Handler<LoadMore> for TenantSupervisor {
             info!(tenant.slug = %self.tenant.facts.slug, active = self.tenant.active(), "Runs are loaded");
         }
         self.load_later(ctx);
+    }
+}
+
+impl Handler<Close> for TenantSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, ctx: &mut Context<TenantSupervisor>) {
+        self.tenant.close();
+        ctx.stop();
     }
 }
 

@@ -145,6 +145,12 @@ impl TenantState {
         self.runs.borrow().len()
     }
 
+    /// Lets go of every actor, so that none keeps another alive.
+    pub(super) fn close(&self) {
+        self.supervisor.borrow_mut().take();
+        self.runs.borrow_mut().clear();
+    }
+
     /// Tells the supervisor that an actor has ended.
     pub(super) fn report(&self, down: Down) {
         self.tell(down);

@@ -258,6 +258,55 @@ fn a_definition_is_checked_whole() {
 }
 
 #[test]
+fn a_failed_run_shows_what_it_undid_and_can_be_retried() {
+    with_app(|app| async move {
+        let team = app.team().await;
+        app.save(json!({
+            "name": "open-and-comment",
+            "trigger": {"event": "deal:won"},
+            "steps": [
+                {"id": "open", "activity": "tickets:create-ticket-platform", "input": {
+                    "title": "Deal {{ trigger.payload.id }}", "requestorEmail": "a@b.example",
+                    "teamId": team,
+                }},
+                {"id": "comment", "activity": "communications:create-comment-platform",
+                    "retry": {"attempts": 1},
+                    "input": {"entityId": "{{ trigger.payload.on }}", "content": "Won"}},
+            ],
+        }))
+        .await;
+        let other = app.ticket(&team, json!({"title": "Other"})).await;
+        let run = app.publish("deal:won", json!({"id": 7, "on": "nothing"})).await.remove(0);
+        let failed = app.end_of(&run).await;
+        assert_eq!(
+            (&failed["status"], &failed["compensation"]),
+            (&json!("failed"), &json!("done"))
+        );
+        assert_eq!(failed["error"]["step"], "comment");
+        assert_eq!(failed["canRetry"], true);
+        let (open, comment) = (&failed["steps"][0], &failed["steps"][1]);
+        assert_eq!((&open["status"], &open["compensation"]), (&json!("succeeded"), &json!("done")));
+        assert_eq!(open["input"]["title"], "Deal 7");
+        assert_eq!(comment["attempts"][0]["outcome"], "failed");
+        assert_eq!(failed["compensations"][0]["step"], "open");
+        assert_eq!(texts(&app.get("/v1/tickets").await.expect(200), "title"), ["Other"]);
+        let input = json!({"entityId": other["id"], "content": "Won"});
+        let late = json!({"from": "comment", "input": input});
+        let late = app.post(&format!("/v1/runs/{run}/retry"), late).await.refused(422, "invalid");
+        assert_eq!(late["errors"][0]["pointer"], "/from");
+        let dashboard = app.get("/v1/runs?status=failed&q=comment").await.expect(200);
+        assert_eq!(dashboard["data"].as_array().map(Vec::len), Some(1));
+        let retried = app.post(&format!("/v1/runs/{run}/retry"), json!({})).await.expect(202);
+        assert_eq!(retried["id"], run.as_str());
+        let again = app.end_of(&run).await;
+        assert_eq!(again["steps"][0]["attempts"].as_array().map(Vec::len), Some(2));
+        let tried = json!({"mode": "mock", "failAt": "comment", "payload": {"id": 1, "on": "x"}});
+        let tried = app.post("/v1/workflows/open-and-comment/test", tried).await.expect(200);
+        assert_eq!(tried["run"]["compensations"][0]["step"], "open");
+    });
+}
+
+#[test]
 fn a_workflow_is_tried_without_any_effect() {
     with_app(|app| async move {
         let mut long = napping("nap", json!({"amount": {"~gt": 5}}));

@@ -93,7 +93,6 @@ pub static GROUP: Group = Group {
             .scope("runs:read")
             .answers(200, "ThenaTaskList"),
     ],
-    made: &[],
     schemas: &[
         ("ThenaDefinition", include_str!("schemas/definition.json")),
         ("ThenaWorkflow", include_str!("schemas/workflow.json")),
@@ -106,4 +105,5 @@ pub static GROUP: Group = Group {
                 "items":{"type":"object"}}}}"#,
         ),
     ],
+    made: &[],
 };

@@ -2,6 +2,7 @@
 
 use actix_web::web;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::pages::back;
 use super::run::encoded;
@@ -27,9 +28,22 @@ pub async fn disable(app: web::Data<App>, visit: Visit, name: web::Path<String>)
     Ok(back(&visit.shell, &format!("/workflows/{}", encoded(&name))))
 }
 
+/// The event that a run is started with.
+#[derive(Deserialize)]
+pub struct RunForm {
+    event: Option<String>,
+}
+
 /// Starts one run and shows it.
-pub async fn run(app: web::Data<App>, visit: Visit, name: web::Path<String>) -> Answer {
-    let started = app.run_workflow(&visit.who, &name, RunRequest::default()).await?;
+pub async fn run(
+    app: web::Data<App>,
+    visit: Visit,
+    name: web::Path<String>,
+    form: web::Form<RunForm>,
+) -> Answer {
+    let event = form.into_inner().event.map(Value::String);
+    let request = RunRequest { event, ..RunRequest::default() };
+    let started = app.run_workflow(&visit.who, &name, request).await?;
     Ok(back(&visit.shell, &format!("/runs/{}", started.summary.id)))
 }
 
@@ -56,8 +70,8 @@ pub async fn cancel(
 
 /// Goes on from the step that failed.
 pub async fn retry(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
-    app.retry_run(&visit.who, run_id(&id)?, Retry::default()).await?;
-    Ok(back(&visit.shell, &format!("/runs/{id}")))
+    let again = app.retry_run(&visit.who, run_id(&id)?, Retry::default()).await?;
+    Ok(back(&visit.shell, &format!("/runs/{}", again.summary.id)))
 }
 
 /// Makes an event like this one and shows it.

@@ -56,7 +56,14 @@ pub async fn workflow(
         WorkflowQuery { version: query.number("version")?, source: owned(&query, "source") };
     let view = app.workflow(&visit.who, &name, asked.version)?;
     let filter = RunFilter { workflow: Some(name.into_inner()), ..RunFilter::default() };
+    let newest = EventFilter { kind: view.event.clone(), ..EventFilter::default() };
+    let one = PageRequest { limit: 1, after: None };
+    let newest = match visit.who.scopes.allow("events:read") {
+        true => app.events(&visit.who, &newest, &one)?.data,
+        false => vec![],
+    };
     let around = Surroundings {
+        newest_event: newest.into_iter().next().map(|event| event.id),
         versions: app.workflow_versions(&visit.who, &view.name)?,
         runs: app.runs(&visit.who, &filter, &beside())?.data,
     };

@@ -86,6 +86,33 @@ fn step(id: &str, activity: &str, status: &str, attempts: Vec<AttemptView>) -> S
 
 /// A run that failed at its third step after three attempts, with two steps undone.
 pub fn failed_run() -> RunView {
+    RunView {
+        summary: RunSummary {
+            created_at: ago(20_050),
+            started_at: Some(ago(20_000)),
+            ended_at: Some(ago(12_900)),
+            duration_ms: 7_150,
+            compensation: "done".to_owned(),
+            steps_done: 3,
+            steps_total: 5,
+            current_step: Some("notify".to_owned()),
+            error: Some(RunErrorView {
+                step: Some("notify".to_owned()),
+                code: "not_in_channel".to_owned(),
+                message: "Slack answered not_in_channel: the bot is not a member of #support"
+                    .to_owned(),
+            }),
+            ..summary(3, "escalate-urgent", "failed")
+        },
+        steps: failed_steps(),
+        compensations: undone_steps(),
+        cancel_requested: false,
+        can_retry: true,
+        trigger: Some(event_json()),
+    }
+}
+
+fn failed_steps() -> Vec<StepView> {
     let notify = vec![
         attempt(1, 19_200, Some(18_700), "failed"),
         attempt(2, 17_600, Some(17_000), "failed"),
@@ -94,7 +121,7 @@ pub fn failed_run() -> RunView {
     let undone = |step: StepView| StepView { compensation: Some("done".to_owned()), ..step };
     let skipped = json!({"op": "~and", "result": false, "children": [
         {"op": "~eq", "path": "trigger.payload.ticket.vip", "expected": true, "actual": false, "result": false}]});
-    let steps = vec![
+    vec![
         undone(step(
             "raise",
             "tickets:update-ticket-platform",
@@ -126,7 +153,10 @@ pub fn failed_run() -> RunView {
             input: None,
             ..step("close", "tickets:update-ticket-platform", "pending", vec![])
         },
-    ];
+    ]
+}
+
+fn undone_steps() -> Vec<CompensationView> {
     let undo = |step: &str, activity: &str, attempts| CompensationView {
         step: step.to_owned(),
         activity: activity.to_owned(),
@@ -136,40 +166,17 @@ pub fn failed_run() -> RunView {
         error: None,
         attempts,
     };
-    RunView {
-        summary: RunSummary {
-            created_at: ago(20_050),
-            started_at: Some(ago(20_000)),
-            ended_at: Some(ago(12_900)),
-            duration_ms: 7_150,
-            compensation: "done".to_owned(),
-            steps_done: 3,
-            steps_total: 5,
-            current_step: Some("notify".to_owned()),
-            error: Some(RunErrorView {
-                step: Some("notify".to_owned()),
-                code: "not_in_channel".to_owned(),
-                message: "Slack answered not_in_channel: the bot is not a member of #support"
-                    .to_owned(),
-            }),
-            ..summary(3, "escalate-urgent", "failed")
-        },
-        steps,
-        compensations: vec![
-            undo(
-                "comment",
-                "communications:delete-comment-platform",
-                vec![
-                    attempt(1, 14_000, Some(13_700), "unknown"),
-                    attempt(2, 13_500, Some(13_200), "succeeded"),
-                ],
-            ),
-            undo("raise", "auto", vec![attempt(1, 13_200, Some(12_900), "succeeded")]),
-        ],
-        cancel_requested: false,
-        can_retry: true,
-        trigger: Some(event_json()),
-    }
+    vec![
+        undo(
+            "comment",
+            "communications:delete-comment-platform",
+            vec![
+                attempt(1, 14_000, Some(13_700), "unknown"),
+                attempt(2, 13_500, Some(13_200), "succeeded"),
+            ],
+        ),
+        undo("raise", "auto", vec![attempt(1, 13_200, Some(12_900), "succeeded")]),
+    ]
 }
 
 /// A run that sleeps for four hours.

@@ -31,6 +31,19 @@ pub struct Surroundings {
     pub versions: Vec<WorkflowView>,
     /// Its newest runs.
     pub runs: Vec<RunSummary>,
+    /// The newest event of the type that it listens to.
+    pub newest_event: Option<String>,
+}
+
+/// What a run that is started by hand runs with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum ByHand {
+    /// Nothing: the workflow needs no event.
+    Plain,
+    /// A recorded event, by its id.
+    With(String),
+    /// It needs an event and none has come yet.
+    Not,
 }
 
 /// The page.
@@ -46,6 +59,7 @@ pub struct WorkflowPage {
     is_newest: bool,
     href: String,
     trigger: String,
+    by_hand: ByHand,
     trigger_rules: Vec<Rule>,
     limits: Vec<String>,
     steps: Vec<StepCard>,
@@ -124,6 +138,11 @@ pub fn page(
         version: workflow.version,
         is_newest: workflow.version == newest,
         trigger: workflow.event.clone().unwrap_or_else(|| workflow.trigger_kind.clone()),
+        by_hand: match (&workflow.event, &around.newest_event) {
+            (None, _) => ByHand::Plain,
+            (Some(_), Some(id)) => ByHand::With(id.clone()),
+            (Some(_), None) => ByHand::Not,
+        },
         trigger_rules: rules(&definition["trigger"]["filter"]),
         limits: limits(definition),
         undone: steps.iter().filter(|step| step.undo.is_way()).count(),

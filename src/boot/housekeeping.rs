@@ -1,0 +1,71 @@
+//! What has to be done from time to time and may be late or left out: the scheduler is only a
+//! tick here, and nothing that was promised depends on it.
+
+use anyhow::Context;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_cron_scheduler::{Job, JobScheduler};
+use tracing::warn;
+
+use crate::app::App;
+
+const EVERY_MINUTE: &str = "0 * * * * *";
+const EVERY_TEN_MINUTES: &str = "30 */10 * * * *";
+
+#[derive(Clone, Copy, Debug)]
+enum Chore {
+    Measure,
+    Forget,
+}
+
+/// Regular work on the side.
+pub struct Housekeeping {
+    ticks: JobScheduler,
+    /// Holds the application, which the scheduler must not keep alive after a stop.
+    worker: JoinHandle<()>,
+}
+
+impl Housekeeping {
+    /// Starts the ticks.
+    ///
+    /// # Errors
+    /// Fails when the scheduler cannot be started.
+    pub async fn start(app: App) -> anyhow::Result<Housekeeping> {
+        let ticks = JobScheduler::new().await.context("cannot start the housekeeping")?;
+        let (sender, mut chores) = mpsc::channel(4);
+        for (when, chore) in [(EVERY_MINUTE, Chore::Measure), (EVERY_TEN_MINUTES, Chore::Forget)] {
+            let sender = sender.clone();
+            let tick = move |_, _: JobScheduler| {
+                // A chore that is still waiting need not be asked for twice.
+                let _ = sender.try_send(chore);
+            };
+            ticks.add(Job::new(when, tick)?).await?;
+        }
+        ticks.start().await?;
+        let worker = tokio::task::spawn_local(async move {
+            while let Some(chore) = chores.recv().await {
+                perform(&app, chore).await;
+            }
+        });
+        Ok(Housekeeping { ticks, worker })
+    }
+
+    /// Stops the ticks and lets go of the application.
+    pub async fn stop(mut self) {
+        self.worker.abort();
+        if let Err(error) = self.ticks.shutdown().await {
+            warn!("The housekeeping did not stop: {error}");
+        }
+    }
+}
+
+async fn perform(app: &App, chore: Chore) {
+    match chore {
+        Chore::Measure => app.measure_store(),
+        Chore::Forget => {
+            if let Err(error) = app.forget_what_expired().await {
+                warn!("Could not forget what has expired: {error}");
+            }
+        }
+    }
+}
