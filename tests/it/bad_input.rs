@@ -182,6 +182,106 @@ fn no_small_document_breaks_anything_anywhere() {
     });
 }
 
+/// Every place of the description that takes a body, with a method.
+async fn described(app: &TestApp) -> Vec<(String, String)> {
+    let description = app.get("/v1/openapi.json").await.expect(200);
+    let mut places = Vec::new();
+    for (path, operations) in description["paths"].as_object().expect("paths") {
+        for method in ["post", "put", "patch", "delete"] {
+            if operations.get(method).is_some() {
+                places.push((method.to_uppercase(), path.replace(['{', '}'], "")));
+            }
+        }
+    }
+    places
+}
+
+#[test]
+fn no_described_place_breaks_on_a_small_document() {
+    with_app(async |app| {
+        let places = described(&app).await;
+        assert!(places.len() > 40, "{} places", places.len());
+        for (method, path) in places {
+            for document in DOCUMENTS {
+                let document = document.to_vec();
+                let answer = raw(&app, &method, &path, "application/json", document).await;
+                assert!(answer.status < 500, "{method} {path}: {}", answer.text);
+            }
+        }
+        serves(&app).await;
+    });
+}
+
+#[test]
+fn a_browser_and_odd_methods_are_answered_everywhere() {
+    with_app(async |app| {
+        let description = app.get("/v1/openapi.json").await.expect(200);
+        let paths = description["paths"].as_object().expect("paths").keys();
+        let mut places: Vec<String> = paths.map(|path| path.replace(['{', '}'], "")).collect();
+        places.extend(
+            [
+                "/",
+                "/sign-in",
+                "/nowhere",
+                "/runs",
+                "/runs/none",
+                "/workflows",
+                "/workflows/none",
+                "/events",
+                "/events/none",
+                "/tickets",
+                "/tickets/none",
+                "/settings",
+                "/keys",
+                "/healthz/x",
+                "/v1",
+                "/v1/",
+                "//",
+                "/v1//runs",
+                "/docs/",
+                "/assets/none",
+                "/hooks/x",
+                "/api/v1/none",
+                "/%2e%2e/",
+                "/sign-in?next=//evil.example",
+                "/runs?q=<script>",
+            ]
+            .map(str::to_owned),
+        );
+        let client = reqwest::Client::builder().no_proxy();
+        let client = client.redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        for place in &places {
+            for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "POST", "DELETE"] {
+                for accept in ["text/html", "*/*", "", "text/html;q=x,,;"] {
+                    for key in [Some(&app.key), None] {
+                        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+                        let request = client.request(method, format!("{}{place}", app.base));
+                        let request = request
+                            .header("accept", accept)
+                            .header("cookie", "ergane_session=x; ;=; a=\"")
+                            .timeout(Duration::from_secs(5));
+                        let request = match key {
+                            Some(key) => request.bearer_auth(key),
+                            None => request,
+                        };
+                        match request.send().await {
+                            Ok(answer) => {
+                                assert!(answer.status().as_u16() < 500, "{place}");
+                                let place_of = answer.headers().get("location");
+                                let leads = place_of.and_then(|to| to.to_str().ok());
+                                assert!(!leads.is_some_and(|to| to.starts_with("//")), "{place}");
+                            }
+                            // A stream goes on; everything else must answer.
+                            Err(error) => assert!(place.ends_with("/stream"), "{place}: {error}"),
+                        }
+                    }
+                }
+            }
+        }
+        serves(&app).await;
+    });
+}
+
 #[test]
 fn deep_nesting_is_refused_before_anything_is_built() {
     with_app(async |app| {
