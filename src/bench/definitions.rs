@@ -50,22 +50,44 @@ pub fn ticket_steps() -> Value {
     })
 }
 
-/// Two steps that succeed, a third that fails at once, and two steps undone.
+/// Two steps that succeed, a third that fails at once, and two steps undone by activities that
+/// touch nothing: the work of the published comparisons with other engines.
 #[must_use]
 pub fn failing_steps() -> Value {
+    let step = |id: &str| {
+        json!({
+            "id": id,
+            "activity": "workflows:transform-platform",
+            "input": { "set": { "number": "{{trigger.payload.number}}", "step": id } },
+            "compensate": {
+                "activity": "workflows:transform-platform",
+                "input": { "set": { "undone": id } },
+            },
+        })
+    };
     json!({
         "name": "bench-undo",
         "trigger": { "event": "bench:undo" },
-        "steps": [
-            comment("first"),
-            comment("second"),
-            {
-                "id": "break",
-                "activity": "tickets:update-ticket-platform",
-                "input": { "ticketId": "there-is-no-such-ticket", "priorityName": "low" },
-                "retry": { "attempts": 1 },
-            },
-        ],
+        "steps": [step("first"), step("second"), broken("break")],
+    })
+}
+
+/// The same with records of the platform: two comments are written and taken back.
+#[must_use]
+pub fn failing_comments() -> Value {
+    json!({
+        "name": "bench-uncomment",
+        "trigger": { "event": "bench:uncomment" },
+        "steps": [comment("first"), comment("second"), broken("break")],
+    })
+}
+
+fn broken(id: &str) -> Value {
+    json!({
+        "id": id,
+        "activity": "tickets:update-ticket-platform",
+        "input": { "ticketId": "there-is-no-such-ticket", "priorityName": "low" },
+        "retry": { "attempts": 1 },
     })
 }
 

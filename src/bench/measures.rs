@@ -109,7 +109,8 @@ pub async fn throughput(plan: &Plan, report: &mut Report) -> anyhow::Result<()> 
     report.add("disk of a finished run", grown / done.runs as f64 / 1024.0, "KiB", goal);
     pages(&appliance, &format!("{} runs", done.runs), report).await?;
     let done = run_load(&appliance, plan, of("bench:tickets", ticket.as_str())).await?;
-    report.tell("runs that change a ticket, 64 connections", done.per_second, "/s");
+    report.tell("runs that change a ticket and comment, 64 connections", done.per_second, "/s");
+    report.tell("  processor time of such a run", done.cpu_micros, "us");
     Ok(())
 }
 
@@ -118,6 +119,7 @@ pub async fn intake(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let (appliance, _) = Appliance::start(&fresh(plan, "intake")?).await?;
     let body = payload("").to_string();
     let end = End::After(plan.duration);
+    let cpu = appliance.cpu_seconds()?;
     let single = drive(appliance.port, CONNECTIONS, end, |_, request| {
         write_request(request, "POST /v1/events/bench:idle", JSON, body.as_bytes());
     });
@@ -125,14 +127,21 @@ pub async fn intake(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let goal = Goal { must: 15_000.0, aim: 30_000.0 };
     report.add("durable events, one a request, 64 connections", single.per_second(), "/s", goal);
     report.tell("  answered, p99", milliseconds(single.percentile(0.99)), "ms");
+    let cpu_of_singles = appliance.cpu_seconds()?;
+    let micros = (cpu_of_singles - cpu) * 1e6 / single.granted as f64;
+    report.tell("  processor time of an event", micros, "us");
     let stencil = Stencil::new(&batch("bench:idle", BATCH as usize));
     let batches = drive(appliance.port, CONNECTIONS, end, |number, request| {
         let body = stencil.fill(number, BATCH);
         write_request(request, "POST /v1/events", CLOUD_BATCH, &body);
     });
-    let rate = batches.await?.per_second() * BATCH as f64;
+    let batches = batches.await?;
+    let rate = batches.per_second() * BATCH as f64;
+    let events = (batches.granted * BATCH) as f64;
+    let micros = (appliance.cpu_seconds()? - cpu_of_singles) * 1e6 / events;
     let goal = Goal { must: 60_000.0, aim: 120_000.0 };
     report.add("durable events, 100 a request, 64 connections", rate, "/s", goal);
+    report.tell("  processor time of an event", micros, "us");
     Ok(())
 }
 
@@ -140,11 +149,16 @@ pub async fn intake(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
 pub async fn undo(plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     let (appliance, _) = Appliance::start(&fresh(plan, "undo")?).await?;
     save(&appliance, &definitions::failing_steps()).await?;
+    save(&appliance, &definitions::failing_comments()).await?;
     let ticket = open_ticket(&appliance).await?;
-    let stream = Stream { kind: "bench:undo", ticket: &ticket, status: "failed", connections: 16 };
-    let done = run_load(&appliance, plan, stream).await?;
+    let of = |kind| Stream { kind, ticket: &ticket, status: "failed", connections: 16 };
+    let done = run_load(&appliance, plan, of("bench:undo")).await?;
     let goal = Goal { must: 2_800.0, aim: 8_000.0 };
     report.add("failing runs with 2 compensations, 16 connections", done.per_second, "/s", goal);
+    report.tell("  processor time of such a run", done.cpu_micros, "us");
+    let done = run_load(&appliance, plan, of("bench:uncomment")).await?;
+    report.tell("failing runs that take 2 comments back", done.per_second, "/s");
+    report.tell("  processor time of such a run", done.cpu_micros, "us");
     Ok(())
 }
 
