@@ -85,7 +85,7 @@ impl LiveRun {
             self.unwritten.clear();
         }
         if self.written != Some(status) {
-            tx.count_run(&head.workflow, self.written, status)?;
+            tx.count_run(&head.workflow, self.written, status);
         }
         let key = self.concurrency_key.clone();
         let row = RunRow { head, event: self.event, depth: self.depth, concurrency_key: key };

@@ -158,7 +158,7 @@ impl TenantSupervisor {
                 message: reason.to_string(),
                 in_doubt: true,
             });
-            tx.count_run(&row.head.workflow, Some(before), Status::Failed)?;
+            tx.count_run(&row.head.workflow, Some(before), Status::Failed);
             tx.put_run(Some(before), &row);
             Ok::<_, StoreError>(())
         });

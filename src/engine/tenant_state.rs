@@ -104,6 +104,7 @@ impl TenantState {
                 self.read_listeners(tx.view())?;
             }
             let started = intake::accept_emitted(self, &mut tx)?;
+            tx.write_counters()?;
             Ok::<_, E>((value, started, tx.take_timers()))
         })?;
         let (value, started, timers) = outcome;

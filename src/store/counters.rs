@@ -91,66 +91,126 @@ impl TenantView<'_> {
     }
 }
 
+/// What one transaction adds to the counters; they are read and written once, at its end.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    events: u64,
+    arrived: [u64; 8],
+    left: [u64; 8],
+    hour: HourCounts,
+    workflows: Vec<(String, WorkflowCounts)>,
+}
+
+impl Tally {
+    /// Adds what a part of the transaction has counted.
+    pub(super) fn absorb(&mut self, other: Tally) {
+        self.events += other.events;
+        for status in 0..self.arrived.len() {
+            self.arrived[status] += other.arrived[status];
+            self.left[status] += other.left[status];
+        }
+        self.hour.add(&other.hour);
+        for (name, counts) in other.workflows {
+            self.of_workflow(&name).add(&counts);
+        }
+    }
+
+    fn of_workflow(&mut self, name: &str) -> &mut WorkflowCounts {
+        let known = self.workflows.iter().position(|(known, _)| known == name);
+        let at = known.unwrap_or_else(|| {
+            self.workflows.push((name.to_owned(), WorkflowCounts::default()));
+            self.workflows.len() - 1
+        });
+        &mut self.workflows[at].1
+    }
+
+    fn moves_totals(&self) -> bool {
+        self.events > 0 || self.arrived != self.left
+    }
+}
+
+impl HourCounts {
+    fn add(&mut self, other: &HourCounts) {
+        self.events += other.events;
+        self.started += other.started;
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+    }
+}
+
+impl WorkflowCounts {
+    fn add(&mut self, other: &WorkflowCounts) {
+        self.started += other.started;
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+        self.cancelled += other.cancelled;
+    }
+}
+
 impl TenantTx<'_, '_> {
     /// Counts accepted events.
-    ///
-    /// # Errors
-    /// Fails on an unreadable or damaged record.
-    pub fn count_events(&mut self, number: u64) -> Result<(), StoreError> {
-        let mut totals = self.view().totals()?;
-        totals.events += number;
-        self.put_totals(&totals);
-        self.count_hour(|hour| hour.events += number)
+    pub fn count_events(&mut self, number: u64) {
+        let tally = self.tally();
+        tally.events += number;
+        tally.hour.events += number;
     }
 
     /// Counts that a run of `workflow` went from one status to another; from `None` it is new.
+    pub fn count_run(&mut self, workflow: &str, from: Option<Status>, to: Status) {
+        let tally = self.tally();
+        tally.arrived[to as usize] += 1;
+        match from {
+            None => {
+                tally.hour.started += 1;
+                tally.of_workflow(workflow).started += 1;
+            }
+            Some(from) => tally.left[from as usize] += 1,
+        }
+        match to {
+            Status::Succeeded => {
+                tally.hour.succeeded += 1;
+                tally.of_workflow(workflow).succeeded += 1;
+            }
+            Status::Failed => {
+                tally.hour.failed += 1;
+                tally.of_workflow(workflow).failed += 1;
+            }
+            Status::Cancelled => tally.of_workflow(workflow).cancelled += 1,
+            Status::Queued
+            | Status::Running
+            | Status::Retrying
+            | Status::Waiting
+            | Status::Compensating => {} // Only beginnings and ends are kept over time.
+        }
+    }
+
+    /// Writes what was counted; the last act of a transaction.
     ///
     /// # Errors
     /// Fails on an unreadable or damaged record.
-    pub fn count_run(
-        &mut self,
-        workflow: &str,
-        from: Option<Status>,
-        to: Status,
-    ) -> Result<(), StoreError> {
-        let mut totals = self.view().totals()?;
-        if let Some(from) = from {
-            let count = &mut totals.runs[from as usize];
-            *count = count.saturating_sub(1);
+    pub fn write_counters(&mut self) -> Result<(), StoreError> {
+        let tally = std::mem::take(self.tally());
+        if tally.moves_totals() {
+            let key = Key::of(self.tenant()).tag(TOTALS).done();
+            let mut totals = self.view().totals()?;
+            totals.events += tally.events;
+            for (status, count) in totals.runs.iter_mut().enumerate() {
+                *count = (*count + tally.arrived[status]).saturating_sub(tally.left[status]);
+            }
+            self.put(Space::Meta, key, codec::encode(&totals));
         }
-        totals.runs[to as usize] += 1;
-        self.put_totals(&totals);
-        if from.is_some() && !to.is_final() {
-            return Ok(());
+        if tally.hour != HourCounts::default() {
+            let key = hour_key(&self.view(), self.now());
+            let mut hour: HourCounts = self.view().counted(&key)?;
+            hour.add(&tally.hour);
+            self.put(Space::Meta, key, codec::encode(&hour));
         }
-        self.count_hour(|hour| match (from, to) {
-            (None, _) => hour.started += 1,
-            (_, Status::Succeeded) => hour.succeeded += 1,
-            (_, Status::Failed) => hour.failed += 1,
-            _ => {} // A cancelled run is neither a success nor a failure.
-        })?;
-        let key = Key::of(self.tenant()).tag(OF_WORKFLOW).text(workflow).done();
-        let mut counts = self.view().workflow_counts(workflow)?;
-        match (from, to) {
-            (None, _) => counts.started += 1,
-            (_, Status::Succeeded) => counts.succeeded += 1,
-            (_, Status::Failed) => counts.failed += 1,
-            _ => counts.cancelled += 1, // The only final status that is left.
+        for (name, added) in &tally.workflows {
+            let key = Key::of(self.tenant()).tag(OF_WORKFLOW).text(name).done();
+            let mut counts = self.view().workflow_counts(name)?;
+            counts.add(added);
+            self.put(Space::Meta, key, codec::encode(&counts));
         }
-        self.put(Space::Meta, key, codec::encode(&counts));
-        Ok(())
-    }
-
-    fn put_totals(&mut self, totals: &Totals) {
-        let key = Key::of(self.tenant()).tag(TOTALS).done();
-        self.put(Space::Meta, key, codec::encode(totals));
-    }
-
-    fn count_hour(&mut self, count: impl FnOnce(&mut HourCounts)) -> Result<(), StoreError> {
-        let key = hour_key(&self.view(), self.now());
-        let mut hour: HourCounts = self.view().counted(&key)?;
-        count(&mut hour);
-        self.put(Space::Meta, key, codec::encode(&hour));
         Ok(())
     }
 }

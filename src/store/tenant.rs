@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::counters::Tally;
 use super::ledger::{Reads, Tx};
 use super::seam::{Direction, Pair, Space, StoreError};
 use crate::clock::Clock;
@@ -66,6 +67,7 @@ pub struct TenantTx<'t, 'a> {
     emitted: Vec<Event>,
     timers: Vec<TimerChange>,
     workflows: Workflows,
+    tally: Tally,
 }
 
 /// Whether a transaction changed what events start.
@@ -104,7 +106,8 @@ impl<'t, 'a> TenantTx<'t, 'a> {
     pub fn new(tenant: TenantId, tx: &'t mut Tx<'a>, clock: &'t Clock) -> TenantTx<'t, 'a> {
         let now = clock.now();
         let (emitted, timers) = (Vec::new(), Vec::new());
-        TenantTx { tenant, tx, clock, now, emitted, timers, workflows: Workflows::Unchanged }
+        let (workflows, tally) = Default::default();
+        TenantTx { tenant, tx, clock, now, emitted, timers, workflows, tally }
     }
 
     /// Returns the tenant.
@@ -166,14 +169,17 @@ impl<'t, 'a> TenantTx<'t, 'a> {
         // The savepoint's layers are cut back below, so nothing half-written is seen after a panic.
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             tx.savepoint(|tx| {
-                let (emitted, timers, workflows) = Default::default();
-                let mut inner = TenantTx { tenant, tx, clock, now, emitted, timers, workflows };
+                let (emitted, timers, workflows, tally) = Default::default();
+                let mut inner =
+                    TenantTx { tenant, tx, clock, now, emitted, timers, workflows, tally };
                 let value = attempt(&mut inner)?;
-                Ok((value, inner.emitted, inner.timers, inner.workflows))
+                let TenantTx { emitted, timers, workflows, tally, .. } = inner;
+                Ok((value, emitted, timers, workflows, tally))
             })
         }));
         match caught {
-            Ok(Ok((value, emitted, timers, workflows))) => {
+            Ok(Ok((value, emitted, timers, workflows, tally))) => {
+                self.tally.absorb(tally);
                 self.emitted.extend(emitted);
                 self.timers.extend(timers);
                 self.note_workflows(workflows);
@@ -207,6 +213,10 @@ impl<'t, 'a> TenantTx<'t, 'a> {
         if workflows == Workflows::Changed {
             self.workflows = Workflows::Changed;
         }
+    }
+
+    pub(super) fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
     }
 
     pub(super) fn note_timer(&mut self, change: TimerChange) {
