@@ -263,7 +263,11 @@ fn row_46_a_template_key_equals_the_bare_path() {
     ] {
         let (yes, no) = (json!({"ticket": {"title": "On fire"}}), json!({"ticket": {"title": ""}}));
         check(&[
-            (json!({key: {"~contains": "fire"}}), &[yes.clone()], &[no.clone()]),
+            (
+                json!({key: {"~contains": "fire"}}),
+                std::slice::from_ref(&yes),
+                std::slice::from_ref(&no),
+            ),
             (bare.clone(), &[yes], &[no]),
         ]);
     }
