@@ -408,6 +408,7 @@ fn a_hundred_requests_with_one_idempotency_key_make_one_thing() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn hostile_names_are_only_names() {
     const NAMES: [&str; 22] = [
         "../",

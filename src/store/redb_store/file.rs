@@ -13,9 +13,6 @@ use std::path::{Path, PathBuf};
 
 /// The layout of tables and records that this version writes.
 const FORMAT_NUMBER: u32 = 1;
-/// Up to this size the whole file is read and checked at each start, which takes about 0.2 s: a
-/// spoiled key would make records disappear without an error.
-const ALWAYS_CHECKED_BYTES_MAX: u64 = 64 << 20;
 const FILE_NAME: &str = "ergane.redb";
 const NEW_FILE_NAME: &str = "ergane.redb.new";
 /// How every file of the database engine begins.
@@ -55,9 +52,11 @@ pub fn open(settings: &StoreSettings) -> Result<OpenFile, StoreError> {
     }
     refuse_foreign(&path)?;
     refuse_unreadable(&path)?;
-    let is_small = fs::metadata(&path).is_ok_and(|data| data.len() <= ALWAYS_CHECKED_BYTES_MAX);
-    let check_on_open = settings.check_on_open || is_small;
-    let database = reopen(&StoreSettings { check_on_open, ..settings.clone() }, &path)?;
+    let is_checked =
+        fs::metadata(&path).is_ok_and(|data| data.len() <= settings.check_on_open_bytes_max);
+    let mut builder = builder(settings);
+    builder.set_check_integrity_on_open(is_checked);
+    let database = sound(&path, || builder.open(&path))?;
     let mut format = read_format(&database, &path)?;
     if format.parts != settings.parts {
         format = grow(&database, format, settings.parts, &path)?;
@@ -67,14 +66,15 @@ pub fn open(settings: &StoreSettings) -> Result<OpenFile, StoreError> {
 
 /// Opens a file that was open before, which repairs it when that is needed.
 pub fn reopen(settings: &StoreSettings, path: &Path) -> Result<Database, StoreError> {
+    sound(path, || builder(settings).open(path))
+}
+
+fn builder(settings: &StoreSettings) -> redb::Builder {
     let mut builder = Database::builder();
+    builder.set_cache_size(settings.cache_bytes).set_repair_callback(|repair| {
+        tracing::info!("Repairing the store: {:.0} %", repair.progress() * 100.0);
+    });
     builder
-        .set_cache_size(settings.cache_bytes)
-        .set_check_integrity_on_open(settings.check_on_open)
-        .set_repair_callback(|repair| {
-            tracing::info!("Repairing the store: {:.0} %", repair.progress() * 100.0);
-        });
-    sound(path, || builder.open(path))
 }
 
 /// Runs an opening; a damaged file may make the engine panic, and we want a sentence instead.
@@ -91,7 +91,8 @@ fn refused(text: impl Into<String>) -> StoreError {
 
 fn damaged_file(path: &Path, reason: &str) -> StoreError {
     refused(format!(
-        "the store {} is damaged: {reason}; restore a backup, or move the file away to start empty",
+        "the store {} is damaged: {reason}; restore a backup, or move the file away to start empty, \
+         or set `store.check_on_open_bytes_max` to 0 to read what is left",
         path.display()
     ))
 }

@@ -28,9 +28,10 @@ pub struct StoreSettings {
     /// chooses the stored bytes, the order of the disk's writes and the moment of a power cut
     /// cannot make half a commit look whole.
     pub two_phase: bool,
-    /// Whether every page is read and checked at each start, not only after a crash; it costs
-    /// about three seconds for each gigabyte, and is worth it after doubts about a disk.
-    pub check_on_open: bool,
+    /// Up to how many bytes a file is read whole and checked at each start, not only after a
+    /// crash: a spoiled key would make records disappear without an error. It costs about three
+    /// seconds for each gigabyte; with 0 a damaged file opens and shows what can still be read.
+    pub check_on_open_bytes_max: u64,
 }
 
 impl Default for StoreSettings {
@@ -43,7 +44,7 @@ impl Default for StoreSettings {
             quick_repair_idle_ms: 75,
             writer_queue_batches_max: 64,
             two_phase: false,
-            check_on_open: false,
+            check_on_open_bytes_max: 64 * 1024 * 1024,
         }
     }
 }

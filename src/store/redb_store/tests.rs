@@ -241,7 +241,7 @@ fn read_all(settings: &StoreSettings) -> Result<(), StoreError> {
 #[test]
 fn a_flipped_value_is_named_by_get_scan_and_verify() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = settings(&directory);
+    let settings = StoreSettings { check_on_open_bytes_max: 0, ..settings(&directory) };
     let store = RedbStore::open(&settings).unwrap();
     let mut owner = store.claim(0).unwrap();
     wait(owner.commit(one("the key", "a value to be found"))).unwrap();
@@ -266,7 +266,7 @@ fn a_flipped_value_is_named_by_get_scan_and_verify() {
     assert_eq!(view.scan(Space::Row, all, Direction::Descending, 1), Err(damaged.clone()));
     assert_eq!(store.admin().verify(), Ok(vec![damaged]));
     drop(store);
-    let careful = StoreSettings { check_on_open: true, ..settings };
+    let careful = StoreSettings { check_on_open_bytes_max: u64::MAX, ..settings };
     assert!(refusal(&careful).contains("is damaged"));
 }
 

@@ -180,6 +180,7 @@ fn row_56_comment_threads_have_replies_under_parents() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn row_58_each_action_of_the_guide_has_an_activity() {
     with_app(async |app| {
         let team = app.team().await;

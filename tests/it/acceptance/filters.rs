@@ -262,10 +262,8 @@ fn row_46_a_template_key_equals_the_bare_path() {
         "{{ trigger.payload.ticket.title }}",
     ] {
         let (yes, no) = (json!({"ticket": {"title": "On fire"}}), json!({"ticket": {"title": ""}}));
-        check(&[
-            (json!({key: {"~contains": "fire"}}), &[yes.clone()], &[no.clone()]),
-            (bare.clone(), &[yes], &[no]),
-        ]);
+        let (yes, no) = ([yes], [no]);
+        check(&[(json!({key: {"~contains": "fire"}}), &yes, &no), (bare.clone(), &yes, &no)]);
     }
 }
 
