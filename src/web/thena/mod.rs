@@ -105,4 +105,5 @@ pub static GROUP: Group = Group {
                 "items":{"type":"object"}}}}"#,
         ),
     ],
+    made: &[],
 };
