@@ -33,6 +33,11 @@
   localise();
   setInterval(() => document.hidden || localise(), 1000);
 
+  // Of tabs that do not fit, the chosen one is in sight.
+  for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
+    tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - 16;
+  }
+
   // Copying.
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");

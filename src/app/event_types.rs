@@ -100,26 +100,6 @@ impl App {
         found.ok_or_else(|| Error::NotFound { what: "event type", id: name.to_owned() })
     }
 
-    /// Registers an event type.
-    ///
-    /// # Errors
-    /// `Invalid` for a name or schema that is none, `Conflict` for a type that exists.
-    pub async fn create_event_type(
-        &self,
-        who: &Principal,
-        wanted: NewEventType,
-    ) -> Result<EventTypeView, Error> {
-        let row = self.registration(wanted)?;
-        self.register(who, row, |before| match before {
-            None => Ok(()),
-            Some(row) => {
-                let detail = format!("the event type `{}` is registered already", row.kind);
-                Err(Error::Conflict { code: "event_type_exists", detail })
-            }
-        })
-        .await
-    }
-
     /// Registers an event type or replaces its registration.
     ///
     /// # Errors
@@ -129,21 +109,10 @@ impl App {
         who: &Principal,
         wanted: NewEventType,
     ) -> Result<EventTypeView, Error> {
-        let row = self.registration(wanted)?;
-        self.register(who, row, |_| Ok(())).await
-    }
-
-    async fn register(
-        &self,
-        who: &Principal,
-        mut row: EventTypeRow,
-        allow: fn(Option<&EventTypeRow>) -> Result<(), Error>,
-    ) -> Result<EventTypeView, Error> {
+        let mut row = self.registration(wanted)?;
         let row = self
             .write(who, move |tx| {
-                let before = tx.view().event_type(&row.kind)?;
-                allow(before.as_ref())?;
-                if let Some(before) = before {
+                if let Some(before) = tx.view().event_type(&row.kind)? {
                     row.created_at = before.created_at;
                 }
                 tx.put_event_type(&row);

@@ -5,11 +5,13 @@ use serde_json::Value;
 
 use super::openapi::is_described;
 use super::route::{Access, Group, Route};
+use super::ui::assets;
 
 #[derive(Template)]
 #[template(path = "docs.html")]
 struct DocsPage<'a> {
     base: &'a str,
+    icon: String,
     version: &'static str,
     groups: Vec<GroupPart>,
 }
@@ -38,7 +40,8 @@ struct OperationPart {
 #[must_use]
 pub fn page(groups: &[&'static Group], base: &str) -> String {
     let groups = groups.iter().filter_map(|group| part(group, base)).collect();
-    let page = DocsPage { base, version: env!("CARGO_PKG_VERSION"), groups };
+    let icon = assets::path_of("favicon.svg");
+    let page = DocsPage { base, icon, version: env!("CARGO_PKG_VERSION"), groups };
     page.render().expect("rendering to memory cannot fail")
 }
 

@@ -9,6 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error as ActixError, HttpMessage as _, HttpResponse, web};
+use url::{Position, Url};
 
 use super::error::ApiError;
 use super::route::{Access, Route, Verb};
@@ -94,11 +95,28 @@ async fn admit(
     }
 }
 
+/// Leads to the door, and from there back to where the person was.
 fn to_sign_in(request: &ServiceRequest) -> HttpResponse {
+    if request.headers().contains_key("hx-request") {
+        // A part of a page has no room for the door: the browser asks for the whole page again.
+        return HttpResponse::Unauthorized().insert_header(("hx-refresh", "true")).finish();
+    }
     let base = state::<Front>(request).settings.base();
-    let next: String = url::form_urlencoded::byte_serialize(request.path().as_bytes()).collect();
+    // Where a form was sent to cannot be visited afterwards; the page that held it can.
+    let page = match Verb::Get.takes(request.method()) {
+        true => request.uri().path_and_query().map(|page| page.as_str().to_owned()),
+        false => sender(request),
+    };
+    let page = page.unwrap_or_default();
+    let next: String = url::form_urlencoded::byte_serialize(page.as_bytes()).collect();
     let place = format!("{base}{SIGN_IN}?next={next}");
     HttpResponse::SeeOther().insert_header((header::LOCATION, place)).finish()
+}
+
+fn sender(request: &ServiceRequest) -> Option<String> {
+    let page = request.headers().get(header::REFERER)?.to_str().ok()?;
+    let page = Url::parse(page).ok()?;
+    Some(page[Position::BeforePath..Position::AfterQuery].to_owned())
 }
 
 async fn proceed(

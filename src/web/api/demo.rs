@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::super::body::Raw;
 use super::super::error::{Answer, ApiError};
 use super::super::route::{Group, Route};
+use super::super::ui::assets;
 use crate::app::App;
 use crate::app::demo::{Demo, DemoMessage};
 
@@ -71,6 +72,7 @@ static SINKS: Group = Group {
 #[template(path = "demo.html")]
 struct Page {
     base: String,
+    icon: String,
     messages: Vec<DemoMessage>,
 }
 
@@ -96,7 +98,8 @@ async fn page(
     demo: web::Data<Demo>,
     front: web::Data<super::super::state::Front>,
 ) -> Result<HttpResponse, ApiError> {
-    let page = Page { base: front.settings.base(), messages: demo.inbox.messages() };
+    let icon = assets::path_of("favicon.svg");
+    let page = Page { base: front.settings.base(), icon, messages: demo.inbox.messages() };
     let html = page.render().map_err(|error| {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string())
     })?;

@@ -78,7 +78,7 @@ async fn show(app: web::Data<App>, Caller(who): Caller, kind: web::Path<String>)
 
 async fn create(app: web::Data<App>, Caller(who): Caller, body: Json) -> Answer {
     let wanted = read(body, None)?;
-    Ok(HttpResponse::Created().json(app.create_event_type(&who, wanted).await?))
+    Ok(HttpResponse::Created().json(app.put_event_type(&who, wanted).await?))
 }
 
 async fn put(

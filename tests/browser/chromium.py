@@ -1,0 +1,240 @@
+"""A headless Chromium, driven through chromedriver by the W3C WebDriver protocol."""
+
+import base64
+import json
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
+FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --disable-dev-shm-usage"
+    " --no-first-run --no-proxy-server --disable-background-networking"
+    " --disable-component-update --disable-sync --disable-extensions --hide-scrollbars --lang=en-US"
+    " --window-size=1440,900"
+).split()
+# A browser must wait for the test and not the other way round, also on a busy machine.
+ANSWER_SECONDS_MAX = 60
+WAIT_SECONDS_MAX = 20
+# Nothing in this test is ever asked through a proxy.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Trouble(Exception):
+    """The browser could not do what it was asked for; `kind` is WebDriver's word for why."""
+
+    def __init__(self, kind, message):
+        super().__init__(f"{kind}: {message.splitlines()[0] if message else ''}")
+        self.kind = kind
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Driver:
+    """One process of chromedriver."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            ["chromedriver", f"--port={self.port}", "--log-level=SEVERE"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        end = time.monotonic() + ANSWER_SECONDS_MAX
+        while not self.is_ready():
+            if time.monotonic() > end or self.process.poll() is not None:
+                raise SystemExit("chromedriver does not answer")
+            time.sleep(0.05)
+
+    def is_ready(self):
+        try:
+            return self.ask("GET", "/status")["ready"]
+        except OSError:
+            return False
+
+    def ask(self, method, path, body=None):
+        """Returns the `value` of an answer; raises `Trouble` when it is an error."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}",
+            data,
+            {"Content-Type": "application/json"},
+            method=method,
+        )
+        try:
+            with DIRECT.open(request, timeout=ANSWER_SECONDS_MAX) as response:
+                return json.load(response)["value"]
+        except urllib.error.HTTPError as error:
+            value = json.load(error)["value"]
+            raise Trouble(value["error"], value["message"]) from error
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=ANSWER_SECONDS_MAX)
+
+
+class Browser:
+    """One window of a browser with a fresh profile."""
+
+    def __init__(self, driver, base, preferences=None):
+        self.driver = driver
+        self.base = base
+        self.profile = tempfile.mkdtemp(prefix="ergane-browser-")
+        options = {
+            "args": [*FLAGS, f"--user-data-dir={self.profile}"],
+            "prefs": {"credentials_enable_service": False, **(preferences or {})},
+        }
+        wanted = {
+            "browserName": "chrome",
+            # A dialog that no check expects must be seen and not be closed on the way.
+            "unhandledPromptBehavior": "ignore",
+            "goog:loggingPrefs": {"browser": "ALL"},
+            "goog:chromeOptions": options,
+        }
+        body = {"capabilities": {"alwaysMatch": wanted}}
+        self.session = driver.ask("POST", "/session", body)["sessionId"]
+
+    def close(self):
+        try:
+            self.ask("DELETE", "")
+        finally:
+            shutil.rmtree(self.profile, ignore_errors=True)
+
+    def ask(self, method, path, body=None):
+        if method == "POST" and body is None:
+            body = {}
+        return self.driver.ask(method, f"/session/{self.session}{path}", body)
+
+    def devtools(self, command, **params):
+        return self.ask("POST", "/goog/cdp/execute", {"cmd": command, "params": params})
+
+    # What a user does.
+
+    def open(self, path):
+        """Goes to a path of the appliance, or to a whole address."""
+        url = path if path.startswith("http") else self.base + path
+        self.ask("POST", "/url", {"url": url})
+
+    def reload(self):
+        self.ask("POST", "/refresh")
+
+    def click(self, selector):
+        self.ask("POST", f"/element/{self.find(selector)}/click")
+
+    def type(self, selector, text):
+        element = self.find(selector)
+        self.ask("POST", f"/element/{element}/clear")
+        self.ask("POST", f"/element/{element}/value", {"text": text})
+
+    def press(self, *keys):
+        """Presses keys where the focus is."""
+        downs = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
+        actions = [{"type": "key", "id": "keyboard", "actions": downs}]
+        self.ask("POST", "/actions", {"actions": actions})
+
+    def answer_dialog(self, answer):
+        """Answers a question with `accept` or `dismiss`; returns the question."""
+        question = self.wait("a question", self.dialog)
+        self.ask("POST", f"/alert/{answer}")
+        return question
+
+    # What a user sees.
+
+    def find(self, selector):
+        """Returns the first element that matches, a moment later when there is none yet."""
+        body = {"using": "css selector", "value": selector}
+        found = self.wait(f"`{selector}`", lambda: self.ask("POST", "/elements", body))
+        return found[0][ELEMENT]
+
+    def has(self, selector):
+        body = {"using": "css selector", "value": selector}
+        return bool(self.ask("POST", "/elements", body))
+
+    def text(self, selector):
+        return self.ask("GET", f"/element/{self.find(selector)}/text")
+
+    def texts(self, selector):
+        script = "return [...document.querySelectorAll(arguments[0])].map(e => e.innerText.trim())"
+        return self.run(script, selector)
+
+    def path(self):
+        return self.ask("GET", "/url").removeprefix(self.base)
+
+    def run(self, script, *arguments):
+        """Returns what a script in the page returns."""
+        return self.ask("POST", "/execute/sync", {"script": script, "args": arguments})
+
+    def dialog(self):
+        """Returns the text of the dialog that is open, or `None`."""
+        try:
+            return self.ask("GET", "/alert/text")
+        except Trouble as trouble:
+            if trouble.kind != "no such alert":
+                raise
+            return None
+
+    def messages(self):
+        """Returns what the console said since the last call."""
+        return self.ask("POST", "/se/log", {"type": "browser"})
+
+    def unnamed(self):
+        """Returns the links, buttons and fields that have no accessible name."""
+        roles = ("link", "button", "textbox", "searchbox", "combobox", "img")
+        nodes = self.devtools("Accessibility.getFullAXTree")["nodes"]
+        return [
+            f"{node['role']['value']} {node.get('backendDOMNodeId')}"
+            for node in nodes
+            if not node["ignored"]
+            and node.get("role", {}).get("value") in roles
+            and not node.get("name", {}).get("value", "").strip()
+        ]
+
+    def wait(self, what, condition, seconds=WAIT_SECONDS_MAX):
+        """Returns the first true answer of `condition`."""
+        end = time.monotonic() + seconds
+        while True:
+            # A page may be replaced while it is asked; then the next one is asked.
+            try:
+                answer = condition()
+            except Trouble as trouble:
+                if trouble.kind not in ("stale element reference", "no such element"):
+                    raise
+                answer = None
+            if answer:
+                return answer
+            if time.monotonic() > end:
+                raise AssertionError(f"no {what} within {seconds} s at {self.path()}")
+            time.sleep(0.05)
+
+    # How the window is.
+
+    def resize(self, width, height):
+        self.devtools(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+
+    def prefer(self, scheme):
+        """Sets what the system says of light and dark."""
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.devtools("Emulation.setEmulatedMedia", features=[feature])
+
+    def forget(self, cookie):
+        self.ask("DELETE", f"/cookie/{cookie}")
+
+    def shoot(self, path, width):
+        """Saves the whole page as a picture, as if the window were as high as the page."""
+        self.resize(width, self.run("return document.documentElement.scrollHeight"))
+        shot = self.devtools("Page.captureScreenshot")
+        path.write_bytes(base64.b64decode(shot["data"]))
