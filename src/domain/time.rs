@@ -127,7 +127,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, InvalidTime> {
 #[must_use]
 pub fn format_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
-    let whole = UNITS.iter().rev().find(|(_, unit)| millis != 0 && millis % u128::from(*unit) == 0);
+    let whole = UNITS
+        .iter()
+        .rev()
+        .find(|(_, unit)| millis != 0 && millis.is_multiple_of(u128::from(*unit)));
     match whole {
         Some((unit, size)) => format!("{}{unit}", millis / u128::from(*size)),
         None => "0s".to_owned(),

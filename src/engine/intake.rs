@@ -62,11 +62,11 @@ pub(super) fn accept(
     incoming: IncomingEvent,
     begun: &mut Begun,
 ) -> Result<Accepted, StoreError> {
-    if let Some(id) = &incoming.id {
-        if let Some(known) = tx.view().event_by_id(id, Some(&incoming.source))? {
-            let runs = tx.view().event(known)?.map(|stored| stored.runs).unwrap_or_default();
-            return Ok(Accepted { id: id.clone(), duplicate: true, runs });
-        }
+    if let Some(id) = &incoming.id
+        && let Some(known) = tx.view().event_by_id(id, Some(&incoming.source))?
+    {
+        let runs = tx.view().event(known)?.map(|stored| stored.runs).unwrap_or_default();
+        return Ok(Accepted { id: id.clone(), duplicate: true, runs });
     }
     let key = next_key(tenant, tx);
     let event = complete(incoming, key, tx);

@@ -69,7 +69,9 @@ pub(super) struct Down {
 /// Work to be done on the tenant's thread.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Work(pub(super) Box<dyn FnOnce(&Rc<TenantState>) + Send>);
+pub(super) struct Work(pub(super) Job);
+
+type Job = Box<dyn FnOnce(&Rc<TenantState>) + Send>;
 
 /// Asks what the supervisor sees.
 #[derive(Message)]

@@ -76,10 +76,10 @@ impl TenantView<'_> {
         id: &str,
         source: Option<&str>,
     ) -> Result<Option<EventKey>, StoreError> {
-        if let Some(key) = EventKey::from_id(id) {
-            if self.event(key)?.is_some_and(|stored| stored.event.id == id) {
-                return Ok(Some(key));
-            }
+        if let Some(key) = EventKey::from_id(id)
+            && self.event(key)?.is_some_and(|stored| stored.event.id == id)
+        {
+            return Ok(Some(key));
         }
         let base = Key::of(self.tenant()).tag(SEEN).text(id);
         if let Some(source) = source {

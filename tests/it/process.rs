@@ -118,6 +118,7 @@ fn end_of(mut child: Child) -> Ended {
     Ended { status: wait(&mut child), said }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the end of another process tells nobody")]
 fn wait(child: &mut Child) -> ExitStatus {
     let begun = Instant::now();
     loop {

@@ -637,7 +637,7 @@ fn undo_of_a_closing_forgets_when_it_was_closed_again() {
     let kind = RecordKind::Ticket;
     let closed = patched(kind, &ticket(), json!({ "statusName": "Closed" }));
     let change = difference(kind, Some(&ticket()), Some(&closed));
-    let mut again = closed.clone();
+    let mut again = closed;
     again.insert("closedAt".to_owned(), json!("2026-11-23T10:00:00.000Z"));
     assert_eq!(write(undo(Some(&again), &change))["closedAt"], Value::Null);
 }

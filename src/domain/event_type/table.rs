@@ -197,6 +197,7 @@ fn ticket_signals() -> Vec<EventType> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of event types")]
 fn comments() -> Vec<EventType> {
     let on_ticket = |kind, name, description| row(kind, name, description).among("Comments");
     let ticket = || Shape::Record(RecordKind::Ticket);

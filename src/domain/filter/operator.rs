@@ -360,6 +360,7 @@ impl Operator {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table with a row for each operator")]
     fn description(self) -> (&'static [&'static str], &'static str, &'static str) {
         match self {
             Operator::Eq => (ANYTHING, "Equals the value.", r#"{"priority": {"~eq": "high"}}"#),

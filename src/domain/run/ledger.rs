@@ -29,6 +29,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of entry")]
     pub(super) fn read(&mut self, plan: &Workflow, entry: &Entry, tally: &mut Tally) {
         match entry {
             Entry::Created { .. } => panic!("a run is created once, before it moves"),

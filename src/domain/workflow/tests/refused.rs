@@ -17,6 +17,7 @@ fn refused(text: &str, expected: &[(&str, &str)]) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn wrong_documents_are_refused_at_their_place() {
     const STEPS: &str = "steps: [{id: a, sleep: 1s}]";
     for (rest, pointer, code) in [
@@ -127,6 +128,7 @@ fn wrong_documents_are_refused_at_their_place() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn wrong_steps_are_refused_at_their_place() {
     const HTTP: &str = "id: a, activity: http.request";
     const UPDATE: &str = "id: a, activity: 'tickets:update-ticket-platform'";
@@ -385,6 +387,7 @@ fn large_definitions_are_bounded_and_quick() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn thenas_body_is_refused_at_its_own_places() {
     let at = |place: &str| format!("/workflowDefinition/{place}");
     for (pointer, value, expected, code) in [

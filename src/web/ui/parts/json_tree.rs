@@ -95,7 +95,6 @@ fn leaf(class: &'static str, text: String) -> Body {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "arrays and objects differ in exactly these")]
 fn branch<'a>(
     brackets: (char, char),
     noun: &str,
