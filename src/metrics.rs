@@ -26,11 +26,10 @@ pub struct Metrics {
     runs: Bounded<RunLabels>,
     run_seconds: Histogram,
     attempts: Bounded<AttemptLabels>,
-    queue_depth: Gauge<i64, AtomicI64>,
+    pressure_bytes: Gauge<i64, AtomicI64>,
     timer_lag_seconds: Histogram,
     commit_seconds: Histogram,
     store_bytes: Gauge<i64, AtomicI64>,
-    streams: Gauge<i64, AtomicI64>,
 }
 
 impl Metrics {
@@ -43,11 +42,10 @@ impl Metrics {
             runs: Bounded::default(),
             run_seconds: Histogram::new(exponential_buckets(0.001, 4.0, 10)),
             attempts: Bounded::default(),
-            queue_depth: Gauge::default(),
+            pressure_bytes: Gauge::default(),
             timer_lag_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 12)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 14)),
             store_bytes: Gauge::default(),
-            streams: Gauge::default(),
             registry: Arc::default(),
         };
         metrics.register_families(&mut metrics.registry.lock());
@@ -79,9 +77,9 @@ impl Metrics {
         self.attempts.count([activity, outcome]);
     }
 
-    /// Sets how many requests wait for the writer.
-    pub fn set_queue_depth(&self, depth: usize) {
-        self.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    /// Sets how many bytes wait for the writer.
+    pub fn set_pressure_bytes(&self, bytes: usize) {
+        self.pressure_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Records how long after its instant a timer fired.
@@ -97,22 +95,6 @@ impl Metrics {
     /// Sets the size of the store on disk.
     pub fn set_store_bytes(&self, bytes: u64) {
         self.store_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
-    }
-
-    /// Counts a stream of live updates that was opened.
-    pub fn stream_opened(&self) {
-        self.streams.inc();
-    }
-
-    /// Counts a stream of live updates that was closed.
-    pub fn stream_closed(&self) {
-        self.streams.dec();
-    }
-
-    /// Returns the registry, so that a layer above can add what it measures itself.
-    #[must_use]
-    pub fn registry(&self) -> Arc<Mutex<Registry>> {
-        Arc::clone(&self.registry)
     }
 
     /// Returns every family in the text format of OpenMetrics.
@@ -141,16 +123,14 @@ impl Metrics {
         );
         let family = self.attempts.family.clone();
         registry.register("ergane_step_attempts", "Attempts of steps", family);
-        let family = self.queue_depth.clone();
-        registry.register("ergane_queue_depth", "Requests that wait for the writer", family);
+        let family = self.pressure_bytes.clone();
+        registry.register("ergane_pressure_bytes", "Bytes that wait for the writer", family);
         let family = self.timer_lag_seconds.clone();
         registry.register("ergane_schedule_lag_seconds", "How late timers fired", family);
         let family = self.commit_seconds.clone();
         registry.register("ergane_store_commit_seconds", "Time of a durable commit", family);
         let family = self.store_bytes.clone();
         registry.register("ergane_store_bytes", "Size of the store on disk", family);
-        let family = self.streams.clone();
-        registry.register("ergane_sse_clients", "Open streams of live updates", family);
     }
 }
 
@@ -269,11 +249,10 @@ mod tests {
             r#"ergane_filter_evaluations_total{result="matched"} 1"#,
             r#"ergane_step_attempts_total{activity="tickets:get-ticket-platform",outcome="failed"} 1"#,
             "ergane_store_commit_seconds_count 1",
-            "ergane_queue_depth 0",
+            "ergane_pressure_bytes 0",
             "ergane_schedule_lag_seconds_count 0",
             "ergane_run_duration_seconds_count 0",
             "ergane_store_bytes 0",
-            "ergane_sse_clients 0",
             "ergane_build_info{",
         ] {
             assert!(text.contains(line), "no `{line}` in\n{text}");

@@ -150,6 +150,8 @@ impl LiveRun {
             }
             None => Err(unknown_activity(activity)),
         };
+        let label = if outcome.is_ok() { "succeeded" } else { "failed" };
+        tenant.shared.metrics.attempt_ended(activity, label);
         Some(match outcome {
             Ok(done) => Input::Completed { step, attempt, output: done.output, undo: done.undo },
             Err(failure) => Input::Failed { step, attempt, failure },

@@ -244,13 +244,6 @@ impl Engine {
         Snapshot::of(&*self.shared.store, part)
     }
 
-    /// Waits until a run ends, or `patience` is over; the caller looks at the run before and after.
-    pub async fn wait_for_end(&self, run: RunId, patience: Duration) {
-        let ended = self.shared.waiters.wait(run);
-        // Both outcomes mean the same: look again.
-        let _ = tokio::time::timeout(patience, ended).await;
-    }
-
     /// Begins to listen for the end of a run; what is returned resolves when it has ended.
     #[must_use]
     pub fn end_of(&self, run: RunId) -> oneshot::Receiver<()> {

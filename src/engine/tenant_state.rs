@@ -117,7 +117,9 @@ impl TenantState {
 
     /// Lets the doors know how much waits for the disk.
     pub(super) fn note_pressure(&self) {
-        self.pressure.store(self.ledger.pressure_bytes(), Ordering::Relaxed);
+        let bytes = self.ledger.pressure_bytes();
+        self.pressure.store(bytes, Ordering::Relaxed);
+        self.shared.metrics.set_pressure_bytes(bytes);
     }
 
     /// Returns a number that no actor of this tenant had before.

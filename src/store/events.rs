@@ -141,12 +141,6 @@ impl TenantTx<'_, '_> {
         let seen = seen.text(&stored.event.source).done();
         self.put_new(Space::Dedupe, seen, key.0.to_be_bytes().to_vec());
     }
-
-    /// Replaces what became of an event, as when it is replayed.
-    pub fn update_event(&mut self, key: EventKey, stored: &StoredEvent) {
-        let row = event_key(&self.view(), key);
-        self.put_json(Space::Event, row, stored);
-    }
 }
 
 fn event_key(view: &TenantView<'_>, key: EventKey) -> Vec<u8> {
