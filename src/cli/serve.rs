@@ -56,7 +56,10 @@ fn welcome(loaded: &Loaded, serving: &Serving, out: &mut dyn Write) -> std::io::
         Some(path) => {
             writeln!(out, "  sign in  http://{address}{base}{path}  (once, within 24 h)")?
         }
-        None => writeln!(out, "  sign in  with a key; another is made by: ergane key create")?,
+        None => writeln!(
+            out,
+            "  sign in  with a key; another is made by: ergane key create NAME --scope '*'"
+        )?,
     }
     if !address.ip().is_loopback() {
         writeln!(out, "  open to the network without TLS; put a proxy with TLS in front")?;
