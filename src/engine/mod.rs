@@ -44,6 +44,7 @@ use run_actor::Delivery;
 use settings::EngineSettings;
 use shared::{Doors, Shared, Waiters};
 use supervisor::{Deliver, Observe, Work};
+use tenant_state::Settled;
 
 pub use intake::{Accepted, IncomingEvent};
 pub use supervisor::Observation;
@@ -162,20 +163,7 @@ impl Engine {
     {
         self.on_thread(tenant, move |state, reply| {
             let outcome = state.transact(decide);
-            actix::spawn(async move {
-                let answer = match outcome {
-                    Ok(settled) => settled
-                        .receipt
-                        .durable()
-                        .await
-                        .map(|()| settled.value)
-                        .map_err(Refusal::from),
-                    Err(Abort::Refused(error)) => Err(Refusal::Refused(error)),
-                    Err(Abort::Closed(error)) => Err(Refusal::from(error)),
-                };
-                // Whoever asked may have gone; what was decided stands all the same.
-                let _ = reply.send(answer);
-            });
+            answer_when_durable(outcome, reply);
         })
         .await
     }
@@ -196,21 +184,11 @@ impl Engine {
             let outcome = state.transact(|tx| {
                 intake::accept_for(state, tx, (&workflow, version), event, &mut begun)
             });
-            state.hand_over(begun.started);
-            state.displace(&begun.displaced);
-            actix::spawn(async move {
-                let answer = match outcome {
-                    Ok(settled) => settled
-                        .receipt
-                        .durable()
-                        .await
-                        .map(|()| settled.value)
-                        .map_err(Refusal::from),
-                    Err(Abort::Refused(error)) => Err(Refusal::Refused(error)),
-                    Err(Abort::Closed(error)) => Err(Refusal::from(error)),
-                };
-                let _ = reply.send(answer);
-            });
+            if outcome.is_ok() {
+                state.hand_over(begun.started);
+                state.displace(&begun.displaced);
+            }
+            answer_when_durable(outcome, reply);
         })
         .await
     }
@@ -355,6 +333,23 @@ impl Engine {
         })?;
         answer.await.map_err(|_| part_is_lost())?
     }
+}
+
+fn answer_when_durable<T: 'static, E: 'static>(
+    outcome: Result<Settled<T>, Abort<E>>,
+    reply: oneshot::Sender<Result<T, Refusal<E>>>,
+) {
+    actix::spawn(async move {
+        let answer = match outcome {
+            Ok(settled) => {
+                settled.receipt.durable().await.map(|()| settled.value).map_err(Refusal::from)
+            }
+            Err(Abort::Refused(error)) => Err(Refusal::Refused(error)),
+            Err(Abort::Closed(error)) => Err(Refusal::from(error)),
+        };
+        // Whoever asked may have gone; what was decided stands all the same.
+        let _ = reply.send(answer);
+    });
 }
 
 /// Why a run that was asked for did not start.
