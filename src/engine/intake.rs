@@ -206,7 +206,7 @@ pub(super) fn begin(
         }
         concurrency_key = Some(rendered);
     }
-    let id = RunId::new(tenant.part, tx.now(), tx.random());
+    let id = key.run_id(tenant.part, begun.started.len(), tx.random());
     let (run, created) =
         Run::create(&listener.workflow, tenant.origin(id, listener.version, trigger));
     let mut live = LiveRun {

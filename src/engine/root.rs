@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message};
 use tokio::sync::oneshot;
-use tracing::{error, info, warn};
+use tracing::{debug, error, warn};
 
 use crate::domain::id::TenantId;
 use crate::store::access::{APPLIANCE, TenantRow};
@@ -83,7 +83,7 @@ impl RootSupervisor {
 
     fn open(&mut self, ctx: &mut Context<RootSupervisor>) -> Result<(), StoreError> {
         let owned = self.shared.store.claim(self.part)?;
-        info!(part = self.part, epoch = owned.epoch().0, "The part is ours");
+        debug!(part = self.part, epoch = owned.epoch().0, "The part is ours");
         let (ledger, committer) = Ledger::open(owned)?;
         let shared = Arc::clone(&self.shared);
         let commits = committer.run(move |commit| shared.metrics.committed_in(commit.took));

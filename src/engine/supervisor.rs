@@ -329,8 +329,9 @@ impl Handler<LoadMore> for TenantSupervisor {
         if let Err(error) = self.load_chunk() {
             error!(tenant.slug = %self.tenant.facts.slug, "Cannot load runs: {error}");
         }
-        if self.to_load.is_empty() {
-            info!(tenant.slug = %self.tenant.facts.slug, active = self.tenant.active(), "Runs are loaded");
+        let active = self.tenant.active();
+        if self.to_load.is_empty() && active > 0 {
+            info!(tenant.slug = %self.tenant.facts.slug, active, "Runs go on where they stood");
         }
         self.load_later(ctx);
     }

@@ -305,16 +305,21 @@ fn a_sleeping_run_has_no_actor_and_wakes_when_its_time_has_come() {
 fn runs_of_one_key_follow_one_another() {
     in_world(1, async |world| {
         let concurrency = json!({ "key": "{{trigger.payload.k}}", "limit": 1, "policy": "queue" });
-        let steps = json!([{ "id": "nap", "sleep": "30ms" }]);
+        let steps = json!([{ "id": "nap", "sleep": "10ms" }]);
         let extra = json!({ "concurrency": concurrency, "steps": steps });
         world.save(echoes("one-at-a-time", extra)).await;
-        let mut runs = Vec::new();
-        for id in ["a", "b", "c"] {
-            runs.push(world.publish(id, json!({ "k": "same" })).await.runs[0]);
-        }
+        // Together, so that they arrive within one millisecond.
+        let events = ["a", "b", "c", "d", "e", "f"].map(|id| IncomingEvent {
+            id: Some(id.to_owned()),
+            kind: "thing:happened".to_owned(),
+            source: "test".to_owned(),
+            payload: json!({ "k": "same" }),
+            ..IncomingEvent::default()
+        });
+        let accepted = world.engine.publish(TENANT, events.into()).await.expect("accepted");
         let mut last_end = Timestamp::default();
-        for run in runs {
-            let head = world.end_of(run).await;
+        for answer in accepted {
+            let head = world.end_of(answer.runs[0]).await;
             assert!(head.started_at.expect("a start") >= last_end, "they overlap");
             last_end = head.ended_at.expect("an end");
         }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::key::{Key, Prefix};
-use super::seam::{Direction, Space, StoreError};
+use super::seam::{Direction, Part, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, damaged, from_json, to_json};
 use crate::domain::event::Event;
 use crate::domain::id::RunId;
@@ -33,6 +33,17 @@ impl EventKey {
     fn from_id(id: &str) -> Option<EventKey> {
         let digits = id.strip_prefix("evt_").filter(|digits| digits.len() == 16)?;
         u64::from_str_radix(digits, 16).ok().map(EventKey)
+    }
+
+    /// Returns the id of a run that this event starts. Runs sort as their events do, and among those
+    /// of one event by `place`: the order of arrival decides who waits for whom.
+    #[must_use]
+    pub fn run_id(self, part: Part, place: usize, random: u64) -> RunId {
+        let at = i64::try_from(self.0 >> COUNTER_BITS).unwrap_or(i64::MAX);
+        let counter = self.0 & ((1 << COUNTER_BITS) - 1);
+        let place = place as u64 & 0xFFFF;
+        let tail = counter << 48 | place << 32 | random >> 32;
+        RunId::new(part, Timestamp::from_millis(at), tail)
     }
 
     /// Returns the key that follows `self` at `now`; keys grow even when the clock does not.

@@ -53,7 +53,7 @@ impl Run {
     #[must_use]
     pub fn head(&self) -> RunHead {
         let trigger = &self.scope.root()["trigger"];
-        let done = self.steps.iter().filter(|step| step.is_settled()).count();
+        let done = self.steps.iter().filter(|step| step.is_past()).count();
         let attempts: usize = self.steps.iter().map(|step| step.attempts.len()).sum();
         RunHead {
             id: self.id,

@@ -98,9 +98,12 @@ impl StepState {
     /// skipped, or failed where the run went on.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        if self.compensation.status == UndoStatus::Done {
-            return false;
-        }
+        self.compensation.status != UndoStatus::Done && self.is_past()
+    }
+
+    /// Returns whether the run had gone on behind this step, undone since or not.
+    #[must_use]
+    pub fn is_past(&self) -> bool {
         match self.status {
             StepStatus::Succeeded | StepStatus::Skipped => true,
             StepStatus::Failed => self.continued,
