@@ -11,7 +11,8 @@ use crate::domain::time::Timestamp;
 /// One line of a run's journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// When it was decided.
+    /// When it was decided; kept as milliseconds, as a journal is mostly made of times.
+    #[serde(with = "instant")]
     pub at: Timestamp,
     /// What happened.
     #[serde(flatten)]
@@ -381,5 +382,20 @@ mod millis {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
         Ok(Option::<u64>::deserialize(from)?.map(Duration::from_millis))
+    }
+}
+
+/// Writes an instant as milliseconds since the Unix epoch.
+mod instant {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::domain::time::Timestamp;
+
+    pub fn serialize<S: Serializer>(at: &Timestamp, out: S) -> Result<S::Ok, S::Error> {
+        at.millis().serialize(out)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        i64::deserialize(from).map(Timestamp::from_millis)
     }
 }

@@ -21,6 +21,7 @@ pub struct RunHead {
     /// Where it stands.
     pub status: Status,
     /// Why it is not moving.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<WaitingFor>,
     /// Whether finished steps were undone.
     pub compensation: Compensation,
@@ -29,22 +30,27 @@ pub struct RunHead {
     /// The canonical type of that event.
     pub event_kind: String,
     /// What that event is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it first began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// How many steps it has behind it.
     pub steps_done: u32,
     /// How many steps its workflow has.
     pub steps_total: u32,
     /// The id of the step that it is at, or ended at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_step: Option<String>,
     /// How many attempts were made at all its steps together.
     pub attempts: u32,
     /// Why it did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<RunError>,
 }
 

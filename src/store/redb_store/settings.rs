@@ -39,7 +39,7 @@ impl Default for StoreSettings {
         Self {
             data_dir: PathBuf::from("ergane-data"),
             parts: 1,
-            cache_bytes: 64 * 1024 * 1024,
+            cache_bytes: 32 * 1024 * 1024,
             batch_bytes_max: 128 * 1024 * 1024,
             quick_repair_idle_ms: 75,
             writer_queue_batches_max: 64,
