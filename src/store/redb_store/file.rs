@@ -10,11 +10,14 @@ use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The layout of tables and records that this version writes.
 const FORMAT_NUMBER: u32 = 1;
 const FILE_NAME: &str = "ergane.redb";
 const NEW_FILE_NAME: &str = "ergane.redb.new";
+/// A repair that takes longer is told of.
+const REPAIR_WORTH_TELLING: Duration = Duration::from_millis(500);
 /// How every file of the database engine begins.
 const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";
 
@@ -71,8 +74,12 @@ pub fn reopen(settings: &StoreSettings, path: &Path) -> Result<Database, StoreEr
 
 fn builder(settings: &StoreSettings) -> redb::Builder {
     let mut builder = Database::builder();
-    builder.set_cache_size(settings.cache_bytes).set_repair_callback(|repair| {
-        tracing::info!("Repairing the store: {:.0} %", repair.progress() * 100.0);
+    let begun = Instant::now();
+    builder.set_cache_size(settings.cache_bytes).set_repair_callback(move |repair| {
+        // Whoever waits for a large file wants to know; a small one is open before it is read.
+        if begun.elapsed() > REPAIR_WORTH_TELLING {
+            tracing::info!("Repairing the store: {:.0} %", repair.progress() * 100.0);
+        }
     });
     builder
 }
