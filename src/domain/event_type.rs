@@ -1,5 +1,6 @@
 //! The registry of built-in event types: their names, schemas, examples and aliases.
 
+mod compatibility;
 mod sample;
 mod table;
 
@@ -10,6 +11,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::desk::{self, RecordKind};
+
+pub use compatibility::incompatibilities;
 
 const UID_LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const UID_LEN: usize = 29;
