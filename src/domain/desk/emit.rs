@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::RecordKind;
 use super::change::{FieldChange, changed_fields};
 use super::comment;
+use super::cut::cut_comment;
 use super::draft::{excerpt, part};
 use super::field::Kept;
 
@@ -32,6 +33,10 @@ pub struct Surroundings<'a> {
     pub first_comment: Option<&'a Map<String, Value>>,
     /// The tenant, as it is named in the metadata of mentions.
     pub organization_id: Option<&'a str>,
+    /// The tenant as a record, where it is told of.
+    pub organization: Option<&'a Map<String, Value>>,
+    /// The most bytes of each text of a comment that an event carries; `None` for all.
+    pub text_bytes_max: Option<usize>,
 }
 
 /// Returns the events that the change from `before` to `after` emits, general ones first; none when
@@ -49,11 +54,17 @@ pub fn events(
         RecordKind::Account => ACCOUNT.events(before, after),
         RecordKind::Contact => CONTACT.events(before, after),
         RecordKind::Team => TEAM.events(before, after),
-        RecordKind::User => USER.events(before, after),
+        RecordKind::User => user_events(before, after, around),
         RecordKind::AccountNote => NOTE.events(before, after),
         RecordKind::AccountTask => TASK.events(before, after),
         RecordKind::AccountActivity => ACTIVITY.events(before, after),
-        RecordKind::Tag => Vec::new(),
+        RecordKind::Relationship => RELATIONSHIP.events(before, after),
+        RecordKind::Organization => ORGANIZATION.events(before, after),
+        RecordKind::CustomObject => object_events(before, after),
+        RecordKind::Tag
+        | RecordKind::CustomField
+        | RecordKind::TicketStatus
+        | RecordKind::SlaPolicy => Vec::new(),
     }
 }
 
@@ -86,7 +97,7 @@ const TICKET: Family = Family {
     word: "ticket",
     previous: "previousTicket",
     custom_fields: Some("ticket:custom_field_value"),
-    apart: &["isArchived", "archivedAt"],
+    apart: &["isArchived", "archivedAt", "csat"],
     derived: &[
         ("ticket:status:changed", "statusName", When::Changed),
         ("ticket:priority:changed", "priorityName", When::Changed),
@@ -141,7 +152,10 @@ const USER: Family = Family {
     previous: "previousUser",
     custom_fields: None,
     apart: &[],
-    derived: &[("user:permissions:changed", "roles", When::Changed)],
+    derived: &[
+        ("user:permissions:changed", "roles", When::Changed),
+        ("user:permissions:changed", "userType", When::Changed),
+    ],
 };
 
 const NOTE: Family =
@@ -154,6 +168,21 @@ const ACTIVITY: Family = plain_family(
     "accountActivity",
     "previousAccountActivity",
 );
+
+const RELATIONSHIP: Family = plain_family(
+    RecordKind::Relationship,
+    "account-relationship",
+    "accountRelationship",
+    "previousAccountRelationship",
+);
+const ORGANIZATION: Family = plain_family(
+    RecordKind::Organization,
+    "organization",
+    "organization",
+    "previousOrganization",
+);
+const OBJECT: Family =
+    plain_family(RecordKind::CustomObject, "custom-object", "object", "previousObject");
 
 const fn plain_family(
     kind: RecordKind,
@@ -197,7 +226,8 @@ impl Family {
                 When::Set => !now.is_null(),
                 When::True => now == &Value::Bool(true),
             };
-            if is_met && changed.contains_key(*field) {
+            let is_told = events.iter().any(|event: &Emitted| event.kind == *kind);
+            if is_met && !is_told && changed.contains_key(*field) {
                 events.push(self.named((*kind).to_owned(), Some(before), Some(after)));
             }
         }
@@ -270,7 +300,7 @@ fn ticket_events(
     match (before, after) {
         (None, Some(_)) => {
             if let Some(comment) = around.first_comment {
-                events[0].payload["comment"] = Value::Object(comment.clone());
+                events[0].payload["comment"] = told_comment(comment, around);
             }
         }
         (Some(before), Some(after)) => {
@@ -283,6 +313,7 @@ fn ticket_events(
                 }
                 (true, true) | (false, false) => {}
             }
+            events.extend(survey_events(before, after));
             for event in events.iter_mut().filter(|event| event.kind == "ticket:migrated") {
                 let names = &["teamId", "teamName", "teamIdentifier"];
                 event.payload["team"] = excerpt(Some(after), names);
@@ -294,6 +325,68 @@ fn ticket_events(
     events
 }
 
+fn survey_events(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<Emitted> {
+    let (earlier, survey) = (part(Some(before), "csat"), part(Some(after), "csat"));
+    let is_new = |(_, time): &(&str, &str)| {
+        let moment = survey.get(*time).unwrap_or(&Value::Null);
+        !moment.is_null() && earlier.get(*time) != Some(moment)
+    };
+    let event = |(verb, _): (&str, &str)| {
+        let mut event = TICKET.emitted(verb, None, Some(after));
+        event.payload["csat"] = survey.clone();
+        event
+    };
+    [("csat:sent", "sentAt"), ("csat:received", "receivedAt")]
+        .into_iter()
+        .filter(is_new)
+        .map(event)
+        .collect()
+}
+
+/// Whoever begins to work here joins the organization.
+fn user_events(
+    before: Option<&Map<String, Value>>,
+    after: Option<&Map<String, Value>>,
+    around: &Surroundings<'_>,
+) -> Vec<Emitted> {
+    let mut events = USER.events(before, after);
+    let is_outside = matches!(part(after, "userType").as_str(), Some("CUSTOMER" | "EXTERNAL"));
+    if let (None, Some(user), false) = (before, after, is_outside) {
+        events.extend(around.organization.map(|organization| joined(organization, user)));
+    }
+    events
+}
+
+/// Returns the event of a user who becomes a member of the organization.
+#[must_use]
+pub fn joined(organization: &Map<String, Value>, user: &Map<String, Value>) -> Emitted {
+    let mut event = ORGANIZATION.emitted("member-joined", None, Some(organization));
+    event.payload["user"] = Value::Object(user.clone());
+    event
+}
+
+/// The type names the tenant and the kind of object: `custom-object:acme:deal:created`.
+fn object_events(
+    before: Option<&Map<String, Value>>,
+    after: Option<&Map<String, Value>>,
+) -> Vec<Emitted> {
+    let object = after.or(before);
+    let text = |name: &str| part(object, name).as_str().unwrap_or("default").to_owned();
+    let beginning = format!("custom-object:{}:{}:", text("namespace"), text("objectType"));
+    let mut events = OBJECT.events(before, after);
+    for event in &mut events {
+        event.kind = event.kind.replacen("custom-object:", &beginning, 1);
+    }
+    events
+}
+
+fn told_comment(comment: &Map<String, Value>, around: &Surroundings<'_>) -> Value {
+    Value::Object(match around.text_bytes_max {
+        Some(bytes_max) => cut_comment(comment, bytes_max),
+        None => comment.clone(),
+    })
+}
+
 fn comment_events(
     before: Option<&Map<String, Value>>,
     after: Option<&Map<String, Value>>,
@@ -301,7 +394,17 @@ fn comment_events(
 ) -> Vec<Emitted> {
     let Some(comment) = after.or(before) else { return Vec::new() };
     let entity = comment::entity_kind(part(Some(comment), "entityType").as_str().unwrap_or(""));
-    let talk = Talk { entity, before, after, parent: around.parent };
+    let cut = |comment: &Map<String, Value>| match told_comment(comment, around) {
+        Value::Object(comment) => comment,
+        _ => Map::new(), // It is made as an object.
+    };
+    let (told_before, told_after) = (before.map(cut), after.map(cut));
+    let talk = Talk {
+        entity,
+        before: told_before.as_ref(),
+        after: told_after.as_ref(),
+        parent: around.parent,
+    };
     let mut events = Vec::new();
     match (before, after) {
         (None, _) if entity == RecordKind::Ticket => events.push(talk.emitted("added")),
@@ -416,7 +519,8 @@ fn mention_event(
     if !field("teamId").is_null() {
         metadata["teamId"] = field("teamId");
     }
-    user["organization"] = json!({ "id": around.organization_id, "name": null });
+    let name = part(around.organization, "name");
+    user["organization"] = json!({ "id": around.organization_id, "name": name });
     let subject = user["id"].as_str().unwrap_or_default().to_owned();
     let Value::Object(metadata) = metadata else { unreachable!("it was built as an object") };
     Emitted {
