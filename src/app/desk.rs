@@ -9,7 +9,6 @@ use super::events::actor;
 use super::page::PageRequest;
 use super::principal::Principal;
 use super::views::Page;
-use crate::activities::Caller;
 use crate::activities::desk::{
     Desk, DeskError, Found, Query, comments, find, list, search_tickets, threads,
 };
@@ -320,7 +319,7 @@ impl App {
         who: &Principal,
         decide: impl FnOnce(&mut Desk<'_, '_, '_>) -> Result<Record, Error> + Send + 'static,
     ) -> Result<Record, Error> {
-        let caller = Caller { actor: actor(who), cause: None };
+        let caller = self.engine().activities().caller(actor(who), None);
         self.write(who, move |tx| decide(&mut Desk::new(tx, &caller))).await
     }
 }
@@ -341,7 +340,11 @@ impl From<DeskError> for Error {
             DeskError::NotFound { kind, id } => Error::NotFound { what: kind.name(), id },
             DeskError::Invalid(problems) => Error::Invalid(problems),
             DeskError::Conflict { code, detail } => {
-                let code = if code == "in_use" { "in_use" } else { "duplicate" };
+                let code = match code.as_str() {
+                    "in_use" => "in_use",
+                    "protected" => "protected",
+                    _ => "duplicate", // Another record has its key.
+                };
                 Error::Conflict { code, detail }
             }
             DeskError::Store(error) => error.into(),

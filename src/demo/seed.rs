@@ -289,7 +289,7 @@ fn wanted(view: TenantView<'_>, name: &str, text: &str) -> Result<Option<Publish
 
 pub(super) fn caller(id: &str, kind: &str, email: &str) -> Caller {
     let actor = Actor { id: id.to_owned(), kind: kind.to_owned(), email: email.to_owned() };
-    Caller { actor, cause: None }
+    Caller::new(actor, None)
 }
 
 fn text<'r>(record: &'r Record, name: &str) -> &'r str {

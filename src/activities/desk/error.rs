@@ -24,7 +24,7 @@ pub enum DeskError {
     /// Another record stands in the way.
     #[error("{detail}")]
     Conflict {
-        /// What kind of conflict, in snake case: `duplicate` or `in_use`.
+        /// What kind of conflict, in snake case: `duplicate`, `in_use` or `protected`.
         code: String,
         /// Which record, and why.
         detail: String,

@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::draft::Draft;
 use super::field::{
-    CREATED_AT, Field, FieldType, ID, LONG_TEXT, METADATA, TEXT, UPDATED_AT, not_allowed, plain_name,
+    CREATED_AT, Field, FieldType, ID, LONG_TEXT, METADATA, TEXT, UPDATED_AT, not_allowed,
+    plain_name,
 };
 use super::{Facts, RecordKind};
 use crate::domain::problem::Problem;
@@ -38,7 +39,8 @@ pub const FIELDS: &[Field] = &[
     Field::new("slug", TEXT, "Names it among the custom fields of a record")
         .system()
         .follows("name"),
-    Field::new("name", TEXT, "The field's name for people; its first one makes the slug").required(),
+    Field::new("name", TEXT, "The field's name for people; its first one makes the slug")
+        .required(),
     Field::new("source", SOURCES, "What records have it; ticket unless told").initial(),
     Field::new("fieldType", TYPES, "What values it takes; single_line unless told").initial(),
     Field::new("options", List(&Any), "What can be chosen, each a text or an object with `value`"),
@@ -101,7 +103,8 @@ fn apply_rules(draft: &mut Draft<'_>) {
     let options = draft.value("options").as_array().cloned().unwrap_or_default();
     let mut read = Vec::new();
     for (index, option) in options.iter().enumerate() {
-        match option.get("value").unwrap_or(option).as_str().filter(|text| !text.trim().is_empty()) {
+        match option.get("value").unwrap_or(option).as_str().filter(|text| !text.trim().is_empty())
+        {
             Some(text) => read.push(json!({ "value": text })),
             None => {
                 let detail = "must be a text or an object with a `value`";
@@ -157,18 +160,15 @@ pub fn is_for(definition: &Map<String, Value>, kind: RecordKind, team_id: &Value
 ///
 /// # Errors
 /// Returns what is wrong, at `pointer`.
-pub fn check(
-    definition: &Map<String, Value>,
-    value: &Value,
-    pointer: &str,
-) -> Result<(), Problem> {
+pub fn check(definition: &Map<String, Value>, value: &Value, pointer: &str) -> Result<(), Problem> {
     let kind = definition.get("fieldType").and_then(Value::as_str).unwrap_or("single_line");
     let listed = value.as_array().map(Vec::as_slice);
     match (kind, listed) {
-        ("multi_choice", Some(values)) => values
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, value)| chosen(definition, value, &format!("{pointer}/{index}"))),
+        ("multi_choice", Some(values)) => {
+            values.iter().enumerate().try_for_each(|(index, value)| {
+                chosen(definition, value, &format!("{pointer}/{index}"))
+            })
+        }
         ("multi_choice", None) => chosen(definition, value, pointer),
         (_, Some([only])) => check_one(definition, kind, only, pointer),
         (_, Some(_)) => Err(Problem::new(pointer, "wrong_type", "takes one value, not a list")),
@@ -203,7 +203,11 @@ fn check_one(
         "url" => (text.is_some_and(|text| url::Url::parse(text).is_ok()), "an address"),
         _ => (text.is_some(), "text"), // Every other type holds words.
     };
-    if fits { Ok(()) } else { Err(Problem::new(pointer, "wrong_type", format!("must be {wanted}"))) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Problem::new(pointer, "wrong_type", format!("must be {wanted}")))
+    }
 }
 
 fn is_moment(text: &str) -> bool {

@@ -50,9 +50,12 @@ mod tests {
             "contentMarkdown": null, "contentJson": {"doc": ["long", "enough"]}});
         let comment = comment.as_object().expect("an object");
         let cut = cut_comment(comment, 8);
-        assert_eq!(Value::Object(cut), json!({"id": "C1", "content": "añejo",
+        assert_eq!(
+            Value::Object(cut),
+            json!({"id": "C1", "content": "añejo",
             "contentHtml": "<b>a</b>", "contentMarkdown": null,
-            "contentJson": "…[cut: 25 bytes, fetch /v1/comments/C1]"}));
+            "contentJson": "…[cut: 25 bytes, fetch /v1/comments/C1]"})
+        );
         let cut = cut_comment(comment, 2);
         assert_eq!(cut["content"], "a…[cut: 5 bytes, fetch /v1/comments/C1]");
         assert_eq!(cut["contentHtml"], "<b…[cut: 6 bytes, fetch /v1/comments/C1]");

@@ -163,7 +163,8 @@ impl<'a> Draft<'a> {
         let listed = listed.into_iter().map(|pair| ("customFieldValues", pair));
         for (from, (name, value)) in given.chain(listed) {
             let definition = custom_field::find(&definitions, &name);
-            let slug = definition.and_then(|it| it.get("slug")?.as_str()).unwrap_or(&name).to_owned();
+            let slug =
+                definition.and_then(|it| it.get("slug")?.as_str()).unwrap_or(&name).to_owned();
             if let Some(definition) = definition.filter(|_| !value.is_null()) {
                 let pointer = pointer_to(&pointer_to("", from), &name);
                 if let Err(problem) = custom_field::check(definition, &value, &pointer) {
@@ -198,7 +199,8 @@ impl<'a> Draft<'a> {
             let value = self.value("customFields").get(slug).unwrap_or(&Value::Null);
             if matches!(value, Value::Null) || value.as_str() == Some("") || value == &json!([]) {
                 let detail = format!(
-                    "the custom field {name} is required for a {} {when}", self.kind.name()
+                    "the custom field {name} is required for a {} {when}",
+                    self.kind.name()
                 );
                 let pointer = pointer_to("/customFieldValues", slug);
                 self.problems.push(Problem::new(pointer, "required", detail));

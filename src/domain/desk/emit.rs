@@ -175,12 +175,8 @@ const RELATIONSHIP: Family = plain_family(
     "accountRelationship",
     "previousAccountRelationship",
 );
-const ORGANIZATION: Family = plain_family(
-    RecordKind::Organization,
-    "organization",
-    "organization",
-    "previousOrganization",
-);
+const ORGANIZATION: Family =
+    plain_family(RecordKind::Organization, "organization", "organization", "previousOrganization");
 const OBJECT: Family =
     plain_family(RecordKind::CustomObject, "custom-object", "object", "previousObject");
 

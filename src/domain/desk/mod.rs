@@ -35,7 +35,10 @@ use super::id::Uid;
 use super::problem::{Problem, pointer_to};
 use super::time::Timestamp;
 
-pub use choice::{CLOSED, Choice, PARENT_STATUSES, find as find_choice, priorities, sentiments, statuses};
+pub use choice::{
+    CLOSED, Choice, PARENT_STATUSES, find as find_choice, is_built_in_status, priorities,
+    sentiments, statuses,
+};
 pub use emit::{Emitted, Surroundings, events, joined};
 pub use field::{Field, FieldType, Input, Kept, Need};
 pub use schema::{create_schema, event_schema, output_schema, update_schema};
@@ -304,7 +307,9 @@ pub fn unique_keys(kind: RecordKind, record: &Map<String, Value>) -> Vec<UniqueK
     let text = |name: &str| record.get(name).and_then(Value::as_str).map(str::to_lowercase);
     let value = match kind {
         // A ticket and an account may each have a field of the same name.
-        RecordKind::CustomField => text("source").zip(text(field)).map(|(on, slug)| format!("{on}/{slug}")),
+        RecordKind::CustomField => {
+            text("source").zip(text(field)).map(|(on, slug)| format!("{on}/{slug}"))
+        }
         _ => text(field), // A value of its own.
     };
     value.into_iter().map(|value| UniqueKey { field, value }).collect()

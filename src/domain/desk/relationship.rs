@@ -44,7 +44,8 @@ pub fn create(
         let account = excerpt(draft.referenced(id), &["id", "name", "primaryDomain"]);
         draft.set(shown, account);
     }
-    if draft.text("accountId").is_some() && draft.value("accountId") == draft.value("relatedAccountId")
+    if draft.text("accountId").is_some()
+        && draft.value("accountId") == draft.value("relatedAccountId")
     {
         let detail = "an account is not related to itself";
         draft.refuse(Problem::new("/relatedAccountId", "contradiction", detail));

@@ -115,8 +115,8 @@ impl Policy {
             Value::Null => Ok(None),
             raw => read_duration(raw, "/warnBefore").map(Some).map_err(|it| problems.push(it)),
         };
-        let calendar =
-            Calendar::read(part("businessHours"), "/businessHours").map_err(|it| problems.extend(it));
+        let calendar = Calendar::read(part("businessHours"), "/businessHours")
+            .map_err(|it| problems.extend(it));
         let pauses = part("pauseStatuses").as_array().into_iter().flatten();
         let pauses = pauses.filter_map(Value::as_str).map(plain_name).collect();
         match (filter, targets, warn_before, calendar) {
@@ -219,8 +219,11 @@ fn read_targets(raw: &Value) -> Result<BTreeMap<Metric, Duration>, Vec<Problem>>
         let plain = plain_name(name).replace(' ', "");
         match Metric::ALL.iter().find(|(_, known)| known.to_lowercase() == plain) {
             None => {
-                let problem =
-                    Problem::new(pointer, "unknown_field", format!("nothing is promised by `{name}`"));
+                let problem = Problem::new(
+                    pointer,
+                    "unknown_field",
+                    format!("nothing is promised by `{name}`"),
+                );
                 let near = nearest(name, names).unwrap_or("firstResponse");
                 problems.push(problem.with_hint(format!("did you mean `{near}`?")));
             }

@@ -374,7 +374,8 @@ fn apply_rules(draft: &mut Draft<'_>) {
     set_choice(draft, SENTIMENT, sentiment);
     set_type(draft);
     draft.merge_custom_fields(|value| value);
-    let was_closed = draft.current().is_some_and(|it| it.get("parentStatusName") == Some(&json!(CLOSED)));
+    let was_closed =
+        draft.current().is_some_and(|it| it.get("parentStatusName") == Some(&json!(CLOSED)));
     if !was_closed && draft.text("parentStatusName") == Some(CLOSED) {
         draft.require_custom_fields("mandatoryOnClose", "to be closed");
     }

@@ -89,7 +89,8 @@ pub fn choices(team: Option<&Map<String, Value>>, own: &[Map<String, Value>]) ->
         status.get(name).and_then(Value::as_str).map(str::to_owned)
     };
     for status in own.iter().filter(|status| is_for(status, team)) {
-        let parts = (text(status, "statusId"), text(status, "name"), text(status, "parentStatusName"));
+        let parts =
+            (text(status, "statusId"), text(status, "name"), text(status, "parentStatusName"));
         if let (Some(id), Some(name), Some(parent)) = parts {
             choices.push(Choice { id, name, parent });
         }
@@ -124,7 +125,8 @@ fn is_for(status: &Map<String, Value>, team: Option<&Map<String, Value>>) -> boo
 
 fn set_parent(draft: &mut Draft<'_>, known: &[Choice]) {
     let (name, id) = (draft.given_text("parentStatusName"), draft.given_text("parentStatusId"));
-    let pointer = if name.is_none() && id.is_some() { "parentStatusId" } else { "parentStatusName" };
+    let pointer =
+        if name.is_none() && id.is_some() { "parentStatusId" } else { "parentStatusName" };
     let pointer = format!("/{pointer}");
     let Some(text) = name.or(id).map(str::to_owned) else {
         let detail = "a status stands under one of the four";

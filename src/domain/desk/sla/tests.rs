@@ -182,8 +182,11 @@ fn five_working_hours_from_monday_ten_are_over_at_three() {
 
 #[test]
 fn a_policy_applies_by_its_filter_and_says_what_is_wrong_with_it() {
-    let gold = policy(json!({"targets": {"update": 60}, "filter": {"ticket.priorityName": {"~eq": "urgent"}}}));
-    let bare = policy(json!({"targets": {"update": 60}, "filter": {"priorityName": {"~eq": "urgent"}}}));
+    let gold = policy(
+        json!({"targets": {"update": 60}, "filter": {"ticket.priorityName": {"~eq": "urgent"}}}),
+    );
+    let bare =
+        policy(json!({"targets": {"update": 60}, "filter": {"priorityName": {"~eq": "urgent"}}}));
     for (priority, applies) in [("urgent", true), ("low", false)] {
         let ticket = Map::from_iter([("priorityName".to_owned(), json!(priority))]);
         assert_eq!((gold.applies(&ticket), bare.applies(&ticket)), (applies, applies));
@@ -194,7 +197,12 @@ fn a_policy_applies_by_its_filter_and_says_what_is_wrong_with_it() {
     let pointers: Vec<&str> = problems.iter().map(|problem| &*problem.pointer).collect();
     assert_eq!(
         pointers,
-        ["/filter/a/~is", "/targets/firstRepsonse", "/targets/update", "/warnBefore",
-            "/businessHours/days"]
+        [
+            "/filter/a/~is",
+            "/targets/firstRepsonse",
+            "/targets/update",
+            "/warnBefore",
+            "/businessHours/days"
+        ]
     );
 }
