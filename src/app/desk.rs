@@ -12,7 +12,7 @@ use super::views::Page;
 use crate::activities::desk::{
     Desk, DeskError, Found, Query, comments, find, list, search_tickets, threads,
 };
-use crate::domain::desk::{RecordKind, comment, ticket};
+use crate::domain::desk::{RecordKind, comment, csat, ticket};
 use crate::domain::problem::Problem;
 
 pub use crate::activities::desk::TicketQuery;
@@ -50,6 +50,15 @@ pub enum TicketAction {
     AddTags(Vec<String>),
     /// Removes tags.
     RemoveTags(Vec<String>),
+    /// Asks the customer for an opinion.
+    SendSurvey,
+    /// Notes the customer's opinion.
+    AnswerSurvey {
+        /// From 1 to 5.
+        rating: Value,
+        /// In words, or null.
+        comment: Value,
+    },
 }
 
 /// What is done to a comment's reactions.
@@ -212,6 +221,10 @@ impl App {
                 TicketAction::Assign(agent) => ticket::assign(current, agent.as_deref(), facts),
                 TicketAction::AddTags(tags) => ticket::add_tags(current, tags, facts),
                 TicketAction::RemoveTags(tags) => ticket::remove_tags(current, tags, facts),
+                TicketAction::SendSurvey => Ok(csat::send(current, facts)),
+                TicketAction::AnswerSurvey { rating, comment } => {
+                    csat::receive(current, rating, comment, facts)
+                }
             });
             Ok(acted?)
         })
@@ -294,7 +307,7 @@ impl App {
         .await
     }
 
-    /// Lists the notes, tasks or activities of an account, newest first.
+    /// Lists the notes, tasks, activities or relationships of an account, newest first.
     ///
     /// # Errors
     /// `NotFound` when there is no such account.
@@ -314,7 +327,7 @@ impl App {
         })
     }
 
-    async fn change(
+    pub(super) async fn change(
         &self,
         who: &Principal,
         decide: impl FnOnce(&mut Desk<'_, '_, '_>) -> Result<Record, Error> + Send + 'static,

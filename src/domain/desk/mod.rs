@@ -26,6 +26,8 @@ pub mod ticket_status;
 pub mod user;
 
 #[cfg(test)]
+mod defined_tests;
+#[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};

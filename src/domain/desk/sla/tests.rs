@@ -198,7 +198,7 @@ fn a_policy_applies_by_its_filter_and_says_what_is_wrong_with_it() {
     assert_eq!(
         pointers,
         [
-            "/filter/a/~is",
+            "/filter/a/~0is",
             "/targets/firstRepsonse",
             "/targets/update",
             "/warnBefore",
