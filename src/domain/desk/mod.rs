@@ -4,6 +4,7 @@ mod choice;
 mod cut;
 mod draft;
 mod emit;
+mod family;
 mod field;
 mod schema;
 
