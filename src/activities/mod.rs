@@ -30,7 +30,7 @@ use platform::{teams, threads, ticket_verbs, tickets, transform, users};
 use settings::{EgressSettings, EventSettings};
 
 /// Every built-in activity on the platform's own records.
-const ON_DESK: [OnDesk; 28] = [
+const ON_DESK: [OnDesk; 29] = [
     tickets::CREATE,
     tickets::UPDATE,
     tickets::GET,
@@ -38,6 +38,7 @@ const ON_DESK: [OnDesk; 28] = [
     tickets::SEARCH,
     ticket_verbs::ASSIGN,
     ticket_verbs::ESCALATE,
+    ticket_verbs::SEND_SURVEY,
     ticket_verbs::ARCHIVE,
     ticket_verbs::UNARCHIVE,
     ticket_verbs::ADD_TAGS,

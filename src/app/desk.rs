@@ -356,6 +356,7 @@ impl From<DeskError> for Error {
                 let code = match code.as_str() {
                     "in_use" => "in_use",
                     "protected" => "protected",
+                    "too_many" => "too_many",
                     _ => "duplicate", // Another record has its key.
                 };
                 Error::Conflict { code, detail }

@@ -71,7 +71,8 @@ impl App {
         Ok(changed)
     }
 
-    /// Describes a tenant to itself: the organization was made, and its maker joined.
+    /// Describes a tenant to itself: the organization was made, and its maker joined. Where the
+    /// appliance made it for itself, at the first start, there is no maker to tell of.
     pub(super) async fn found_organization(
         &self,
         who: &Principal,
@@ -79,6 +80,7 @@ impl App {
     ) -> Result<(), Error> {
         let caller = self.engine().activities().caller(actor(who), None);
         let input = described(tenant);
+        let is_own = who.tenant == APPLIANCE;
         let maker = json!({
             "id": who.id, "name": who.name, "email": null, "userType": "ORG_ADMIN",
             "status": "ACTIVE", "roles": ["owner"],
@@ -88,6 +90,9 @@ impl App {
             let mut desk = Desk::new(tx, &caller);
             let organization = desk.create(KIND, &input)?;
             desk.publish(SOURCE, joined(&organization, &maker));
+            if is_own {
+                drop(tx.take_emitted());
+            }
             Ok::<_, Error>(())
         })
         .await

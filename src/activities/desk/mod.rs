@@ -40,8 +40,8 @@ pub struct Desk<'d, 't, 'a> {
     told: Vec<Emitted>,
 }
 
-/// How many records of a kind are listed whole: definitions, statuses and policies.
-const LISTED_MAX: usize = 1_000;
+/// How many definitions, statuses or policies a tenant may have: each change reads them all.
+const DEFINITIONS_MAX: usize = 500;
 
 impl<'d, 't, 'a> Desk<'d, 't, 'a> {
     /// Opens the records of the transaction's tenant.
@@ -85,6 +85,7 @@ impl<'d, 't, 'a> Desk<'d, 't, 'a> {
         if let Some(existing) = self.repeated(kind, input)? {
             return Ok(existing);
         }
+        self.check_room(kind)?;
         match kind {
             RecordKind::Ticket => self.create_ticket(input),
             RecordKind::Comment => self.create_comment(input),
@@ -209,9 +210,21 @@ impl<'d, 't, 'a> Desk<'d, 't, 'a> {
 
     /// Returns every record of a kind of which there are few, oldest first.
     fn all(&self, kind: RecordKind) -> Result<Vec<Map<String, Value>>, StoreError> {
-        let mut records = self.tx.view().records_before(kind, None, LISTED_MAX)?;
+        let mut records = self.tx.view().records_before(kind, None, DEFINITIONS_MAX)?;
         records.reverse();
         Ok(records)
+    }
+
+    fn check_room(&self, kind: RecordKind) -> Result<(), DeskError> {
+        let is_read_whole = matches!(
+            kind,
+            RecordKind::CustomField | RecordKind::TicketStatus | RecordKind::SlaPolicy
+        );
+        if !is_read_whole || self.all(kind)?.len() < DEFINITIONS_MAX {
+            return Ok(());
+        }
+        let detail = format!("there are {DEFINITIONS_MAX} of the {} already", kind.name());
+        Err(DeskError::Conflict { code: "too_many".to_owned(), detail })
     }
 
     fn new_id(&self, kind: RecordKind) -> Uid {

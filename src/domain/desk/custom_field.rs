@@ -54,6 +54,7 @@ pub const FIELDS: &[Field] = &[
     Field::new("autoAddToAllForms", Bool, "Whether every form has it"),
     Field::new("defaultValue", Any, "The value of a new record that gives none"),
     Field::new("teamId", Ref(RecordKind::Team), "The only team whose tickets have it"),
+    Field::new("objectType", TEXT, "The only type of custom object that has it").initial(),
     Field::new("lookup", TEXT, "What kind of record it names"),
     Field::new("isActive", Bool, "Whether it is in use"),
     METADATA,

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::draft::Draft;
+use super::draft::{Draft, part};
 use super::field::{CREATED_AT, Field, FieldType, ID, METADATA, UPDATED_AT};
-use super::{Facts, RecordKind};
-use crate::domain::problem::Problem;
+use super::{Facts, RecordKind, custom_field};
+use crate::domain::problem::{Problem, pointer_to};
 
 const NAME: FieldType = FieldType::Text { max: 63 };
 
@@ -38,6 +38,7 @@ pub fn create(
             draft.refuse(Problem::new(format!("/{name}"), "invalid_name", detail));
         }
     }
+    check_values(&mut draft);
     draft.finish()
 }
 
@@ -50,5 +51,29 @@ pub fn update(
     patch: &Map<String, Value>,
     facts: &Facts<'_>,
 ) -> Result<Map<String, Value>, Vec<Problem>> {
-    Draft::update(RecordKind::CustomObject, current, patch, facts).finish()
+    let mut draft = Draft::update(RecordKind::CustomObject, current, patch, facts);
+    check_values(&mut draft);
+    draft.finish()
+}
+
+/// Values that nobody defined are free; the others fit their definition.
+fn check_values(draft: &mut Draft<'_>) {
+    for definition in (draft.related().all)(RecordKind::CustomField) {
+        let only = part(Some(&definition), "objectType");
+        let is_meant = custom_field::is_for(&definition, RecordKind::CustomObject, &Value::Null)
+            && (only.is_null() || only == *draft.value("objectType"));
+        let slug = part(Some(&definition), "slug");
+        let (Some(slug), true) = (slug.as_str(), is_meant) else { continue };
+        let value = draft.value("values").get(slug).cloned().unwrap_or_default();
+        let pointer = pointer_to("/values", slug);
+        let is_mandatory = definition.get("mandatoryOnCreation") == Some(&json!(true));
+        if !value.is_null() {
+            if let Err(problem) = custom_field::check(&definition, &value, &pointer) {
+                draft.refuse(problem);
+            }
+        } else if is_mandatory && draft.current().is_none() {
+            let detail = format!("the custom field `{slug}` is required at its creation");
+            draft.refuse(Problem::new(pointer, "required", detail));
+        }
+    }
 }

@@ -37,6 +37,9 @@ fn with_desk<T>(rule: impl FnOnce(&Facts<'_>) -> T) -> T {
                  "fieldType": "integer", "mandatoryOnCreation": true},
                 {"id": "F5", "slug": "tier", "name": "Tier", "source": "account", "isActive": true,
                  "fieldType": "single_line", "mandatoryOnCreation": true},
+                {"id": "F6", "slug": "stage", "name": "Stage", "source": "custom-object",
+                 "objectType": "lead", "fieldType": "single_choice", "isActive": true,
+                 "options": [{"value": "new"}], "mandatoryOnCreation": true},
             ]),
             RecordKind::TicketStatus => json!([
                 {"id": "S1", "statusId": "ST-FRESH", "name": "Fresh", "parentStatusName": "Open",
@@ -142,6 +145,23 @@ fn an_objects_events_name_the_tenant_and_the_kind() {
     let wrong = json!({"objectType": "Big Deal", "values": {}});
     let wrong = with_desk(|facts| create(RecordKind::CustomObject, &object(wrong), facts));
     assert_eq!(refused(wrong), [("/objectType".to_owned(), "invalid_name".to_owned())]);
+}
+
+#[test]
+fn an_objects_values_are_held_to_the_definitions_of_its_type() {
+    for (kind, values, problem) in [
+        ("lead", json!({"stage": "new", "more": 1}), None),
+        ("lead", json!({}), Some("required")),
+        ("lead", json!({"stage": "old"}), Some("not_allowed")),
+        ("deal", json!({"stage": "old"}), None),
+    ] {
+        let input = object(json!({"objectType": kind, "values": values}));
+        let made = with_desk(|facts| create(RecordKind::CustomObject, &input, facts));
+        let found =
+            made.err().map(|problems| (problems[0].pointer.clone(), problems[0].code.clone()));
+        let expected = problem.map(|code| ("/values/stage".to_owned(), code.to_owned()));
+        assert_eq!(found, expected, "{kind}: {values}");
+    }
 }
 
 #[test]

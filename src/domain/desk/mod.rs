@@ -311,7 +311,9 @@ pub fn unique_keys(kind: RecordKind, record: &Map<String, Value>) -> Vec<UniqueK
     let value = match kind {
         // A ticket and an account may each have a field of the same name.
         RecordKind::CustomField => {
-            text("source").zip(text(field)).map(|(on, slug)| format!("{on}/{slug}"))
+            let place = [text("source"), text("objectType")].into_iter().flatten();
+            let path: Vec<String> = place.chain(text(field)).collect();
+            Some(path.join("/"))
         }
         _ => text(field), // A value of its own.
     };
