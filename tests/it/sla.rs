@@ -130,6 +130,22 @@ fn a_deadline_that_passed_while_the_appliance_was_down_is_told_once() {
 }
 
 #[test]
+fn a_promise_that_was_withdrawn_is_not_breached() {
+    with_app(async |app| {
+        let gold = policy(&app, json!({"targets": {"resolution": "600ms"}})).await;
+        let silver = json!({"name": "Silver", "targets": {"resolution": "900ms"}, "position": 1});
+        app.post("/v1/sla-policies", silver).await.expect(201);
+        let team = app.team().await;
+        let ticket = app.ticket(&team, json!({})).await;
+        assert_eq!(ticket["sla"]["policyName"], "Gold", "the lower position applies");
+        let path = format!("/v1/sla-policies/{}", gold["id"].as_str().expect("an id"));
+        app.delete(&path).await.expect(204);
+        let breached = when_told(&app, "ticket:sla:breached", 1).await.remove(0);
+        assert_eq!(breached["payload"]["sla"]["policy"], "Silver");
+    });
+}
+
+#[test]
 fn a_wrong_policy_is_refused_with_every_place() {
     with_app(async |app| {
         let body = json!({"name": "Gold", "targets": {"firstRespond": "1h"}, "warnBefore": "soon",

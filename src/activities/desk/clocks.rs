@@ -27,6 +27,8 @@ impl Desk<'_, '_, '_> {
             return Ok(after);
         }
         let policy = sla_policy::choose(&policies, &after);
+        let forgotten = before.filter(|ticket| !is_standing(ticket, &policies)).map(without_clocks);
+        let before = forgotten.as_ref().or(before);
         let happening = sla::Happening { before, ticket: &after, now: self.tx.now() };
         let (state, signals) = sla::advance(policy.as_ref(), &happening);
         after.insert("sla".to_owned(), json!(state));
@@ -48,6 +50,22 @@ impl Desk<'_, '_, '_> {
             self.tx.set_alarm(due, AlarmKind::Sla, id);
         }
     }
+}
+
+/// Returns whether the promise that a ticket's clocks run for is still made.
+fn is_standing(ticket: &Record, policies: &[Record]) -> bool {
+    sla::state_of(Some(ticket)).is_none_or(|state| {
+        policies.iter().any(|policy| {
+            policy.get("id") == Some(&json!(state.policy_id))
+                && policy.get("isActive") != Some(&json!(false))
+        })
+    })
+}
+
+fn without_clocks(ticket: &Record) -> Record {
+    let mut ticket = ticket.clone();
+    ticket.insert("sla".to_owned(), Value::Null);
+    ticket
 }
 
 /// Tells what a ticket's clocks have to tell now that its alarm rang, and sets the next alarm. A

@@ -176,13 +176,9 @@ fn comment_events(
         Value::Object(comment) => comment,
         _ => Map::new(), // It is made as an object.
     };
-    let (told_before, told_after) = (before.map(cut), after.map(cut));
-    let talk = Talk {
-        entity,
-        before: told_before.as_ref(),
-        after: told_after.as_ref(),
-        parent: around.parent,
-    };
+    // What a comment was before is told whole: nobody could fetch it any more.
+    let told_after = after.map(cut);
+    let talk = Talk { entity, before, after: told_after.as_ref(), parent: around.parent };
     let mut events = Vec::new();
     match (before, after) {
         (None, _) if entity == RecordKind::Ticket => events.push(talk.emitted("added")),
