@@ -61,6 +61,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | a filter operator | one variant in `domain/filter/operator.rs`; the compiler names the rest |
+//! | a kind of record | one variant of `RecordKind`, one file in `domain/desk` for its fields |
 //! | a platform activity | one file in `activities/platform/`, one line in its list |
 //! | an outside activity | one file in `activities/outside/`, one line in its list |
 //! | an endpoint | one entry in the route table beside its siblings in `web/api/` |

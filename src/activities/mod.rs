@@ -27,10 +27,10 @@ use checked::{CheckedOutside, CheckedPlatform};
 use outside::http_request::HttpRequest;
 use platform::{OnDesk, accounts, comments, contacts, publish_event, sleep};
 use platform::{teams, threads, ticket_verbs, tickets, transform, users};
-use settings::EgressSettings;
+use settings::{EgressSettings, EventSettings};
 
 /// Every built-in activity on the platform's own records.
-const ON_DESK: [OnDesk; 28] = [
+const ON_DESK: [OnDesk; 29] = [
     tickets::CREATE,
     tickets::UPDATE,
     tickets::GET,
@@ -38,6 +38,7 @@ const ON_DESK: [OnDesk; 28] = [
     tickets::SEARCH,
     ticket_verbs::ASSIGN,
     ticket_verbs::ESCALATE,
+    ticket_verbs::SEND_SURVEY,
     ticket_verbs::ARCHIVE,
     ticket_verbs::UNARCHIVE,
     ticket_verbs::ADD_TAGS,
@@ -68,6 +69,25 @@ pub struct Caller {
     pub actor: Actor,
     /// The run whose step it is; `None` for a person or a program.
     pub cause: Option<Cause>,
+    /// How many bytes of each text of a comment the events that follow carry at most.
+    pub comment_text_bytes_max: usize,
+}
+
+impl Caller {
+    /// Describes who changes records, under the usual limits.
+    #[must_use]
+    pub fn new(actor: Actor, cause: Option<Cause>) -> Caller {
+        let comment_text_bytes_max = EventSettings::default().comment_text_bytes_max;
+        Caller { actor, cause, comment_text_bytes_max }
+    }
+
+    /// Describes the platform itself, as when a deadline passes.
+    #[must_use]
+    pub fn platform() -> Caller {
+        let actor =
+            Actor { kind: "SYSTEM".to_owned(), id: "ergane".to_owned(), ..Actor::default() };
+        Caller::new(actor, None)
+    }
 }
 
 /// What a platform activity answers.
@@ -130,9 +150,29 @@ pub enum Activity {
 pub struct Activities {
     by_identifier: Arc<HashMap<String, Activity>>,
     catalogue: Arc<Catalogue>,
+    events: Arc<EventSettings>,
 }
 
 impl Activities {
+    /// Sets the limits of events.
+    #[must_use]
+    pub fn with_events(self, settings: &EventSettings) -> Activities {
+        Activities { events: Arc::new(settings.clone()), ..self }
+    }
+
+    /// Returns the limits of events.
+    #[must_use]
+    pub fn events(&self) -> &EventSettings {
+        &self.events
+    }
+
+    /// Describes on whose behalf records are changed, under the limits of this installation.
+    #[must_use]
+    pub fn caller(&self, actor: Actor, cause: Option<Cause>) -> Caller {
+        let comment_text_bytes_max = self.events.comment_text_bytes_max;
+        Caller { comment_text_bytes_max, ..Caller::new(actor, cause) }
+    }
+
     /// Returns the activities that every installation has; calls leave as `egress` allows.
     #[must_use]
     pub fn built_in(egress: &EgressSettings) -> Activities {
@@ -150,7 +190,7 @@ impl Activities {
         let catalogue = Arc::new(Catalogue::new(specs));
         let by_identifier =
             activities.into_iter().map(|activity| (activity.spec().identifier, activity)).collect();
-        Activities { by_identifier: Arc::new(by_identifier), catalogue }
+        Activities { by_identifier: Arc::new(by_identifier), catalogue, events: Arc::default() }
     }
 
     /// Returns how the activity `identifier` is carried out.

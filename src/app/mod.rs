@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod activities;
+pub mod custom_objects;
 pub mod dashboard;
 pub mod definitions;
 pub mod demo;
@@ -15,11 +16,15 @@ pub mod filters;
 pub mod first_start;
 pub mod idempotency;
 pub mod keys;
+pub mod members;
+pub mod organization;
 pub mod page;
 pub mod principal;
+pub mod rejected;
 mod run_view;
 pub mod runs;
 pub mod setup;
+pub mod statuses;
 pub mod system;
 pub mod tenants;
 pub mod thena;

@@ -79,7 +79,7 @@ impl Serving {
         let appliance = Appliance::start(
             &config.store_settings(),
             config.engine.clone(),
-            Activities::built_in(&egress),
+            Activities::built_in(&egress).with_events(&config.events),
             Arc::new(Metrics::new()),
         )
         .await?;

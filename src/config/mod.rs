@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::activities::settings::EgressSettings;
+use crate::activities::settings::{EgressSettings, EventSettings};
 use crate::engine::settings::EngineSettings;
 use crate::store::redb_store::StoreSettings;
 use crate::telemetry::LogSettings;
@@ -38,6 +38,8 @@ pub struct Config {
     pub bootstrap_key: String,
     /// The HTTP side.
     pub http: WebSettings,
+    /// What events carry, and what is kept of refused ones.
+    pub events: EventSettings,
     /// Calls that leave the appliance.
     pub egress: EgressSettings,
     /// The embedded store.
@@ -55,6 +57,7 @@ impl Default for Config {
             demo: false,
             bootstrap_key: String::new(),
             http: WebSettings::default(),
+            events: EventSettings::default(),
             egress: EgressSettings::default(),
             store: StoreSettings::default(),
             engine: EngineSettings::default(),

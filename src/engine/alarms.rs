@@ -1,5 +1,7 @@
 //! What happens when an alarm of a tenant rings.
 
+use crate::activities::Caller;
+use crate::activities::desk::ring_sla;
 use crate::domain::time::Timestamp;
 use crate::store::alarms::{Alarm, AlarmKind};
 use crate::store::seam::StoreError;
@@ -22,7 +24,7 @@ pub(super) fn ring(
         AlarmKind::Schedule => Ok(()),
         AlarmKind::Window => Ok(()),
         AlarmKind::Lasting => Ok(()),
-        AlarmKind::Sla => Ok(()),
+        AlarmKind::Sla => ring_sla(tx, &Caller::platform(), &alarm.id),
         AlarmKind::Delivery => Ok(()),
     }
 }

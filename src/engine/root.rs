@@ -110,6 +110,7 @@ impl RootSupervisor {
             slug: "appliance".to_owned(),
             name: "The appliance".to_owned(),
             created_at: self.shared.clock.now(),
+            deleted_at: None,
         });
         let directory = self.shared.store.directory();
         rows.retain(|row| directory.place(row.id.0) == self.part);

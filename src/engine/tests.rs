@@ -100,6 +100,7 @@ impl World {
             slug: "acme".to_owned(),
             name: "Acme".to_owned(),
             created_at: Timestamp::default(),
+            deleted_at: None,
         };
         let tenant = row.clone();
         let written = world.engine.transact(APPLIANCE, move |tx| {

@@ -12,6 +12,7 @@ mod layer;
 pub mod ledger;
 pub mod records;
 pub mod redb_store;
+pub mod rejected;
 pub mod roofline;
 pub mod runs;
 pub mod seam;

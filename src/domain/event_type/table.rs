@@ -6,7 +6,8 @@ use super::{EventType, Part, Shape};
 use crate::domain::desk::{Need, RecordKind};
 
 use RecordKind::{
-    Account, AccountActivity, AccountNote, AccountTask, Comment, Contact, Team, User,
+    Account, AccountActivity, AccountNote, AccountTask, Comment, Contact, CustomObject,
+    Organization, Relationship, Team, User,
 };
 
 /// Returns every built-in event type, in the order in which they are listed.
@@ -105,6 +106,11 @@ fn word(kind: RecordKind) -> &'static str {
         AccountNote => "accountNote",
         AccountTask => "accountTask",
         AccountActivity => "accountActivity",
+        Relationship => "accountRelationship",
+        CustomObject => "object",
+        Organization => "organization",
+        // Definitions change silently.
+        RecordKind::CustomField | RecordKind::TicketStatus | RecordKind::SlaPolicy => kind.name(),
     }
 }
 
@@ -120,6 +126,10 @@ fn previous_word(kind: RecordKind) -> &'static str {
         AccountNote => "previousAccountNote",
         AccountTask => "previousAccountTask",
         AccountActivity => "previousAccountActivity",
+        Relationship => "previousAccountRelationship",
+        CustomObject => "previousObject",
+        Organization => "previousOrganization",
+        RecordKind::CustomField | RecordKind::TicketStatus | RecordKind::SlaPolicy => kind.name(),
     }
 }
 
@@ -175,16 +185,27 @@ fn tickets() -> Vec<EventType> {
 }
 
 fn ticket_signals() -> Vec<EventType> {
-    let csat = json!({ "id": "CS1", "rating": 5, "comment": "Quick and kind" });
+    let sent = json!({ "id": "csat_T1", "status": "SENT", "sentAt": "2026-11-23T10:00:00.000Z" });
+    let csat = json!({
+        "id": "csat_T1",
+        "status": "RECEIVED",
+        "rating": 5,
+        "comment": "Quick and kind",
+        "sentAt": "2026-11-23T10:00:00.000Z",
+        "receivedAt": "2026-11-23T11:00:00.000Z",
+    });
     let sla = json!({
         "metric": "first_response",
         "policy": "Standard",
+        "policyId": "Y1",
+        "target": "2h",
+        "startedAt": "2026-11-23T10:00:00.000Z",
         "dueAt": "2026-11-23T12:00:00.000Z",
     });
     vec![
         row("ticket:csat:sent", "Survey sent", "The customer was asked for an opinion.")
             .of(RecordKind::Ticket)
-            .maybe("csat", Shape::Like(json!({ "id": "CS1" }))),
+            .maybe("csat", Shape::Like(sent)),
         row("ticket:csat:received", "Survey answered", "The customer gave an opinion.")
             .of(RecordKind::Ticket)
             .maybe("csat", Shape::Like(csat)),
@@ -325,7 +346,6 @@ fn accounts() -> Vec<EventType> {
 
 fn entries() -> Vec<EventType> {
     let entry = |kind, name, description| row(kind, name, description).among("Account entries");
-    let relationship = json!({ "id": "AR1", "accountId": "A1", "relatedAccountId": "A2" });
     vec![
         entry("account-note:created", "Note created", "A note was made.").of(AccountNote),
         entry("account-note:updated", "Note updated", "A note changed.").turning(AccountNote),
@@ -340,12 +360,11 @@ fn entries() -> Vec<EventType> {
         entry("account-activity:deleted", "Activity deleted", "An activity was deleted.")
             .gone(AccountActivity),
         entry("account-relationship:created", "Relationship created", "Two accounts were joined.")
-            .with("accountRelationship", Shape::Like(relationship.clone())),
+            .of(Relationship),
         entry("account-relationship:updated", "Relationship updated", "A relationship changed.")
-            .with("accountRelationship", Shape::Like(relationship.clone()))
-            .maybe("previousAccountRelationship", Shape::Like(relationship.clone())),
+            .turning(Relationship),
         entry("account-relationship:deleted", "Relationship deleted", "Two accounts were parted.")
-            .with("previousAccountRelationship", Shape::Like(relationship)),
+            .gone(Relationship),
     ]
 }
 
@@ -368,55 +387,41 @@ fn people() -> Vec<EventType> {
 
 fn organizations() -> Vec<EventType> {
     let organization = |kind, name, description| row(kind, name, description).among("Organization");
-    let shape = |name: &str| {
-        Shape::Like(json!({
-            "id": "1",
-            "name": name,
-            "domain": "example.com",
-            "subdomain": "example",
-            "plan": "self-hosted",
-            "status": "ACTIVE",
-            "createdAt": "2026-11-23T10:00:00.000Z",
-            "updatedAt": "2026-11-23T10:00:00.000Z",
-        }))
-    };
     vec![
         organization("organization:created", "Organization created", "An organization was made.")
             .also(&["org:created"])
-            .with("organization", shape("Example")),
+            .of(Organization),
         organization(
             "organization:updated",
             "Organization updated",
             "Anything about an organization changed.",
         )
         .also(&["org:updated"])
-        .with("organization", shape("Example Ltd"))
-        .maybe("previousOrganization", shape("Example")),
+        .turning(Organization),
         organization(
             "organization:deleted",
             "Organization deleted",
             "An organization was deleted.",
         )
         .also(&["org:deleted"])
-        .with("previousOrganization", shape("Example")),
+        .gone(Organization),
         organization("organization:member-joined", "Member joined", "Somebody came in.")
             .also(&["org:member-joined"])
-            .with("organization", shape("Example"))
+            .of(Organization)
             .with("user", Shape::Record(User)),
     ]
 }
 
 fn custom_objects() -> Vec<EventType> {
     let object = |kind, name, description| row(kind, name, description).among("Custom objects");
-    let deal = |stage: &str| Shape::Like(json!({ "id": "D1", "stage": stage }));
     vec![
         object("custom-object:*:*:created", "Custom object created", "An object was made.")
-            .maybe("object", deal("open")),
+            .maybe("object", Shape::Record(CustomObject)),
         object("custom-object:*:*:updated", "Custom object updated", "An object changed.")
-            .maybe("object", deal("won"))
-            .maybe("previousObject", deal("open")),
+            .maybe("object", Shape::Record(CustomObject))
+            .maybe("previousObject", Shape::Previous(CustomObject)),
         object("custom-object:*:*:deleted", "Custom object deleted", "An object was deleted.")
-            .maybe("previousObject", deal("open")),
+            .maybe("previousObject", Shape::Previous(CustomObject)),
     ]
 }
 
