@@ -15,6 +15,7 @@ pub mod filters;
 pub mod first_start;
 pub mod idempotency;
 pub mod keys;
+pub mod live_match;
 pub mod page;
 pub mod principal;
 mod run_view;
