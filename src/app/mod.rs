@@ -21,6 +21,7 @@ pub mod principal;
 mod run_view;
 pub mod runs;
 pub mod setup;
+pub mod streams;
 pub mod system;
 pub mod tenants;
 pub mod thena;

@@ -239,7 +239,7 @@ impl App {
     }
 }
 
-fn run_row(view: TenantView<'_>, id: RunId) -> Result<RunRow, Error> {
+pub(super) fn run_row(view: TenantView<'_>, id: RunId) -> Result<RunRow, Error> {
     view.run(id)?.ok_or_else(|| Error::NotFound { what: "run", id: id.to_string() })
 }
 
@@ -250,7 +250,7 @@ fn refusal(problem: Problem) -> Error {
     Error::Invalid(vec![problem])
 }
 
-fn entry_view(number: u64, record: &crate::domain::run::Record) -> JournalEntryView {
+pub(super) fn entry_view(number: u64, record: &crate::domain::run::Record) -> JournalEntryView {
     let mut entry = json!(record.entry);
     if let Value::Object(fields) = &mut entry
         && let Some(kind) = fields.shift_remove("entry")
