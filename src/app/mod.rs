@@ -27,6 +27,7 @@ pub mod tenants;
 pub mod thena;
 pub mod trial;
 pub mod views;
+mod waiting;
 pub mod workflows;
 
 use std::sync::Arc;

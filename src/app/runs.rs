@@ -110,7 +110,15 @@ impl App {
     /// # Errors
     /// `NotFound` when the tenant has no such run.
     pub fn run(&self, who: &Principal, id: RunId) -> Result<RunView, Error> {
-        Ok(self.loaded(who, id)?.view(self.now()))
+        let now = self.now();
+        self.read(who, |view| {
+            let row = run_row(view, id)?;
+            let key = row.concurrency_key.clone();
+            let loaded = load(view, row)?;
+            let mut shown = loaded.view(now);
+            super::waiting::complete(view, &loaded.workflow, key.as_deref(), &mut shown)?;
+            Ok(shown)
+        })
     }
 
     /// Returns one run when it has ended, or as it stands when `patience` is over.

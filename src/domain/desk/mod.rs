@@ -27,7 +27,7 @@ use super::problem::{Problem, pointer_to};
 use super::time::Timestamp;
 
 pub use choice::{CLOSED, Choice, PARENT_STATUSES, priorities, sentiments, statuses};
-pub use emit::{Emitted, Surroundings, events};
+pub use emit::{Emitted, Surroundings, derived_from, events};
 pub use field::{Field, FieldType, Input, Kept, Need};
 pub use schema::{create_schema, event_schema, output_schema, update_schema};
 

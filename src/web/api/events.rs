@@ -15,6 +15,7 @@ use super::super::state::Front;
 use super::super::stream;
 use crate::app::App;
 use crate::app::events::{EventFilter, EventOutcome, IncomingEvent};
+use crate::app::explain::Breadth;
 use crate::app::principal::Principal;
 use crate::app::streams::{EventPlace, Start};
 use crate::domain::filter::Filter;
@@ -77,6 +78,7 @@ pub static GROUP: Group = Group {
                 "Says for every listening workflow why it did or did not start.",
             )
             .scope("events:read")
+            .query(&[Param::flag("all", "Tells of workflows that listen to other types as well.")])
             .answers(200, "Explanations"),
         Route::post("/v1/events/{id}/replay", || web::to(replay))
             .named(
@@ -264,8 +266,17 @@ async fn show(app: web::Data<App>, Caller(who): Caller, id: web::Path<String>) -
     Ok(HttpResponse::Ok().json(app.event(&who, &id)?))
 }
 
-async fn explain(app: web::Data<App>, Caller(who): Caller, id: web::Path<String>) -> Answer {
-    Ok(HttpResponse::Ok().json(json!({"data": app.explain_event(&who, &id)?})))
+async fn explain(
+    app: web::Data<App>,
+    Caller(who): Caller,
+    id: web::Path<String>,
+    query: Query,
+) -> Answer {
+    let breadth = match query.flag("all")? {
+        Some(true) => Breadth::All,
+        Some(false) | None => Breadth::Listening,
+    };
+    Ok(HttpResponse::Ok().json(app.explain_event(&who, &id, breadth)?))
 }
 
 async fn replay(
