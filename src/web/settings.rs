@@ -35,6 +35,8 @@ pub struct WebSettings {
     pub wait_ms_max: u64,
     /// How long a filter is tried on past events before the answer is partial, in milliseconds.
     pub live_match_ms_max: u64,
+    /// How long a definition is tried on past events before the answer is partial, in milliseconds.
+    pub backtest_ms_max: u64,
     /// How many streams of events and runs one tenant may have open.
     pub streams_max: usize,
     /// How many events a stream may be behind its client before it is ended.
@@ -65,6 +67,7 @@ impl Default for WebSettings {
             keep_alive_ms: 15_000,
             wait_ms_max: 60_000,
             live_match_ms_max: 1_000,
+            backtest_ms_max: 5_000,
             streams_max: 100,
             stream_buffer_events_max: 256,
             stream_heartbeat_ms: 15_000,
