@@ -181,6 +181,12 @@ impl RunStream {
         Ok(RunNews { entries, head, is_over })
     }
 
+    /// Returns the number of the last record that was read.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Waits until the run has moved.
     pub async fn news(&mut self) {
         self.watch.news().await;

@@ -142,18 +142,20 @@ trait Source {
     async fn send_on(&mut self, line: &mut Line) -> Result<bool, Stop>;
     /// Waits for more.
     async fn news(&mut self);
-    /// Says from where a client goes on that was too slow.
-    fn place(&self) -> Option<String>;
+    /// Says after what a client goes on that comes back.
+    fn place(&self) -> &str;
 }
 
 /// Answers with a stream of events.
 pub fn of_events(stream: EventStream, open: Open, settings: &WebSettings) -> HttpResponse {
-    answer(Events { stream, sent: None }, open, settings)
+    let sent = stream.place().to_string();
+    answer(Events { stream, sent }, open, settings)
 }
 
 /// Answers with a stream of what a run records.
 pub fn of_run(stream: RunStream, open: Open, settings: &WebSettings) -> HttpResponse {
-    answer(Run { stream, sent: None }, open, settings)
+    let sent = stream.number().to_string();
+    answer(Run { stream, sent }, open, settings)
 }
 
 /// Returns the id after which a client wants to go on.
@@ -183,7 +185,9 @@ fn answer(source: impl Source + 'static, open: Open, settings: &WebSettings) -> 
 
 async fn feed(mut source: impl Source, mut line: Line, mut open: Open, heartbeat: Duration) {
     let closed = line.sender.clone();
-    let mut outcome = line.send(Message(format!("retry: {RECONNECT_MS}\n\n"))).await;
+    // The place is told at once, so that nothing is missed by a client that comes back early.
+    let greeting = format!("retry: {RECONNECT_MS}\nid: {}\n\n", source.place());
+    let mut outcome = line.send(Message(greeting)).await;
     while outcome.is_ok() {
         let sent = tokio::select! {
             sent = source.send_on(&mut line) => sent,
@@ -200,7 +204,9 @@ async fn feed(mut source: impl Source, mut line: Line, mut open: Open, heartbeat
         outcome = tokio::select! {
             () = source.news() => Ok(()),
             // A server notices that a client has gone only when it writes.
-            () = tokio::time::sleep(heartbeat) => line.send(Message(":\n\n".to_owned())).await,
+            () = tokio::time::sleep(heartbeat) => {
+                line.send(Message(format!(":\nid: {}\n\n", source.place()))).await
+            },
             () = closed.closed() => return,
             () = open.closed() => return,
         };
@@ -213,7 +219,7 @@ async fn feed(mut source: impl Source, mut line: Line, mut open: Open, heartbeat
 
 struct Events {
     stream: EventStream,
-    sent: Option<String>,
+    sent: String,
 }
 
 impl Source for Events {
@@ -224,12 +230,14 @@ impl Source for Events {
                 Err(error) => return Ok(broken(line, error)),
             };
             if events.is_empty() {
+                // Events that do not pass need not be looked at again.
+                self.sent = self.stream.place().to_string();
                 return Ok(false);
             }
             for (place, event) in events {
                 let id = place.to_string();
                 line.send(Message::new(Some(&id), None, &event)).await?;
-                self.sent = Some(id);
+                self.sent = id;
             }
         }
     }
@@ -238,14 +246,14 @@ impl Source for Events {
         self.stream.news().await;
     }
 
-    fn place(&self) -> Option<String> {
-        self.sent.clone()
+    fn place(&self) -> &str {
+        &self.sent
     }
 }
 
 struct Run {
     stream: RunStream,
-    sent: Option<String>,
+    sent: String,
 }
 
 impl Source for Run {
@@ -257,7 +265,7 @@ impl Source for Run {
         for entry in news.entries {
             let id = entry.number.to_string();
             line.send(Message::new(Some(&id), None, &entry)).await?;
-            self.sent = Some(id);
+            self.sent = id;
         }
         let status = news.head.as_ref().map(|head| head.status.clone());
         if let Some(head) = news.head {
@@ -273,8 +281,8 @@ impl Source for Run {
         self.stream.news().await;
     }
 
-    fn place(&self) -> Option<String> {
-        self.sent.clone()
+    fn place(&self) -> &str {
+        &self.sent
     }
 }
 
