@@ -3,10 +3,13 @@
 mod acceptance;
 mod api;
 mod architecture;
+mod backtest;
 mod bad_input;
 mod contract;
+mod explain;
 mod faults;
 mod peer;
 mod process;
+mod streams;
 mod support;
 mod thena;
