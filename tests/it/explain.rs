@@ -174,7 +174,7 @@ fn a_filter_is_tried_on_the_last_events_of_a_type_alone() {
         }
         assert_eq!(answer["partial"], false);
         let shown = answer["data"].as_array().expect("a list");
-        let actual: Vec<_> = shown.iter().map(|it| &it["trace"]["actual"]).collect();
+        let actual: Vec<_> = shown.iter().map(|it| &it["trace"]["children"][0]["actual"]).collect();
         assert_eq!(actual, [&json!(19), &json!(18), &json!(17)], "the newest first");
         let wish = json!({"filter": {}, "type": "deal:*", "last": 100_000});
         let answer = app.post("/v1/filters/test", wish).await.expect(200);
