@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 const EVENTS: usize = 100_000;
 const BATCH: usize = 1_000;
+const PRIORITIES: [&str; 4] = ["low", "medium", "high", "urgent"];
 
 struct Past {
     app: App,
@@ -56,7 +57,7 @@ static PAST: LazyLock<Past> = LazyLock::new(|| {
 fn event(kind: &str, number: usize) -> IncomingEvent {
     let payload = json!({"ticket": {
         "id": format!("t-{number}"), "title": "Unable to log in after the update",
-        "priorityName": ["low", "medium", "high", "urgent"][number % 4],
+        "priorityName": PRIORITIES[number % PRIORITIES.len()],
         "statusName": "open", "teamId": format!("team-{}", number % 50),
         "requestorEmail": "ann@customer.example", "score": number % 100,
         "description": "Since this morning nobody of us can log in. ".repeat(10),

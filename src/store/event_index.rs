@@ -36,7 +36,7 @@ impl TenantView<'_> {
         let prefix = Prefix::new(kind_key(self, kind));
         let mut keys = Vec::new();
         // The row of `before` may hold earlier events as well.
-        let mut end = before.map(|key| row_key(self, kind, key.0 >> SHARED_BITS).to_vec_after());
+        let mut end = before.map(|key| row_key(self, kind, (key.0 >> SHARED_BITS) + 1).done());
         while keys.len() < limit {
             let range = prefix.before(end.as_deref());
             let rows = self.scan(Space::Vis, range, Direction::Descending, PAGE)?;
@@ -168,15 +168,6 @@ fn row_key(view: &TenantView<'_>, kind: &str, block: u64) -> Key {
     kind_key(view, kind).number(block)
 }
 
-impl Key {
-    /// Returns the first key after this one.
-    fn to_vec_after(self) -> Vec<u8> {
-        let mut key = self.done();
-        key.push(0);
-        key
-    }
-}
-
 fn read_places<'a>(
     row: &[u8],
     places: &'a [u8],
@@ -186,4 +177,124 @@ fn read_places<'a>(
         return Err(damaged(Space::Vis, row, "not a list of places"));
     }
     Ok(places.iter().map(|place| u64::from(u32::from_be_bytes(*place))))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::domain::event::{Actor, Event};
+    use crate::domain::filter::Filter;
+    use crate::domain::id::TenantId;
+    use crate::domain::time::Timestamp;
+    use crate::store::events::StoredEvent;
+    use crate::store::ledger::{Ledger, Snapshot};
+    use crate::store::seam::Store as _;
+    use crate::store::sim::{Faults, SimStore};
+
+    const TENANT: TenantId = TenantId(1);
+
+    fn stored(kind: &str, number: u64) -> StoredEvent {
+        let received_at = Timestamp::from_millis(0);
+        let event = Event {
+            id: format!("{kind}-{number}"),
+            kind: kind.to_owned(),
+            source: "test".to_owned(),
+            subject: None,
+            time: received_at,
+            actor: Actor::default(),
+            payload: json!({"n": number, "note": "x"}),
+            metadata: serde_json::Map::new(),
+            cause: None,
+        };
+        StoredEvent { event, received_at, runs: Vec::new(), withheld: Vec::new() }
+    }
+
+    /// Every fourth event is a `b`, and each comes 5 ms after the one before.
+    fn kind_of(number: u64) -> &'static str {
+        if number % 4 == 0 { "b" } else { "a" }
+    }
+
+    fn key_of(number: u64) -> EventKey {
+        EventKey((1_000 + number * 5) << 16 | number % 3)
+    }
+
+    async fn filled(store: &SimStore, numbers: std::ops::Range<u64>) {
+        let (ledger, committer) = Ledger::open(store.claim(0).expect("claimed")).expect("opened");
+        let committing = tokio::task::spawn_local(committer.run(|_| ()));
+        let clock = Clock::manual(Timestamp::from_millis(0));
+        for number in numbers {
+            let outcome = ledger.transact(|tx| {
+                let mut tx = TenantTx::new(TENANT, tx, &clock);
+                tx.put_event(key_of(number), &stored(kind_of(number), number))
+            });
+            let Ok(((), receipt)) = outcome else { panic!("it is written") };
+            receipt.durable().await.expect("durable");
+        }
+        committing.abort();
+    }
+
+    fn with_events(check: impl FnOnce(TenantView<'_>)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let store = SimStore::new(7, 1, Faults::NONE);
+        tokio::task::LocalSet::new().block_on(&runtime, filled(&store, 0..400));
+        let snapshot = Snapshot::of(&store, 0).expect("a snapshot");
+        check(TenantView::new(TENANT, &snapshot));
+    }
+
+    fn newest_first(kind: &str) -> Vec<EventKey> {
+        (0..400).rev().filter(|number| kind_of(*number) == kind).map(key_of).collect()
+    }
+
+    #[test]
+    fn the_events_of_a_type_are_found_newest_first() {
+        with_events(|view| {
+            let all = newest_first("b");
+            assert_eq!(view.events_of_kind("b", None, 1_000).expect("readable"), all);
+            assert_eq!(view.events_of_kind("b", None, 7).expect("readable"), all[..7]);
+            for at in [0, 1, 12, 13, 50, 99] {
+                let rest = view.events_of_kind("b", Some(all[at]), 1_000).expect("readable");
+                assert_eq!(rest, all[at + 1..], "before number {at}");
+            }
+            assert!(view.events_of_kind("c", None, 5).expect("readable").is_empty());
+            assert_eq!(view.event_kinds("").expect("readable"), ["a", "b"]);
+            assert_eq!(view.event_kinds("b").expect("readable"), ["b"]);
+        });
+    }
+
+    #[test]
+    fn events_are_read_whether_they_lie_close_together_or_far_apart() {
+        with_events(|view| {
+            let mut gone = newest_first("b");
+            gone.insert(3, EventKey(gone[3].0 + 1));
+            let far: Vec<EventKey> = newest_first("a").into_iter().step_by(40).collect();
+            for (keys, count) in [(newest_first("a"), 300), (far, 8), (gone, 100), (Vec::new(), 0)]
+            {
+                let mut seen = Vec::new();
+                let read = view.each_event(&keys, |key, _| {
+                    seen.push(key);
+                    Ok(())
+                });
+                read.expect("readable");
+                assert_eq!(seen.len(), count);
+                assert!(seen.is_sorted_by(|a, b| a > b), "newest first");
+            }
+        });
+    }
+
+    #[test]
+    fn only_what_a_filter_looks_at_is_read_of_a_stored_event() {
+        with_events(|view| {
+            let filter = Filter::parse(&json!({"n": {"~gt": 3}}), "").expect("a fine filter");
+            let sieve = Sieve::of(&filter);
+            let read = view.each_event(&newest_first("b")[..1], |key, bytes| {
+                assert_eq!(sifted(key, bytes, &sieve)?, json!({"payload": {"n": 396}}));
+                Ok(())
+            });
+            read.expect("readable");
+            assert!(sifted(EventKey(0), b"{}", &sieve).is_err());
+        });
+    }
 }
