@@ -71,6 +71,15 @@ pub struct RunStream {
     watch: Watch,
 }
 
+/// The next events of a stream.
+#[derive(Debug)]
+pub struct EventNews {
+    /// Those that pass, each with its place.
+    pub events: Vec<(EventPlace, EventView)>,
+    /// Whether there are no more now.
+    pub is_all: bool,
+}
+
 /// What has become of a run since it was looked at last.
 #[derive(Debug)]
 pub struct RunNews {
@@ -120,25 +129,20 @@ impl App {
 }
 
 impl EventStream {
-    /// Returns the next events that pass, each with its place; none when there are none yet.
+    /// Returns those of the next events that pass, each with its place.
     ///
     /// # Errors
     /// Fails when the store cannot be read.
-    pub fn read(&mut self) -> Result<Vec<(EventPlace, EventView)>, Error> {
-        loop {
-            let place = self.place;
-            let chunk = self.app.read(&self.who, |view| Ok(view.events_after(place, CHUNK)?))?;
-            let Some((last, _)) = chunk.last() else { return Ok(Vec::new()) };
+    pub fn read(&mut self) -> Result<EventNews, Error> {
+        let place = self.place;
+        let chunk = self.app.read(&self.who, |view| Ok(view.events_after(place, CHUNK)?))?;
+        let is_all = chunk.len() < CHUNK;
+        if let Some((last, _)) = chunk.last() {
             self.place = *last;
-            let passing: Vec<_> = chunk
-                .into_iter()
-                .filter(|(_, stored)| self.passes(stored))
-                .map(|(key, stored)| (EventPlace(key), EventView::from(stored)))
-                .collect();
-            if !passing.is_empty() {
-                return Ok(passing);
-            }
         }
+        let passing = chunk.into_iter().filter(|(_, stored)| self.passes(stored));
+        let events = passing.map(|(key, stored)| (EventPlace(key), EventView::from(stored)));
+        Ok(EventNews { events: events.collect(), is_all })
     }
 
     /// Waits until the tenant has further events.

@@ -225,20 +225,22 @@ struct Events {
 impl Source for Events {
     async fn send_on(&mut self, line: &mut Line) -> Result<bool, Stop> {
         loop {
-            let events = match self.stream.read() {
-                Ok(events) => events,
+            let news = match self.stream.read() {
+                Ok(news) => news,
                 Err(error) => return Ok(broken(line, error)),
             };
-            if events.is_empty() {
-                // Events that do not pass need not be looked at again.
-                self.sent = self.stream.place().to_string();
-                return Ok(false);
-            }
-            for (place, event) in events {
+            for (place, event) in news.events {
                 let id = place.to_string();
                 line.send(Message::new(Some(&id), None, &event)).await?;
                 self.sent = id;
             }
+            // Events that do not pass need not be looked at again.
+            self.sent = self.stream.place().to_string();
+            if news.is_all {
+                return Ok(false);
+            }
+            // One that has far to go shares the thread with everybody else.
+            tokio::task::yield_now().await;
         }
     }
 
