@@ -19,6 +19,7 @@ use crate::demo;
 use crate::metrics::Metrics;
 use crate::web::settings::Listeners;
 use crate::web::state::Front;
+use crate::web::stream::Streams;
 
 /// Sent when a file outgrows a limit of the system; its default is to end the process.
 const SIGXFSZ: i32 = 25;
@@ -51,6 +52,7 @@ pub struct Serving {
     appliance: Appliance,
     housekeeping: Housekeeping,
     server: ServerHandle,
+    streams: Arc<Streams>,
     ended: JoinHandle<std::io::Result<()>>,
     control: PathBuf,
     /// Where it listens, when it has an address.
@@ -95,6 +97,7 @@ impl Serving {
             Some(demo) => front.with_demo(demo),
             None => front,
         };
+        let streams = Arc::clone(&front.streams);
         let listeners = Listeners { tcp, control: Some(config.control_socket()) };
         let server = crate::web::server(Data::new(app.clone()), Data::new(front), listeners)
             .context("cannot open the doors")?;
@@ -103,7 +106,16 @@ impl Serving {
         let token = if doors == Doors::All { app.open_setup_link()? } else { None };
         let setup_path = token.map(|token| format!("/setup?t={token}"));
         let control = config.control_socket();
-        Ok(Serving { appliance, server: handle, ended, control, address, setup_path, housekeeping })
+        Ok(Serving {
+            appliance,
+            housekeeping,
+            server: handle,
+            streams,
+            ended,
+            control,
+            address,
+            setup_path,
+        })
     }
 
     /// Waits until somebody asks the process to stop, or the server ends by itself.
@@ -127,6 +139,8 @@ impl Serving {
 
     /// Closes the doors, lets what has begun end, and makes everything durable.
     pub async fn stop(self) {
+        // A stream has no end of its own, and the server waits for what has begun.
+        self.streams.close();
         self.server.stop(true).await;
         let _ = std::fs::remove_file(&self.control); // A leftover is replaced at the next start.
         self.housekeeping.stop().await;

@@ -66,6 +66,7 @@ pub(super) fn accept(
         && let Some(known) = tx.view().event_by_id(id, Some(&incoming.source))?
     {
         let runs = tx.view().event(known)?.map(|stored| stored.runs).unwrap_or_default();
+        tx.note_repeat(known)?;
         return Ok(Accepted { id: id.clone(), duplicate: true, runs });
     }
     let key = next_key(tenant, tx);
@@ -105,7 +106,8 @@ pub(super) fn accept_for(
     let listener = Listener { workflow, version };
     let run = begin(tenant, tx, &listener, &event, key, begun)?.map_err(Withheld::Because)?;
     let received_at = tx.now();
-    tx.put_event(key, &StoredEvent { event, received_at, runs: vec![run], withheld: Vec::new() });
+    let stored = StoredEvent { event, received_at, runs: vec![run], withheld: Vec::new() };
+    tx.put_event(key, &stored)?;
     tx.count_events(1);
     Ok(Accepted { id, duplicate: false, runs: vec![run] })
 }
@@ -158,7 +160,7 @@ fn store_and_match(
             }
         }
     }
-    tx.put_event(key, &stored);
+    tx.put_event(key, &stored)?;
     tx.count_events(1);
     tenant.shared.metrics.event_accepted(&tenant.facts.slug, &stored.event.kind);
     Ok(stored.runs)

@@ -2,6 +2,7 @@
 //! tenant, one actor for each run that has work. Nothing outside this layer sees an actor.
 
 mod alarms;
+mod bell;
 mod dispatch;
 mod intake;
 mod listeners;
@@ -34,7 +35,7 @@ use crate::domain::run::Input;
 use crate::domain::workflow::Workflow;
 use crate::metrics::Metrics;
 use crate::store::access::TenantRow;
-use crate::store::ledger::{Abort, Snapshot};
+use crate::store::ledger::{Abort, Moved, Snapshot};
 use crate::store::seam::{CommitError, Part, Store, StoreError};
 use crate::store::tenant::TenantTx;
 use crate::store::workflows::VersionRow;
@@ -47,6 +48,7 @@ use shared::{Doors, Shared, Waiters};
 use supervisor::{Deliver, Observe, Work};
 use tenant_state::Settled;
 
+pub use bell::Watch;
 pub use intake::{Accepted, IncomingEvent};
 pub use supervisor::Observation;
 
@@ -108,6 +110,7 @@ impl Engine {
             metrics,
             doors: RwLock::default(),
             waiters: Waiters::default(),
+            bell: Arc::default(),
             parts_ready: AtomicUsize::new(0),
             calls_in_flight: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
@@ -227,6 +230,12 @@ impl Engine {
     #[must_use]
     pub fn end_of(&self, run: RunId) -> oneshot::Receiver<()> {
         self.shared.waiters.wait(run)
+    }
+
+    /// Begins to watch the events of a tenant, or a run.
+    #[must_use]
+    pub fn watch(&self, place: Moved) -> Watch {
+        self.shared.bell.listen(place)
     }
 
     /// Opens the actors of a tenant that was just made.

@@ -86,7 +86,10 @@ impl RootSupervisor {
         debug!(part = self.part, epoch = owned.epoch().0, "The part is ours");
         let (ledger, committer) = Ledger::open(owned)?;
         let shared = Arc::clone(&self.shared);
-        let commits = committer.run(move |commit| shared.metrics.committed_in(commit.took));
+        let commits = committer.run(move |commit| {
+            shared.metrics.committed_in(commit.took);
+            shared.bell.ring(&commit);
+        });
         let lost = wrap_future(commits).map(|error: CommitError, root: &mut Self, ctx| {
             warn!(part = root.part, "The part is lost, claiming it again: {error}");
             root.close();

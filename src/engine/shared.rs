@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::store::seam::{Store, StoreError};
 use crate::store::workflows::VersionRow;
 
+use super::bell::Bell;
 use super::router::EventRouter;
 use super::settings::EngineSettings;
 use super::supervisor::TenantSupervisor;
@@ -30,6 +31,7 @@ pub struct Shared {
     pub(super) metrics: Arc<Metrics>,
     pub(super) doors: RwLock<HashMap<TenantId, Doors>>,
     pub(super) waiters: Waiters,
+    pub(super) bell: Arc<Bell>,
     pub(super) parts_ready: AtomicUsize,
     pub(super) calls_in_flight: AtomicUsize,
     pub(super) stopping: AtomicBool,

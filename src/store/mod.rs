@@ -5,6 +5,7 @@ pub mod alarms;
 pub mod codec;
 pub mod counters;
 mod envelope;
+pub mod event_index;
 pub mod event_types;
 pub mod events;
 pub mod key;

@@ -18,6 +18,7 @@ pub mod query;
 pub mod route;
 pub mod settings;
 pub mod state;
+pub mod stream;
 pub mod thena;
 pub mod ui;
 

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::metrics::HttpMetrics;
 use super::settings::WebSettings;
+use super::stream::Streams;
 use crate::app::demo::Demo;
 use crate::clock::Clock;
 
@@ -26,6 +27,8 @@ pub struct Front {
     pub rate: Rate,
     /// Requests with an idempotency key that have not been answered yet.
     pub in_flight: InFlight,
+    /// Streams that are open.
+    pub streams: Arc<Streams>,
     /// Counts requests.
     pub metrics: HttpMetrics,
     /// The demo, if this is one.
@@ -42,6 +45,7 @@ impl Front {
             clock,
             rate,
             in_flight: InFlight::default(),
+            streams: Arc::default(),
             metrics: HttpMetrics::new(),
             demo: None,
         }

@@ -3,13 +3,16 @@
 mod acceptance;
 mod api;
 mod architecture;
+mod backtest;
 mod bad_input;
 mod contract;
+mod explain;
 mod faults;
 mod peer;
 mod platform_events;
 mod process;
 mod registry;
 mod sla;
+mod streams;
 mod support;
 mod thena;

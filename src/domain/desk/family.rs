@@ -133,6 +133,22 @@ const fn plain_family(
 
 type Changed = BTreeMap<String, FieldChange>;
 
+/// Returns the general event that a specific one follows from, and the field whose change makes it.
+#[must_use]
+pub fn derived_from(kind: &str) -> Option<(String, Option<&'static str>)> {
+    let families = [&TICKET, &ACCOUNT, &CONTACT, &TEAM, &USER];
+    families.into_iter().find_map(|family| {
+        let general = format!("{}:updated", family.prefix);
+        let derived = family.derived.iter().find(|(derived, ..)| *derived == kind);
+        let of_custom_field =
+            family.custom_fields.is_some_and(|prefix| kind.starts_with(&format!("{prefix}:")));
+        match derived {
+            Some((_, field, _)) => Some((general, Some(*field))),
+            None => of_custom_field.then_some((general, Some("customFields"))),
+        }
+    })
+}
+
 impl Family {
     pub(super) fn events(
         &self,

@@ -43,6 +43,7 @@ pub use choice::{
     sentiments, statuses,
 };
 pub use emit::{Emitted, Surroundings, events, joined};
+pub use family::derived_from;
 pub use field::{Field, FieldType, Input, Kept, Need};
 pub use schema::{create_schema, event_schema, output_schema, update_schema};
 

@@ -199,6 +199,7 @@ pub fn waiting_run() -> RunView {
                 kind: "sleep".to_owned(),
                 until: Some(until),
                 step: Some("pause".to_owned()),
+                ..WaitingForView::default()
             }),
             ..summary(4, "slack-intake", "waiting")
         },
@@ -260,6 +261,7 @@ pub fn explanations() -> Vec<Explanation> {
         version: 3,
         outcome: outcome.to_owned(),
         reason: reason.to_owned(),
+        hint: None,
         run_id: None,
         trace: Value::Null,
     };
@@ -378,6 +380,7 @@ pub fn runs() -> Page<RunSummary> {
                 kind: "retry".to_owned(),
                 until: Some(NOW + std::time::Duration::from_secs(12)),
                 step: Some("notify".to_owned()),
+                ..WaitingForView::default()
             }),
             ..summary(1, "escalate-urgent", "retrying")
         },
