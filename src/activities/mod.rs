@@ -25,6 +25,7 @@ use crate::store::tenant::TenantTx;
 
 use checked::{CheckedOutside, CheckedPlatform};
 use outside::http_request::HttpRequest;
+use outside::probe::Probe;
 use platform::{OnDesk, accounts, comments, contacts, publish_event, sleep};
 use platform::{teams, threads, ticket_verbs, tickets, transform, users};
 use settings::EgressSettings;
@@ -130,6 +131,7 @@ pub enum Activity {
 pub struct Activities {
     by_identifier: Arc<HashMap<String, Activity>>,
     catalogue: Arc<Catalogue>,
+    probe: Arc<Probe>,
 }
 
 impl Activities {
@@ -138,7 +140,8 @@ impl Activities {
     pub fn built_in(egress: &EgressSettings) -> Activities {
         let on_desk = ON_DESK.into_iter().map(|found| Activity::Platform(Arc::new(found)));
         let outside = [Activity::Outside(Arc::new(HttpRequest::new(egress)))];
-        Activities::new(on_desk.chain(outside).collect(), vec![sleep::spec()])
+        let all = Activities::new(on_desk.chain(outside).collect(), vec![sleep::spec()]);
+        Activities { probe: Arc::new(Probe::new(egress)), ..all }
     }
 
     /// Collects activities, and the specs of those that the run itself carries out. Each is held to
@@ -150,7 +153,14 @@ impl Activities {
         let catalogue = Arc::new(Catalogue::new(specs));
         let by_identifier =
             activities.into_iter().map(|activity| (activity.spec().identifier, activity)).collect();
-        Activities { by_identifier: Arc::new(by_identifier), catalogue }
+        let probe = Arc::new(Probe::new(&EgressSettings::default()));
+        Activities { by_identifier: Arc::new(by_identifier), catalogue, probe }
+    }
+
+    /// Returns what asks other systems whether they are there.
+    #[must_use]
+    pub fn probe(&self) -> &Probe {
+        &self.probe
     }
 
     /// Returns how the activity `identifier` is carried out.

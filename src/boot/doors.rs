@@ -84,6 +84,7 @@ impl Serving {
             &config.secret_key,
         )
         .await?;
+        let appliance = appliance.with_intake(config.intake.clone());
         let app = appliance.app();
         let demo = match stage {
             Some(address) => demo::begin(app, address, &config.http.base()).await?,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::activities::settings::EgressSettings;
+use crate::app::settings::IntakeSettings;
 use crate::engine::settings::EngineSettings;
 use crate::store::redb_store::StoreSettings;
 use crate::telemetry::LogSettings;
@@ -41,6 +42,8 @@ pub struct Config {
     pub secret_key: String,
     /// The HTTP side.
     pub http: WebSettings,
+    /// What comes in from outside: hooks and forms.
+    pub intake: IntakeSettings,
     /// Calls that leave the appliance.
     pub egress: EgressSettings,
     /// The embedded store.
@@ -59,6 +62,7 @@ impl Default for Config {
             bootstrap_key: String::new(),
             secret_key: String::new(),
             http: WebSettings::default(),
+            intake: IntakeSettings::default(),
             egress: EgressSettings::default(),
             store: StoreSettings::default(),
             engine: EngineSettings::default(),

@@ -2,7 +2,9 @@
 
 pub mod access;
 pub mod codec;
+pub mod connections;
 pub mod counters;
+pub mod deliveries;
 mod envelope;
 pub mod event_types;
 pub mod events;

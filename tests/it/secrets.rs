@@ -18,7 +18,7 @@ fn a_secret_is_listed_by_name_and_never_by_value() {
         assert!(!list.text.contains(CANARY), "{}", list.text);
         assert_eq!(list.expect(200)["data"][0]["hosts"], json!(["api.example.com"]));
         app.delete("/v1/secrets/token").await.expect(204);
-        app.delete("/v1/secrets/token").await.refused(404, "not_found");
+        app.delete("/v1/secrets/token").await.refused(404, "secret_not_found");
         // A version is never used again.
         let back = app.put("/v1/secrets/token", json!({ "value": CANARY })).await.expect(200);
         assert_eq!(back["version"], 3);

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod activities;
 pub mod comments;
+pub mod connections;
 pub mod contacts;
 pub mod cursor;
 pub mod demo;
