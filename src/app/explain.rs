@@ -9,7 +9,6 @@ use super::principal::Principal;
 use super::views::Explanation;
 use crate::domain::id::RunId;
 use crate::domain::scope::Scope;
-use crate::domain::workflow::Trigger;
 use crate::engine::Engine;
 use crate::store::events::StoredEvent;
 use crate::store::runs::RunRow;
@@ -53,12 +52,13 @@ fn explain(
         return Ok(None);
     };
     let workflow = Engine::compile(&version)?;
-    let trace = match &workflow.trigger {
-        Trigger::Event { kind, filter } if *kind == stored.event.kind => Some(filter.trace(scope)),
-        // A run that was asked for by name needs no trigger; others do not listen.
-        Trigger::Event { .. } | Trigger::Manual if run.is_some() => None,
-        Trigger::Event { .. } | Trigger::Manual => return Ok(None),
-    };
+    let traces = workflow.filters_of(&stored.event.kind).map(|filter| filter.trace(scope));
+    // Of several triggers the one that matched tells why, else the first.
+    let trace = traces.reduce(|first, other| if first.result { first } else { other });
+    // A run that was asked for by name needs no trigger; others do not listen.
+    if trace.is_none() && run.is_none() {
+        return Ok(None);
+    }
     let matches = trace.as_ref().is_none_or(|trace| trace.result);
     let (outcome, reason) = outcome(stored, row, &version, run.map(|run| run.id), matches);
     Ok(Some(Explanation {

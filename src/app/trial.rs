@@ -19,7 +19,7 @@ use crate::domain::problem::{Problem, nearest};
 use crate::domain::run::{Effect, Failure, Input, Origin, Run, TenantFacts};
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
-use crate::domain::workflow::{Action, Trigger, Workflow};
+use crate::domain::workflow::{Action, Workflow};
 use crate::engine::Engine;
 
 /// More turns than any workflow needs; a trial that takes more is cut.
@@ -71,15 +71,11 @@ impl App {
         })?;
         let workflow = Engine::compile(&row)?;
         check_steps(&workflow, &request)?;
-        let kind = match &workflow.trigger {
-            Trigger::Event { kind, .. } => Some(kind.as_str()),
-            Trigger::Manual => None,
-        };
+        let kind = workflow.event_kinds().first().copied();
         let event = self.trial_event(who, kind, request.start.clone())?;
-        let trace = match &workflow.trigger {
-            Trigger::Event { filter, .. } => Some(filter.trace(&Scope::of_event(event.to_value()))),
-            Trigger::Manual => None,
-        };
+        let scope = Scope::of_event(event.to_value());
+        let traces = workflow.filters_of(&event.kind).map(|filter| filter.trace(&scope));
+        let trace = traces.reduce(|first, other| if first.result { first } else { other });
         let tenant = self.tenant(who.tenant)?;
         let origin = Origin {
             id: RunId::new(0, self.now(), self.clock().random()),

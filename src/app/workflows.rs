@@ -12,7 +12,6 @@ use super::principal::Principal;
 use super::views::{Page, RunTick, RunView, WorkflowTotals, WorkflowView};
 use crate::domain::event_type;
 use crate::domain::problem::Problem;
-use crate::domain::workflow::Trigger;
 use crate::domain::workflow::export::{ThenaMeta, to_thena, to_yaml};
 use crate::engine::Engine;
 use crate::store::runs::RunList;
@@ -68,7 +67,9 @@ impl App {
                 let version = version_of(view, &row.name, row.version)?;
                 let listens = match &event {
                     None => true,
-                    Some(event) => version.definition["trigger"]["event"] == **event,
+                    Some(event) => {
+                        events_of(&version.definition).any(|listened| listened == &**event)
+                    }
                 };
                 if listens {
                     wanted.push((row, version));
@@ -206,16 +207,16 @@ impl App {
         })?;
         let (version, row) = row;
         let workflow = Engine::compile(&version)?;
-        let trigger_event = match &workflow.trigger {
-            Trigger::Event { kind, .. } => {
+        let trigger_event = match workflow.event_kinds().first().copied() {
+            Some(kind) => {
                 let known = self.event_type(who, kind).ok();
                 json!({
                     "uid": event_type::uid(kind),
                     "eventName": kind,
-                    "name": known.map_or_else(|| kind.clone(), |known| known.name),
+                    "name": known.map_or_else(|| kind.to_owned(), |known| known.name),
                 })
             }
-            Trigger::Manual => Value::Null,
+            None => Value::Null,
         };
         let meta = ThenaMeta {
             uid: version.uid,
@@ -317,6 +318,13 @@ pub(super) fn version_of(
     view.version(name, version)?.ok_or_else(|| Error::NotFound { what: "version", id: id() })
 }
 
+/// Returns the event types in the triggers of a stored definition.
+fn events_of(definition: &Value) -> impl Iterator<Item = &str> {
+    let several = definition["triggers"].as_array().into_iter().flatten();
+    let triggers = definition.get("trigger").into_iter().chain(several);
+    triggers.filter_map(|trigger| trigger["event"].as_str())
+}
+
 fn show(
     view: TenantView<'_>,
     row: &WorkflowRow,
@@ -325,7 +333,7 @@ fn show(
     let counts = view.workflow_counts(&row.name)?;
     let last = view.runs_before(RunList::OfWorkflow(&row.name), None, TICKS)?;
     let text = |name: &str| version.definition[name].as_str().unwrap_or("").to_owned();
-    let event = version.definition["trigger"]["event"].as_str().map(str::to_owned);
+    let event = events_of(&version.definition).next().map(str::to_owned);
     let ticks = last
         .iter()
         .map(|run| RunTick { id: run.head.id, status: run.head.status.as_str().to_owned() });

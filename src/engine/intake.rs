@@ -6,7 +6,7 @@ use crate::domain::id::RunId;
 use crate::domain::run::Run;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
-use crate::domain::workflow::{ConcurrencyPolicy, Trigger};
+use crate::domain::workflow::ConcurrencyPolicy;
 use crate::store::events::{EventKey, StoredEvent};
 use crate::store::seam::StoreError;
 use crate::store::tenant::TenantTx;
@@ -146,7 +146,7 @@ fn store_and_match(
     if !listening.is_empty() {
         let scope = Scope::of_event(stored.event.to_value());
         for listener in listening.iter() {
-            let is_meant = listens(listener, &scope);
+            let is_meant = listens(listener, &stored.event.kind, &scope);
             let result = if is_meant { "matched" } else { "filtered" };
             tenant.shared.metrics.filter_evaluated(result);
             if !is_meant {
@@ -164,11 +164,8 @@ fn store_and_match(
     Ok(stored.runs)
 }
 
-fn listens(listener: &Listener, scope: &Scope) -> bool {
-    match &listener.workflow.trigger {
-        Trigger::Event { filter, .. } => filter.matches(scope),
-        Trigger::Manual => false,
-    }
+fn listens(listener: &Listener, kind: &str, scope: &Scope) -> bool {
+    listener.workflow.filters_of(kind).any(|filter| filter.matches(scope))
 }
 
 /// Begins a run, or says why it is withheld.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tracing::warn;
 
-use crate::domain::workflow::{Trigger, Workflow};
+use crate::domain::workflow::Workflow;
 use crate::store::seam::StoreError;
 use crate::store::tenant::TenantView;
 
@@ -41,9 +41,9 @@ impl Listeners {
                     continue;
                 }
             };
-            if let Trigger::Event { kind, .. } = &workflow.trigger {
+            for kind in workflow.event_kinds() {
                 let listener = Listener { version: row.version, workflow: Arc::clone(&workflow) };
-                by_kind.entry(kind.clone()).or_default().push(listener);
+                by_kind.entry(kind.to_owned()).or_default().push(listener);
             }
         }
         Ok(Listeners { by_kind })

@@ -11,7 +11,9 @@ use tracing::{error, info, warn};
 
 use crate::domain::id::RunId;
 use crate::domain::run::{RunError, Status};
+use crate::domain::time::Timestamp;
 use crate::domain::workflow::Workflow;
+use crate::store::alarms::Alarm;
 use crate::store::ledger::Abort;
 use crate::store::seam::StoreError;
 
@@ -51,9 +53,14 @@ pub(super) struct Deliver {
 }
 
 /// Runs with a deadline that has come.
-#[derive(Message)]
+#[derive(Default, Message)]
 #[rtype(result = "()")]
 pub(super) struct Wake(pub(super) Vec<RunId>);
+
+/// Alarms whose time has come.
+#[derive(Default, Message)]
+#[rtype(result = "()")]
+pub(super) struct Ring(pub(super) Vec<(Timestamp, Alarm)>);
 
 /// The end of a run's actor.
 #[derive(Message)]
@@ -291,6 +298,19 @@ impl Handler<Wake> for TenantSupervisor {
             match self.tenant.address_of(run) {
                 Some(address) => address.do_send(super::run_actor::Look),
                 None => self.revive(run, None),
+            }
+        }
+    }
+}
+
+impl Handler<Ring> for TenantSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, Ring(alarms): Ring, _: &mut Context<TenantSupervisor>) {
+        for (due, alarm) in alarms {
+            if let Err(Abort::Refused(error)) = self.tenant.ring(due, &alarm) {
+                // It stays set, and rings again after a while.
+                error!(tenant.slug = %self.tenant.facts.slug, ?alarm, "The alarm failed: {error}");
             }
         }
     }

@@ -12,13 +12,16 @@ use tokio::sync::Semaphore;
 use crate::activities::Activities;
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::run::{Entry, Input, Origin, Run, TenantFacts};
+use crate::domain::time::Timestamp;
 use crate::domain::workflow::Workflow;
 use crate::store::access::TenantRow;
+use crate::store::alarms::Alarm;
 use crate::store::events::EventKey;
 use crate::store::ledger::{Abort, Ledger, Receipt};
 use crate::store::seam::{Part, StoreError};
 use crate::store::tenant::{TenantTx, TenantView, Workflows};
 
+use super::alarms;
 use super::intake;
 use super::listeners::Listeners;
 use super::live::{LiveRun, deadlines_of};
@@ -113,6 +116,21 @@ impl TenantState {
         }
         self.hand_over(started);
         Ok(Settled { value, receipt })
+    }
+
+    /// Rings an alarm: a panic takes back what it did, and leaves it set.
+    pub(super) fn ring(&self, due: Timestamp, alarm: &Alarm) -> Result<(), Abort<StoreError>> {
+        let settled = self.transact(|tx| {
+            let mut begun = intake::Begun::default();
+            tx.attempt(
+                |tx| alarms::ring(self, tx, due, alarm, &mut begun),
+                |panic| StoreError::Unavailable(format!("a panic: {panic}")),
+            )?;
+            Ok::<_, StoreError>(begun)
+        })?;
+        self.hand_over(settled.value.started);
+        self.displace(&settled.value.displaced);
+        Ok(())
     }
 
     /// Lets the doors know how much waits for the disk.

@@ -1,4 +1,4 @@
-//! The deadlines of one part: never early, once each, and late ones at a bounded rate.
+//! The deadlines and alarms of one part: never early, once each, and late ones at a bounded rate.
 //!
 //! The truth is in the store; memory holds only when to look next and what was woken just now.
 
@@ -9,14 +9,14 @@ use std::time::Duration;
 use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle};
 use tracing::error;
 
-use crate::domain::id::{RunId, TenantId};
+use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
 use crate::store::ledger::{Abort, Ledger};
 use crate::store::tenant::{TimerChange, TimerChangeKind};
-use crate::store::timers::{Deadline, deadlines};
+use crate::store::timers::{Deadline, Due, deadlines};
 
 use super::shared::Shared;
-use super::supervisor::Wake;
+use super::supervisor::{Ring, Wake};
 
 /// The longest time between two looks at the clock, so that a jump of the clock is noticed.
 const LOOK_MAX: Duration = Duration::from_secs(1);
@@ -38,7 +38,7 @@ pub(super) struct TimersChanged {
 #[rtype(result = "()")]
 struct Look;
 
-/// Wakes runs when their deadlines come.
+/// Wakes runs when their deadlines come, and rings alarms.
 pub(super) struct Timers {
     ledger: Ledger,
     shared: Arc<Shared>,
@@ -61,7 +61,7 @@ impl Timers {
         self.woken.retain(|_, at| now.since(*at) < WAKE_AGAIN && now >= *at);
         let limit = self.shared.settings.wake_batch_max + self.woken.len();
         let until = now + LOOK_MAX;
-        let read = self.ledger.transact(|tx| deadlines(&*tx, None, until, limit));
+        let read = self.ledger.transact(|tx| deadlines(&*tx, until, limit));
         let found = match read {
             Ok((found, _)) => found,
             Err(Abort::Refused(error)) => {
@@ -83,19 +83,27 @@ impl Timers {
     }
 
     fn wake(&mut self, due: Vec<Deadline>, now: Timestamp) {
-        let mut by_tenant: BTreeMap<TenantId, Vec<RunId>> = BTreeMap::new();
+        let mut by_tenant: BTreeMap<TenantId, (Wake, Ring)> = BTreeMap::new();
         for deadline in due {
             if self.woken.contains_key(&deadline) {
                 continue;
             }
-            self.woken.insert(deadline, now);
+            self.woken.insert(deadline.clone(), now);
             self.shared.metrics.timer_fired_after(now.since(deadline.due));
-            by_tenant.entry(deadline.tenant).or_default().push(deadline.run);
+            let (wake, ring) = by_tenant.entry(deadline.tenant).or_default();
+            match deadline.what {
+                Due::Run(run) => wake.0.push(run),
+                Due::Alarm(alarm) => ring.0.push((deadline.due, alarm)),
+            }
         }
         let doors = self.shared.doors.read();
-        for (tenant, runs) in by_tenant {
-            if let Some(doors) = doors.get(&tenant) {
-                doors.supervisor.do_send(Wake(runs));
+        for (tenant, (wake, ring)) in by_tenant {
+            let Some(doors) = doors.get(&tenant) else { continue };
+            if !wake.0.is_empty() {
+                doors.supervisor.do_send(wake);
+            }
+            if !ring.0.is_empty() {
+                doors.supervisor.do_send(ring);
             }
         }
     }
@@ -131,7 +139,7 @@ impl Handler<TimersChanged> for Timers {
     fn handle(&mut self, message: TimersChanged, ctx: &mut Context<Timers>) {
         let now = self.shared.clock.now();
         for change in message.changes {
-            let deadline = Deadline { due: change.due, tenant: message.tenant, run: change.run };
+            let deadline = Deadline { due: change.due, tenant: message.tenant, what: change.what };
             match change.kind {
                 TimerChangeKind::Lifted => {
                     self.soon.remove(&deadline);

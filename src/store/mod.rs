@@ -1,6 +1,7 @@
 //! Where state lives: the seam, its implementations, and typed access to what they keep.
 
 pub mod access;
+pub mod alarms;
 pub mod codec;
 pub mod connections;
 pub mod counters;

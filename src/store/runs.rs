@@ -8,6 +8,7 @@ use super::seam::{Direction, Space, StoreError};
 use super::tenant::{
     TenantTx, TenantView, TimerChange, TimerChangeKind, damaged, from_json, to_json,
 };
+use super::timers::Due;
 use crate::domain::id::RunId;
 use crate::domain::run::{Record, RunHead, Status};
 use crate::domain::time::Timestamp;
@@ -185,13 +186,13 @@ impl TenantTx<'_, '_> {
     /// Sets a deadline of a run.
     pub fn set_timer(&mut self, due: Timestamp, run: RunId) {
         self.put_new(Space::Timer, timer_key(due, &self.view(), run), Vec::new());
-        self.note_timer(TimerChange { due, run, kind: TimerChangeKind::Set });
+        self.note_timer(TimerChange { due, what: Due::Run(run), kind: TimerChangeKind::Set });
     }
 
     /// Lifts a deadline of a run.
     pub fn lift_timer(&mut self, due: Timestamp, run: RunId) {
         self.remove(Space::Timer, timer_key(due, &self.view(), run));
-        self.note_timer(TimerChange { due, run, kind: TimerChangeKind::Lifted });
+        self.note_timer(TimerChange { due, what: Due::Run(run), kind: TimerChangeKind::Lifted });
     }
 }
 

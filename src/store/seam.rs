@@ -37,7 +37,7 @@ pub enum Space {
     Run = 2,
     /// Deadlines in order of time.
     Timer = 3,
-    /// Schedules with their next firing.
+    /// Alarms of tenants in order of time: schedules, windows, service levels, deliveries.
     Cron = 4,
     /// What was already accepted: event ids, idempotency keys.
     Dedupe = 5,

@@ -9,9 +9,10 @@ use serde::de::DeserializeOwned;
 use super::counters::Tally;
 use super::ledger::{Reads, Tx};
 use super::seam::{Direction, Pair, Space, StoreError};
+use super::timers::Due;
 use crate::clock::Clock;
 use crate::domain::event::Event;
-use crate::domain::id::{RunId, TenantId};
+use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
 
 /// Reads one tenant's records.
@@ -81,12 +82,12 @@ pub enum Workflows {
 }
 
 /// A deadline that a transaction set or lifted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimerChange {
     /// When it is due.
     pub due: Timestamp,
-    /// The run that it wakes.
-    pub run: RunId,
+    /// What it wakes.
+    pub what: Due,
     /// Whether it was set or lifted.
     pub kind: TimerChangeKind,
 }
@@ -94,9 +95,9 @@ pub struct TimerChange {
 /// Whether a deadline was set or lifted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimerChangeKind {
-    /// The run is to be woken.
+    /// It is to be woken.
     Set,
-    /// The run is no longer to be woken.
+    /// It is no longer to be woken.
     Lifted,
 }
 

@@ -14,7 +14,6 @@ use super::principal::Principal;
 use super::workflows::{Activation, version_of};
 use crate::domain::event_type;
 use crate::domain::problem::Problem;
-use crate::domain::workflow::Trigger;
 use crate::domain::workflow::export::{ThenaMeta, as_far_as_thena};
 use crate::engine::Engine;
 use crate::store::tenant::TenantView;
@@ -214,13 +213,13 @@ impl App {
         version: VersionRow,
     ) -> Result<Value, Error> {
         let workflow = Engine::compile(&version)?;
-        let trigger_event = match &workflow.trigger {
-            Trigger::Event { kind, .. } => match self.event_type(who, kind) {
-                Ok(known) => trigger_event(&EventTypeView { kind: kind.clone(), ..known }),
+        let trigger_event = match workflow.event_kinds().first().copied() {
+            Some(kind) => match self.event_type(who, kind) {
+                Ok(known) => trigger_event(&EventTypeView { kind: kind.to_owned(), ..known }),
                 Err(Error::NotFound { .. }) => unregistered(kind),
                 Err(error) => return Err(error),
             },
-            Trigger::Manual => Value::Null,
+            None => Value::Null,
         };
         let meta = ThenaMeta {
             uid: version.uid,

@@ -22,13 +22,16 @@ pub(super) fn merged(
     if given.contains_key("workflowDefinition") || given.contains_key("steps") {
         document.shift_remove("steps");
     }
-    if given.contains_key("trigger") {
+    if given.contains_key("trigger") || given.contains_key("triggers") {
         document.shift_remove("trigger");
+        document.shift_remove("triggers");
     } else if ["triggerEvent", "filters", "filter"].iter().any(|name| given.contains_key(*name)) {
         spread_trigger(&mut document);
     } else {
         // A body with Thena's steps would have to name an event.
-        document.entry("trigger").or_insert_with(|| json!("manual"));
+        if !document.contains_key("triggers") {
+            document.entry("trigger").or_insert_with(|| json!("manual"));
+        }
     }
     for (name, value) in given {
         match value {
@@ -54,6 +57,7 @@ fn rename(document: &mut Map<String, Value>, name: Value) -> Result<(), Vec<Prob
 
 /// Writes the trigger as Thena does, so that a part of it can be replaced.
 fn spread_trigger(document: &mut Map<String, Value>) {
+    document.shift_remove("triggers");
     let Some(Value::Object(mut trigger)) = document.shift_remove("trigger") else { return };
     for (ours, theirs) in [("event", "triggerEvent"), ("filter", "filters")] {
         if let Some(value) = trigger.shift_remove(ours) {

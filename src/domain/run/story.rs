@@ -13,7 +13,7 @@ use crate::domain::expression::Template;
 use crate::domain::filter::Filter;
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::time::Timestamp;
-use crate::domain::workflow::{Action, OnFailure, Retry, Step, Trigger, Undo, Workflow};
+use crate::domain::workflow::{Action, OnFailure, Retry, Step, Undo, Workflow};
 
 /// A run that is played by its plan.
 pub(super) struct Story {
@@ -162,7 +162,7 @@ pub(super) fn workflow(steps: Vec<Step>) -> Workflow {
         name: "plan".into(),
         title: "Plan".into(),
         description: String::new(),
-        trigger: Trigger::Manual,
+        triggers: Vec::new(),
         concurrency: None,
         timeout: None,
         steps,

@@ -7,10 +7,10 @@ use jsonschema::{ValidationError, Validator};
 use serde_json::{Value, json};
 
 use super::fields::Findings;
-use super::parse::DraftTrigger;
 use super::schema::{Sight, seek};
 use super::step::{Draft, Placed};
-use super::{Action, Concurrency, Trigger, Undo};
+use super::trigger::{DraftTrigger, Trigger};
+use super::{Action, Concurrency, Undo};
 use crate::domain::activity::{ActivitySpec, Compensation};
 use crate::domain::expression::Template;
 use crate::domain::filter::Filter;
@@ -20,11 +20,9 @@ use crate::domain::problem::{Problem, nearest, pointer_to};
 /// A definition that was read, with all that it is checked against.
 pub(super) struct Subject<'a> {
     pub(super) findings: &'a Findings,
-    pub(super) trigger: &'a DraftTrigger,
+    pub(super) triggers: &'a [DraftTrigger],
     pub(super) concurrency: Option<(&'a Concurrency, &'a str)>,
     pub(super) drafts: &'a [Draft],
-    /// JSON Schema of the whole event, made from the payload's.
-    pub(super) event: Value,
 }
 
 /// What can be seen from one place of a definition.
@@ -57,8 +55,12 @@ const OF_STEP_RECORD: [&str; 4] = ["output", "input", "status", "error"];
 impl Subject<'_> {
     pub(super) fn check(&self) {
         let nothing = View { roots: OF_TRIGGER, steps_before: 0, own: 0, bare: Bare::Event };
-        if let Some(Trigger::Event { filter, .. }) = &self.trigger.trigger {
-            self.check_filter(filter, &self.trigger.filter_at, nothing);
+        for draft in self.triggers {
+            if let Some(Trigger::Event { filter, .. }) = &draft.trigger {
+                // A filter sees the event of its own trigger, not that of another.
+                let own = Subject { triggers: std::slice::from_ref(draft), ..*self };
+                own.check_filter(filter, &draft.filter_at, nothing);
+            }
         }
         if let Some((concurrency, at)) = self.concurrency {
             let view = View { roots: OF_CONCURRENCY, bare: Bare::Unknown, ..nothing };
@@ -139,8 +141,8 @@ impl Subject<'_> {
             "trigger" => {
                 // References inside the payload's schema count from its own top.
                 let sight = match segments.get(1) {
-                    Some(&"payload") => seek(&self.trigger.payload, &segments[2..]),
-                    _ => seek(&self.event, &segments[1..]),
+                    Some(&"payload") => self.seek_in_payload(&segments[2..]),
+                    _ => self.seek_in_event(&segments[1..]),
                 };
                 self.report(path, at, sight, absence);
             }
@@ -151,8 +153,8 @@ impl Subject<'_> {
 
     fn check_bare(&self, path: &Path, segments: &[&str], at: &str, view: View, absence: Absence) {
         if view.bare == Bare::Event {
-            let in_event = seek(&self.event, segments);
-            let in_payload = seek(&self.trigger.payload, segments);
+            let in_event = self.seek_in_event(segments);
+            let in_payload = self.seek_in_payload(segments);
             return self.report(path, at, in_payload.or(in_event), absence);
         }
         let problem =
@@ -162,6 +164,17 @@ impl Subject<'_> {
             None => format!("a path begins with one of: {}", view.roots.join(", ")),
         };
         self.findings.problem(problem.with_hint(hint));
+    }
+
+    /// Looks for a path in the payload of any event that may have started the run.
+    fn seek_in_payload(&self, segments: &[&str]) -> Sight {
+        let sights = self.triggers.iter().map(|draft| seek(&draft.payload, segments));
+        sights.reduce(Sight::or).unwrap_or(Sight::Open)
+    }
+
+    fn seek_in_event(&self, segments: &[&str]) -> Sight {
+        let sights = self.triggers.iter().map(|draft| seek(&draft.event, segments));
+        sights.reduce(Sight::or).unwrap_or(Sight::Open)
     }
 
     fn check_step_path(

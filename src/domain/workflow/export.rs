@@ -34,13 +34,10 @@ pub fn to_native(workflow: &Workflow) -> Value {
             set(&mut body, "metadata", json!(thena.metadata));
         }
     }
-    if let Trigger::Event { kind, filter } = &workflow.trigger {
-        let mut trigger = Map::new();
-        set(&mut trigger, "event", json!(kind));
-        if !asks_nothing(filter) {
-            set(&mut trigger, "filter", json!(filter.source()));
-        }
-        set(&mut body, "trigger", Value::Object(trigger));
+    match workflow.triggers.as_slice() {
+        [] => {}
+        [only] => set(&mut body, "trigger", native_trigger(only)),
+        several => set(&mut body, "triggers", several.iter().map(native_trigger).collect()),
     }
     if let Some(concurrency) = &workflow.concurrency {
         set(&mut body, "concurrency", native_concurrency(concurrency));
@@ -50,6 +47,19 @@ pub fn to_native(workflow: &Workflow) -> Value {
     }
     let steps = workflow.steps.iter().map(|step| native_step(step, kept_by(workflow, step)));
     set(&mut body, "steps", steps.collect());
+    Value::Object(body)
+}
+
+fn native_trigger(trigger: &Trigger) -> Value {
+    let mut body = Map::new();
+    match trigger {
+        Trigger::Event { kind, filter } => {
+            set(&mut body, "event", json!(kind));
+            if !asks_nothing(filter) {
+                set(&mut body, "filter", json!(filter.source()));
+            }
+        }
+    }
     Value::Object(body)
 }
 
@@ -176,9 +186,9 @@ pub fn as_far_as_thena(
         ..ThenaFields::default()
     };
     let kept = workflow.thena.as_ref().unwrap_or(&standard);
-    let filters = match &workflow.trigger {
-        Trigger::Event { filter, .. } => json!(filter.source()),
-        Trigger::Manual => json!({}),
+    let filters = match workflow.triggers.first() {
+        Some(Trigger::Event { filter, .. }) => json!(filter.source()),
+        None => json!({}),
     };
     let name = if workflow.title.is_empty() { &workflow.name } else { &workflow.title };
     let numbers = step_numbers(workflow);
@@ -292,17 +302,16 @@ fn beyond_thena(workflow: &Workflow, catalogue: &Catalogue) -> Vec<Problem> {
     let mut refuse = |at: String, sentence: &str| {
         problems.push(Problem::new(at, "not_in_thena", sentence));
     };
-    match &workflow.trigger {
-        Trigger::Manual => {
-            refuse(String::new(), "Thena's workflows need an event that starts them")
-        }
-        Trigger::Event { filter, .. } if is_extended(filter.source()) => {
+    match workflow.triggers.as_slice() {
+        [] => refuse(String::new(), "Thena's workflows need an event that starts them"),
+        [Trigger::Event { filter, .. }] if is_extended(filter.source()) => {
             refuse(
                 "/trigger/filter".to_owned(),
                 "Thena does not have all operators of this filter",
             );
         }
-        Trigger::Event { .. } => (),
+        [Trigger::Event { .. }] => (),
+        [..] => refuse("/triggers".to_owned(), "Thena's workflows have one trigger"),
     }
     if workflow.concurrency.is_some() {
         refuse("/concurrency".to_owned(), "Thena has no limit of concurrent runs");

@@ -169,6 +169,17 @@ impl<'a> Field<'a> {
         self.value.as_array().or_else(|| self.wrong("a list"))
     }
 
+    /// Returns the elements of this field's list, each with its own place.
+    pub(super) fn elements(&self, list: &'a [Value]) -> Vec<Field<'a>> {
+        let element = |(index, value): (usize, &'a Value)| Field {
+            value,
+            at: pointer_to(&self.at, &index.to_string()),
+            name: self.name,
+            findings: self.findings,
+        };
+        list.iter().enumerate().map(element).collect()
+    }
+
     pub(super) fn text(&self) -> Option<&'a str> {
         self.value.as_str().or_else(|| self.wrong("a string"))
     }

@@ -11,6 +11,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod thena;
+mod trigger;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,6 +22,8 @@ use serde_json::{Map, Value};
 use super::expression::Template;
 use super::filter::Filter;
 
+pub use trigger::Trigger;
+
 /// A named, versioned definition that passed every check; a run keeps the version it began with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workflow {
@@ -30,8 +33,8 @@ pub struct Workflow {
     pub title: String,
     /// What it is for.
     pub description: String,
-    /// What starts it.
-    pub trigger: Trigger,
+    /// What starts it, each by itself; without any, only a person or a program that asks for it.
+    pub triggers: Vec<Trigger>,
     /// How many of its runs may be active for one key.
     pub concurrency: Option<Concurrency>,
     /// How long a run may take altogether before it fails with `timeout`.
@@ -48,21 +51,23 @@ impl Workflow {
     pub fn step_index(&self, id: &str) -> Option<usize> {
         self.steps.iter().position(|step| step.id == id)
     }
-}
 
-/// What starts a run.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "one per workflow; a box would save nothing")]
-pub enum Trigger {
-    /// An event of this canonical type that passes the filter.
-    Event {
-        /// The canonical event type.
-        kind: String,
-        /// `Filter::any()` when the definition has none.
-        filter: Filter,
-    },
-    /// Only a person or a program that asks for it.
-    Manual,
+    /// Returns the canonical event types that start it, each once.
+    #[must_use]
+    pub fn event_kinds(&self) -> Vec<&str> {
+        let mut kinds: Vec<&str> = self.triggers.iter().filter_map(Trigger::event_kind).collect();
+        kinds.dedup();
+        kinds
+    }
+
+    /// Returns the filters by which events of a canonical type start it, in the order of its
+    /// triggers; none when it does not listen to the type.
+    pub fn filters_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Filter> {
+        self.triggers.iter().filter_map(move |trigger| match trigger {
+            Trigger::Event { kind: own, filter } if own == kind => Some(filter),
+            Trigger::Event { .. } => None,
+        })
+    }
 }
 
 /// At most `limit` active runs for each rendered `key`.

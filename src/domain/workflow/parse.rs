@@ -9,12 +9,12 @@ use super::check;
 use super::fields::{Field, Fields, Findings};
 use super::step::{self, Draft};
 use super::thena;
-use super::{Concurrency, ConcurrencyPolicy, Trigger, Workflow};
+use super::{Concurrency, ConcurrencyPolicy, Workflow};
 use crate::domain::activity::{ActivitySpec, Catalogue};
 use crate::domain::event_type;
 use crate::domain::expression::Template;
 use crate::domain::filter::Filter;
-use crate::domain::problem::{Problem, nearest};
+use crate::domain::problem::Problem;
 
 /// An event type that definitions may listen to.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,13 +140,6 @@ pub(super) struct Reading<'a> {
     pub(super) findings: &'a Findings,
 }
 
-/// A trigger together with where it stands and what is known of its event.
-pub(super) struct DraftTrigger {
-    pub(super) trigger: Option<Trigger>,
-    pub(super) filter_at: String,
-    pub(super) payload: Value,
-}
-
 impl<'a> Reading<'a> {
     pub(super) fn limits(&self) -> DefinitionLimits {
         match self.origin {
@@ -175,7 +168,7 @@ impl<'a> Reading<'a> {
         let named = thena::name_and_title(&mut body, spelling);
         let description = body.take(&["description"]).and_then(|field| field.text());
         let thena = thena::fields_of(&mut body, spelling);
-        let trigger = self.trigger(&mut body, spelling);
+        let triggers = self.triggers(&mut body, spelling);
         body.refuse("schedule", "this build starts no workflow by a schedule of its own");
         for name in ["annotations", "load"] {
             body.refuse(name, "this build joins no related records into the context");
@@ -191,10 +184,9 @@ impl<'a> Reading<'a> {
         if let Origin::Written(_) = self.origin {
             let subject = check::Subject {
                 findings: self.findings,
-                trigger: &trigger,
+                triggers: &triggers,
                 concurrency: concurrency.as_ref().map(|c| (c, &*concurrency_at)),
                 drafts: &drafts,
-                event: check::event_schema(&trigger.payload),
             };
             subject.check();
         }
@@ -204,96 +196,11 @@ impl<'a> Reading<'a> {
             name,
             title,
             description: description.unwrap_or_default().to_owned(),
-            trigger: trigger.trigger?,
+            triggers: triggers.into_iter().map(|draft| draft.trigger).collect::<Option<_>>()?,
             concurrency,
             timeout,
             steps: drafts.into_iter().map(Draft::finish).collect::<Option<Vec<_>>>()?,
             thena,
-        })
-    }
-
-    fn trigger(&self, body: &mut Fields<'a>, spelling: thena::Spelling) -> DraftTrigger {
-        let nested = body.take(&["trigger"]);
-        let event = body.take(&["on", "triggerEvent"]);
-        let filter = body.take(&["filters", "filter"]);
-        if let (Some(_), Some(beside)) = (&nested, event.as_ref().or(filter.as_ref())) {
-            body.clash("trigger", beside.name);
-        }
-        match nested {
-            Some(field) => self.nested_trigger(&field),
-            None if event.is_none() && spelling == thena::Spelling::Thena => {
-                body.need(&["triggerEvent"], "name the event type that starts it");
-                DraftTrigger { trigger: None, filter_at: String::new(), payload: Value::Bool(true) }
-            }
-            None => self.event_trigger(event.as_ref(), filter.as_ref()),
-        }
-    }
-
-    fn nested_trigger(&self, field: &Field<'a>) -> DraftTrigger {
-        let absent =
-            || DraftTrigger { trigger: None, filter_at: String::new(), payload: Value::Bool(true) };
-        if field.value.as_str() == Some("manual") {
-            return self.event_trigger(None, None);
-        }
-        if field.value.is_string() {
-            return self.event_trigger(Some(field), None);
-        }
-        let Some(mut fields) = field.object() else { return absent() };
-        let refused =
-            fields.refuse("schedule", "this build starts no workflow by a schedule of its own");
-        let event = fields.take(&["event", "on", "triggerEvent"]);
-        let filter = fields.take(&["filter", "filters"]);
-        fields.close();
-        if refused.is_some() {
-            return absent();
-        }
-        self.event_trigger(event.as_ref(), filter.as_ref())
-    }
-
-    fn event_trigger(&self, event: Option<&Field<'a>>, filter: Option<&Field<'a>>) -> DraftTrigger {
-        let filter_at = filter.map_or_else(String::new, |field| field.at.clone());
-        let parsed = filter.map_or(Some(None), |field| self.filter(field).map(Some));
-        let Some(event) = event else {
-            if let Some(field) = filter.filter(|field| !super::fields::is_off(field.value)) {
-                field.findings.problem(
-                    field
-                        .problem("missing", "a filter without an event has nothing to look at")
-                        .with_hint("name the event, or remove the filter"),
-                );
-            }
-            let trigger = Some(Trigger::Manual);
-            return DraftTrigger { trigger, filter_at, payload: Value::Bool(true) };
-        };
-        let known = self.event(event);
-        let payload = known.as_ref().map_or(Value::Bool(true), |known| known.schema.clone());
-        let trigger = known.zip(parsed).map(|(known, filter)| Trigger::Event {
-            kind: known.kind,
-            filter: filter.flatten().unwrap_or_else(Filter::any),
-        });
-        DraftTrigger { trigger, filter_at, payload }
-    }
-
-    fn event(&self, field: &Field<'a>) -> Option<KnownEvent> {
-        let names = thena::event_names(field)?;
-        let known = match self.origin {
-            Origin::Stored => {
-                return Some(KnownEvent { kind: names.into_iter().next()?, schema: true.into() });
-            }
-            Origin::Written(known) => known,
-        };
-        let find = |name: &String| {
-            (known.event_type)(name).or_else(|| (known.event_type)(&name.replace('.', ":")))
-        };
-        names.iter().find_map(find).or_else(|| {
-            let name = names.first().map_or("", |name| name.as_str());
-            let problem =
-                field.problem("unknown_event_type", format!("there is no event type `{name}`"));
-            let near = nearest(name, known.event_names.iter().copied());
-            field.report(match near {
-                Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
-                None => problem
-                    .with_hint("declare it first, or choose one from the list of event types"),
-            })
         })
     }
 

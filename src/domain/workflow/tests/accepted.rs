@@ -20,7 +20,9 @@ fn accepted(text: &str) -> Workflow {
 fn the_contract_is_read_as_it_says() {
     let workflow = accepted(CONTRACT);
     assert_eq!((workflow.name.as_str(), workflow.steps.len()), ("escalate-urgent", 4));
-    let Trigger::Event { kind, filter } = &workflow.trigger else { panic!("an event") };
+    let [Trigger::Event { kind, filter }] = workflow.triggers.as_slice() else {
+        panic!("one event")
+    };
     assert_eq!(kind, "ticket:escalated");
     assert_eq!(json!(filter.source()), json!({"ticket.priorityName": {"~in": ["high", "urgent"]}}));
     assert_eq!(workflow.timeout, Some(Duration::from_secs(3_600)));
@@ -145,12 +147,25 @@ fn triggers_read_however_they_are_written() {
         raw["steps"] = json!([{"id": "a", "sleep": 1}]);
         let validation = super::validate_value(&raw);
         assert_eq!(validation.problems, [], "{trigger}");
-        let found = match validation.workflow.expect(trigger).trigger {
-            Trigger::Event { kind, .. } => Some(kind),
-            Trigger::Manual => None,
-        };
-        assert_eq!(found.as_deref(), kind, "{trigger}");
+        let workflow = validation.workflow.expect(trigger);
+        assert_eq!(workflow.event_kinds().first().copied(), kind, "{trigger}");
     }
+}
+
+#[test]
+fn each_of_several_triggers_has_its_own_event_and_filter() {
+    let mut raw = super::read(
+        "{triggers: ['ticket:created', {event: 'ticket:escalated', filter: {actor.id: {~eq: a}}}]}",
+    );
+    raw["name"] = json!("w");
+    raw["steps"] = json!([{"id": "a", "sleep": 1}]);
+    let validation = super::validate_value(&raw);
+    assert_eq!(validation.problems, []);
+    let workflow = validation.workflow.expect("no problems");
+    assert_eq!(workflow.event_kinds(), ["ticket:created", "ticket:escalated"]);
+    let native = crate::domain::workflow::export::to_native(&workflow);
+    assert_eq!(native["triggers"][0], json!({"event": "ticket:created"}));
+    assert_eq!(crate::domain::workflow::parse::restore(&native), Ok(workflow));
 }
 
 #[test]

