@@ -21,6 +21,7 @@ use serde_json::Value;
 use crate::domain::activity::{ActivitySpec, Catalogue};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::run::Failure;
+use crate::domain::secret::BoundSecrets;
 use crate::store::tenant::TenantTx;
 
 use checked::{CheckedOutside, CheckedPlatform};
@@ -106,6 +107,8 @@ pub struct OutsideCall {
     pub idempotency_key: String,
     /// How long the attempt may take.
     pub timeout: Duration,
+    /// The secrets whose markers stand in the input.
+    pub secrets: BoundSecrets,
 }
 
 /// An operation on another system. Its intent is durable before it is called; after a crash it is

@@ -9,6 +9,7 @@ mod live;
 mod root;
 mod router;
 mod run_actor;
+mod secrets;
 pub mod settings;
 mod shared;
 mod supervisor;

@@ -34,7 +34,11 @@ fn call_with(settings: &EgressSettings, input: Value) -> Result<Value, Failure> 
     let activities = Activities::built_in(settings);
     let Some(Activity::Outside(activity)) = activities.find(IDENTIFIER) else { panic!() };
     let (idempotency_key, timeout) = (KEY.to_owned(), Duration::from_secs(10));
-    wait(async move { activity.call(OutsideCall { input, idempotency_key, timeout }).await })
+    wait(async move {
+        activity
+            .call(OutsideCall { input, idempotency_key, timeout, secrets: Default::default() })
+            .await
+    })
 }
 
 fn call(input: Value) -> Result<Value, Failure> {
@@ -544,7 +548,13 @@ fn an_output_that_breaks_its_schema_fails_the_step() {
     let Some(Activity::Outside(odd)) = activities.find(IDENTIFIER) else { panic!() };
     let input = json!({"url": "http://api.example.com"});
     let (idempotency_key, timeout) = (KEY.to_owned(), Duration::from_secs(1));
-    let failure = wait(odd.call(OutsideCall { input, idempotency_key, timeout })).unwrap_err();
+    let failure = wait(odd.call(OutsideCall {
+        input,
+        idempotency_key,
+        timeout,
+        secrets: Default::default(),
+    }))
+    .unwrap_err();
     assert_eq!(failure.code, "invalid_output");
     assert_eq!(failure.details["problems"][0]["pointer"], "/ok");
 }
