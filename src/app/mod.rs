@@ -16,6 +16,7 @@ pub mod events;
 pub mod explain;
 pub mod filters;
 pub mod first_start;
+pub mod forms;
 pub mod hooks;
 pub mod idempotency;
 pub mod keys;

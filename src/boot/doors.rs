@@ -92,7 +92,8 @@ impl Serving {
         };
         app.first_start(&config.bootstrap_key).await?;
         let housekeeping = Housekeeping::start(app.clone()).await?;
-        let front = Front::new(config.http.clone(), app.clock().clone());
+        let front = Front::new(config.http.clone(), app.clock().clone())
+            .with_forms_per_minute(config.intake.form_submissions_per_minute);
         let front = match demo {
             Some(demo) => front.with_demo(demo),
             None => front,

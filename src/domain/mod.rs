@@ -6,6 +6,7 @@ pub mod event;
 pub mod event_type;
 pub mod expression;
 pub mod filter;
+pub mod form;
 pub mod hook;
 pub mod id;
 pub mod path;

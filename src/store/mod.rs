@@ -9,6 +9,7 @@ pub mod deliveries;
 mod envelope;
 pub mod event_types;
 pub mod events;
+pub mod forms;
 pub mod key;
 mod layer;
 pub mod ledger;

@@ -62,6 +62,7 @@ pub static GROUPS: &[&Group] = &[
     &api::tenants::GROUP,
     &api::secrets::GROUP,
     &api::connections::GROUP,
+    &api::forms::GROUP,
     &hooks::GROUP,
     &api::system::GROUP,
     &thena::GROUP,

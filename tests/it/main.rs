@@ -7,6 +7,7 @@ mod bad_input;
 mod connections;
 mod contract;
 mod faults;
+mod forms;
 mod hooks;
 mod peer;
 mod process;

@@ -96,8 +96,8 @@ async fn run_of(app: &TestApp, payload: Value) -> (Value, String) {
     let view = app.end_of(&run).await;
     let mut all = view.to_string();
     for path in ["journal", ""] {
-        all +=
-            &app.get(&format!("/v1/runs/{run}/{path}").trim_end_matches('/').to_owned()).await.text;
+        let path = format!("/v1/runs/{run}/{path}");
+        all += &app.get(path.trim_end_matches('/')).await.text;
     }
     (view, all)
 }

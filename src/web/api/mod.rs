@@ -10,6 +10,7 @@ pub mod demo;
 pub mod event_types;
 pub mod events;
 pub mod filters;
+pub mod forms;
 pub mod keys;
 pub mod records;
 pub mod runs;
