@@ -11,6 +11,7 @@
 //! ```text
 //! main · cli · bench · boot · config · telemetry · demo   the only wiring
 //! web          api/, thena/, ui/: parse, call, render     sees app and domain, nothing else
+//! mail         SMTP in: parse, call, answer               the same, another door
 //! app          use cases: authorise, transact, answer     what API, pages and commands all call
 //! engine       actors: root, tenant, router, run, timers  the only place that knows actix
 //! activities   two contracts, a file each, one list       what a step can do
@@ -88,6 +89,7 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod engine;
+pub mod mail;
 pub mod metrics;
 pub mod store;
 pub mod telemetry;

@@ -20,6 +20,7 @@ pub mod forms;
 pub mod hooks;
 pub mod idempotency;
 pub mod keys;
+pub mod mail;
 pub mod page;
 pub mod principal;
 mod run_view;

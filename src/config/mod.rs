@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::activities::settings::EgressSettings;
 use crate::app::settings::IntakeSettings;
 use crate::engine::settings::EngineSettings;
+use crate::mail::settings::MailSettings;
 use crate::store::redb_store::StoreSettings;
 use crate::telemetry::LogSettings;
 use crate::web::settings::WebSettings;
@@ -44,6 +45,8 @@ pub struct Config {
     pub http: WebSettings,
     /// What comes in from outside: hooks and forms.
     pub intake: IntakeSettings,
+    /// Mail that comes in.
+    pub mail: MailSettings,
     /// Calls that leave the appliance.
     pub egress: EgressSettings,
     /// The embedded store.
@@ -63,6 +66,7 @@ impl Default for Config {
             secret_key: String::new(),
             http: WebSettings::default(),
             intake: IntakeSettings::default(),
+            mail: MailSettings::default(),
             egress: EgressSettings::default(),
             store: StoreSettings::default(),
             engine: EngineSettings::default(),

@@ -9,6 +9,7 @@ pub mod filter;
 pub mod form;
 pub mod hook;
 pub mod id;
+pub mod mail;
 pub mod path;
 pub mod problem;
 pub mod run;

@@ -9,6 +9,7 @@ mod contract;
 mod faults;
 mod forms;
 mod hooks;
+mod mail;
 mod peer;
 mod process;
 mod secrets;
