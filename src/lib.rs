@@ -77,7 +77,10 @@
 //! workflow version · **attempt** one try of a step · **journal** what a run recorded, in order ·
 //! **compensation** undoing a finished step · **effect** what the world owes a run · **part** the
 //! unit of ownership in the store · **ledger** the transactions of one part · **receipt** tells
-//! when a transaction is durable · **desk** the platform's own records: tickets, accounts and so on.
+//! when a transaction is durable · **secret** a value that is sealed, bound to hosts and
+//! shown to nobody · **connection** another system with its settings and secrets · **hook** the path
+//! that it sends to · **delivery** what came there · **form** a page that anybody may fill in ·
+//! **desk** the platform's own records: tickets, accounts and so on.
 
 pub mod activities;
 pub mod app;

@@ -153,14 +153,20 @@ impl Request {
         Ok(revealed)
     }
 
-    /// Leaves out what may not go to the host that a redirect leads to.
-    fn drop_unbound(&mut self) {
+    /// Leaves out every header that holds a secret, even one that is bound to where it would go: a
+    /// redirect is the other side's choice, not the definition's.
+    fn drop_revealed(&mut self) {
         let host = self.url.host_str().unwrap_or_default().to_owned();
-        let unbound = |(name, value): (&HeaderName, &HeaderValue)| {
-            self.revealed(value, &host).is_err().then(|| name.clone())
+        let is_plain = |value: &HeaderValue| {
+            self.revealed(value, &host).is_ok_and(|revealed| revealed == value)
         };
-        let unbound: Vec<HeaderName> = self.headers.iter().filter_map(unbound).collect();
-        for name in unbound {
+        let holding: Vec<HeaderName> = self
+            .headers
+            .iter()
+            .filter(|(_, value)| !is_plain(value))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in holding {
             self.headers.remove(name);
         }
     }
@@ -195,6 +201,7 @@ pub(super) fn next_hop(
     let mut next = request.clone();
     if url.origin() != request.url.origin() {
         drop_secrets(&mut next.headers);
+        next.drop_revealed();
         next.auth = None;
     }
     let is_reading = matches!(request.method, Method::GET | Method::HEAD);
@@ -209,7 +216,6 @@ pub(super) fn next_hop(
         next.headers.remove(CONTENT_TYPE);
     }
     next.url = url;
-    next.drop_unbound();
     Ok(Some(next))
 }
 
