@@ -35,7 +35,7 @@ static PAST: LazyLock<Past> = LazyLock::new(|| {
     let (appliance, app, who) = runner.block_on(async {
         let activities = Activities::built_in(&Default::default());
         let started =
-            Appliance::start(&settings, Default::default(), activities, Default::default());
+            Appliance::start(&settings, Default::default(), activities, Default::default(), "");
         let appliance: Appliance = started.await.expect("it starts");
         let app = appliance.app().clone();
         app.first_start("key-of-the-benches-0123456789").await.expect("a first tenant");

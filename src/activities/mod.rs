@@ -21,10 +21,12 @@ use serde_json::Value;
 use crate::domain::activity::{ActivitySpec, Catalogue};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::run::Failure;
+use crate::domain::secret::BoundSecrets;
 use crate::store::tenant::TenantTx;
 
 use checked::{CheckedOutside, CheckedPlatform};
 use outside::http_request::HttpRequest;
+use outside::probe::Probe;
 use platform::{OnDesk, accounts, comments, contacts, publish_event, sleep};
 use platform::{teams, threads, ticket_verbs, tickets, transform, users};
 use settings::{EgressSettings, EventSettings};
@@ -125,6 +127,8 @@ pub struct OutsideCall {
     pub idempotency_key: String,
     /// How long the attempt may take.
     pub timeout: Duration,
+    /// The secrets whose markers stand in the input.
+    pub secrets: BoundSecrets,
 }
 
 /// An operation on another system. Its intent is durable before it is called; after a crash it is
@@ -151,6 +155,7 @@ pub struct Activities {
     by_identifier: Arc<HashMap<String, Activity>>,
     catalogue: Arc<Catalogue>,
     events: Arc<EventSettings>,
+    probe: Arc<Probe>,
 }
 
 impl Activities {
@@ -178,7 +183,8 @@ impl Activities {
     pub fn built_in(egress: &EgressSettings) -> Activities {
         let on_desk = ON_DESK.into_iter().map(|found| Activity::Platform(Arc::new(found)));
         let outside = [Activity::Outside(Arc::new(HttpRequest::new(egress)))];
-        Activities::new(on_desk.chain(outside).collect(), vec![sleep::spec()])
+        let all = Activities::new(on_desk.chain(outside).collect(), vec![sleep::spec()]);
+        Activities { probe: Arc::new(Probe::new(egress)), ..all }
     }
 
     /// Collects activities, and the specs of those that the run itself carries out. Each is held to
@@ -190,7 +196,15 @@ impl Activities {
         let catalogue = Arc::new(Catalogue::new(specs));
         let by_identifier =
             activities.into_iter().map(|activity| (activity.spec().identifier, activity)).collect();
-        Activities { by_identifier: Arc::new(by_identifier), catalogue, events: Arc::default() }
+        let probe = Arc::new(Probe::new(&EgressSettings::default()));
+        let by_identifier = Arc::new(by_identifier);
+        Activities { by_identifier, catalogue, events: Arc::default(), probe }
+    }
+
+    /// Returns what asks other systems whether they are there.
+    #[must_use]
+    pub fn probe(&self) -> &Probe {
+        &self.probe
     }
 
     /// Returns how the activity `identifier` is carried out.

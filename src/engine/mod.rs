@@ -10,6 +10,7 @@ mod live;
 mod root;
 mod router;
 mod run_actor;
+mod secrets;
 pub mod settings;
 mod shared;
 mod supervisor;
@@ -36,6 +37,7 @@ use crate::domain::workflow::Workflow;
 use crate::metrics::Metrics;
 use crate::store::access::TenantRow;
 use crate::store::ledger::{Abort, Moved, Snapshot};
+use crate::store::seal::Sealer;
 use crate::store::seam::{CommitError, Part, Store, StoreError};
 use crate::store::tenant::TenantTx;
 use crate::store::workflows::VersionRow;
@@ -67,6 +69,8 @@ pub struct Parts {
     pub settings: EngineSettings,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Opens the secrets that calls to the outside need.
+    pub sealer: Arc<Sealer>,
 }
 
 /// Runs workflows; cheap to clone, and all that the layers above see of the actors.
@@ -98,7 +102,7 @@ impl Engine {
     /// Starts the threads and claims every part; `is_ready` tells when they are open.
     #[must_use]
     pub fn start(parts: Parts) -> Engine {
-        let Parts { store, clock, activities, settings, metrics } = parts;
+        let Parts { store, clock, activities, settings, metrics, sealer } = parts;
         let count = store.caps().parts;
         let arbiters: Vec<Arbiter> =
             (0..settings.threads.clamp(1, count.max(1))).map(|_| Arbiter::new()).collect();
@@ -108,6 +112,7 @@ impl Engine {
             activities,
             settings,
             metrics,
+            sealer,
             doors: RwLock::default(),
             waiters: Waiters::default(),
             bell: Arc::default(),
@@ -307,6 +312,12 @@ impl Engine {
     #[must_use]
     pub fn activities(&self) -> &Activities {
         &self.shared.activities
+    }
+
+    /// Returns what seals and opens secrets.
+    #[must_use]
+    pub fn sealer(&self) -> &Arc<Sealer> {
+        &self.shared.sealer
     }
 
     /// Returns the store, for its health and its administration.

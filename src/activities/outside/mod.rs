@@ -3,6 +3,7 @@
 mod answer;
 pub mod egress;
 pub(super) mod http_request;
+pub mod probe;
 mod request;
 
 #[cfg(test)]
