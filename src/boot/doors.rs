@@ -81,6 +81,7 @@ impl Serving {
             config.engine.clone(),
             Activities::built_in(&egress),
             Arc::new(Metrics::new()),
+            &config.secret_key,
         )
         .await?;
         let app = appliance.app();

@@ -17,7 +17,7 @@ mod tests;
 pub use layers::{ConfigError, Setting, Source};
 
 /// Settings whose values are shown to nobody; each is also read from a file named by `…_FILE`.
-const SECRETS: [&str; 1] = ["bootstrap_key"];
+const SECRETS: [&str; 2] = ["bootstrap_key", "secret_key"];
 
 /// Where the file is looked for when no flag names one, first match first.
 const SEARCHED: [&str; 2] = ["config.toml", "/etc/ergane/config.toml"];
@@ -36,6 +36,9 @@ pub struct Config {
     pub demo: bool,
     /// Becomes the owner key of the tenant `default` while there is no key; empty for none.
     pub bootstrap_key: String,
+    /// Seals secrets: 32 bytes in base64 or hexadecimal; empty for `secret.key` in the data
+    /// directory, which is made at the first start.
+    pub secret_key: String,
     /// The HTTP side.
     pub http: WebSettings,
     /// Calls that leave the appliance.
@@ -54,6 +57,7 @@ impl Default for Config {
             data_dir: PathBuf::from("./ergane-data"),
             demo: false,
             bootstrap_key: String::new(),
+            secret_key: String::new(),
             http: WebSettings::default(),
             egress: EgressSettings::default(),
             store: StoreSettings::default(),

@@ -11,5 +11,7 @@ pub mod path;
 pub mod problem;
 pub mod run;
 pub mod scope;
+pub mod secret;
+pub mod signature;
 pub mod time;
 pub mod workflow;

@@ -35,6 +35,7 @@ use crate::domain::workflow::Workflow;
 use crate::metrics::Metrics;
 use crate::store::access::TenantRow;
 use crate::store::ledger::{Abort, Snapshot};
+use crate::store::seal::Sealer;
 use crate::store::seam::{CommitError, Part, Store, StoreError};
 use crate::store::tenant::TenantTx;
 use crate::store::workflows::VersionRow;
@@ -65,6 +66,8 @@ pub struct Parts {
     pub settings: EngineSettings,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Opens the secrets that calls to the outside need.
+    pub sealer: Arc<Sealer>,
 }
 
 /// Runs workflows; cheap to clone, and all that the layers above see of the actors.
@@ -96,7 +99,7 @@ impl Engine {
     /// Starts the threads and claims every part; `is_ready` tells when they are open.
     #[must_use]
     pub fn start(parts: Parts) -> Engine {
-        let Parts { store, clock, activities, settings, metrics } = parts;
+        let Parts { store, clock, activities, settings, metrics, sealer } = parts;
         let count = store.caps().parts;
         let arbiters: Vec<Arbiter> =
             (0..settings.threads.clamp(1, count.max(1))).map(|_| Arbiter::new()).collect();
@@ -106,6 +109,7 @@ impl Engine {
             activities,
             settings,
             metrics,
+            sealer,
             doors: RwLock::default(),
             waiters: Waiters::default(),
             parts_ready: AtomicUsize::new(0),
@@ -298,6 +302,12 @@ impl Engine {
     #[must_use]
     pub fn activities(&self) -> &Activities {
         &self.shared.activities
+    }
+
+    /// Returns what seals and opens secrets.
+    #[must_use]
+    pub fn sealer(&self) -> &Arc<Sealer> {
+        &self.shared.sealer
     }
 
     /// Returns the store, for its health and its administration.

@@ -14,6 +14,7 @@ use crate::domain::id::{RunId, TenantId};
 use crate::domain::workflow::Workflow;
 use crate::domain::workflow::parse::restore;
 use crate::metrics::Metrics;
+use crate::store::seal::Sealer;
 use crate::store::seam::{Store, StoreError};
 use crate::store::workflows::VersionRow;
 
@@ -28,6 +29,7 @@ pub struct Shared {
     pub(super) activities: Activities,
     pub(super) settings: EngineSettings,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) sealer: Arc<Sealer>,
     pub(super) doors: RwLock<HashMap<TenantId, Doors>>,
     pub(super) waiters: Waiters,
     pub(super) parts_ready: AtomicUsize,

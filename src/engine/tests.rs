@@ -22,6 +22,7 @@ use crate::domain::workflow::export::to_native;
 use crate::domain::workflow::parse::{DefinitionLimits, Known, KnownEvent, parse};
 use crate::metrics::Metrics;
 use crate::store::access::{APPLIANCE, TenantRow};
+use crate::store::seal::Sealer;
 use crate::store::seam::StoreError;
 use crate::store::sim::{Faults, SimStore};
 use crate::store::tenant::{TenantTx, TenantView};
@@ -197,6 +198,7 @@ fn start(store: &SimStore, calls: &Arc<AtomicU32>) -> Engine {
         activities,
         settings: EngineSettings::default(),
         metrics: Arc::new(Metrics::new()),
+        sealer: Arc::new(Sealer::new(&[0; 32], Clock::system())),
     })
 }
 

@@ -59,6 +59,7 @@ pub static GROUPS: &[&Group] = &[
     &api::tags::GROUP,
     &api::keys::GROUP,
     &api::tenants::GROUP,
+    &api::secrets::GROUP,
     &api::system::GROUP,
     &thena::GROUP,
     &ui::PAGES,

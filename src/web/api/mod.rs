@@ -12,6 +12,7 @@ pub mod filters;
 pub mod keys;
 pub mod records;
 pub mod runs;
+pub mod secrets;
 pub mod system;
 pub mod tags;
 pub mod teams;
