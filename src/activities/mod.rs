@@ -24,6 +24,7 @@ use crate::domain::run::Failure;
 use crate::store::tenant::TenantTx;
 
 use checked::{CheckedOutside, CheckedPlatform};
+use outside::courier::Courier;
 use outside::http_request::HttpRequest;
 use platform::{OnDesk, accounts, comments, contacts, publish_event, sleep};
 use platform::{teams, threads, ticket_verbs, tickets, transform, users};
@@ -130,6 +131,7 @@ pub enum Activity {
 pub struct Activities {
     by_identifier: Arc<HashMap<String, Activity>>,
     catalogue: Arc<Catalogue>,
+    courier: Arc<Courier>,
 }
 
 impl Activities {
@@ -138,7 +140,8 @@ impl Activities {
     pub fn built_in(egress: &EgressSettings) -> Activities {
         let on_desk = ON_DESK.into_iter().map(|found| Activity::Platform(Arc::new(found)));
         let outside = [Activity::Outside(Arc::new(HttpRequest::new(egress)))];
-        Activities::new(on_desk.chain(outside).collect(), vec![sleep::spec()])
+        let activities = Activities::new(on_desk.chain(outside).collect(), vec![sleep::spec()]);
+        Activities { courier: Arc::new(Courier::new(egress)), ..activities }
     }
 
     /// Collects activities, and the specs of those that the run itself carries out. Each is held to
@@ -150,13 +153,20 @@ impl Activities {
         let catalogue = Arc::new(Catalogue::new(specs));
         let by_identifier =
             activities.into_iter().map(|activity| (activity.spec().identifier, activity)).collect();
-        Activities { by_identifier: Arc::new(by_identifier), catalogue }
+        let courier = Arc::new(Courier::new(&EgressSettings::default()));
+        Activities { by_identifier: Arc::new(by_identifier), catalogue, courier }
     }
 
     /// Returns how the activity `identifier` is carried out.
     #[must_use]
     pub fn find(&self, identifier: &str) -> Option<&Activity> {
         self.by_identifier.get(identifier)
+    }
+
+    /// Returns who brings messages to subscribers.
+    #[must_use]
+    pub fn courier(&self) -> &Arc<Courier> {
+        &self.courier
     }
 
     /// Returns what every activity says of itself.

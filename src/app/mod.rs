@@ -5,6 +5,7 @@ pub mod access;
 pub mod activities;
 pub mod dashboard;
 pub mod definitions;
+pub mod deliveries;
 pub mod demo;
 pub mod desk;
 pub mod error;
@@ -26,6 +27,8 @@ pub mod tenants;
 pub mod thena;
 pub mod trial;
 pub mod views;
+mod webhook_draft;
+pub mod webhooks;
 pub mod workflows;
 
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use super::tenant_state::TenantState;
 /// Takes the alarm away and does what it is for, in one transaction; runs that it starts are noted
 /// in `begun`.
 pub(super) fn ring(
-    _tenant: &TenantState,
+    tenant: &TenantState,
     tx: &mut TenantTx<'_, '_>,
     due: Timestamp,
     alarm: &Alarm,
@@ -23,6 +23,9 @@ pub(super) fn ring(
         AlarmKind::Window => Ok(()),
         AlarmKind::Lasting => Ok(()),
         AlarmKind::Sla => Ok(()),
-        AlarmKind::Delivery => Ok(()),
+        AlarmKind::Delivery => {
+            tenant.deliveries.wake(&alarm.id);
+            Ok(())
+        }
     }
 }

@@ -2,10 +2,13 @@
 //! tenant, one actor for each run that has work. Nothing outside this layer sees an actor.
 
 mod alarms;
+mod deliveries;
+mod delivery;
 mod dispatch;
 mod intake;
 mod listeners;
 mod live;
+mod parcel;
 mod root;
 mod router;
 mod run_actor;
@@ -49,6 +52,7 @@ use supervisor::{Deliver, Observe, Work};
 use tenant_state::Settled;
 
 pub use intake::{Accepted, IncomingEvent};
+pub use parcel::{Message, USER_AGENT};
 pub use supervisor::Observation;
 
 /// How often a stop looks whether calls are still in flight.
@@ -308,6 +312,12 @@ impl Engine {
     #[must_use]
     pub fn sealer(&self) -> &Arc<Sealer> {
         &self.shared.sealer
+    }
+
+    /// Returns the limits that it goes by.
+    #[must_use]
+    pub fn settings(&self) -> &EngineSettings {
+        &self.shared.settings
     }
 
     /// Returns the store, for its health and its administration.

@@ -4,6 +4,7 @@ pub mod access;
 pub mod alarms;
 pub mod codec;
 pub mod counters;
+pub mod deliveries;
 mod envelope;
 pub mod event_types;
 pub mod events;
@@ -20,6 +21,7 @@ pub mod secrets;
 pub mod sim;
 pub mod tenant;
 pub mod timers;
+pub mod webhooks;
 pub mod workflows;
 
 #[cfg(test)]
