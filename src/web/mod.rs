@@ -57,6 +57,7 @@ pub static GROUPS: &[&Group] = &[
     &api::teams::GROUP,
     &api::users::GROUP,
     &api::tags::GROUP,
+    &api::webhooks::GROUP,
     &api::keys::GROUP,
     &api::tenants::GROUP,
     &api::secrets::GROUP,

@@ -11,3 +11,4 @@ mod process;
 mod secrets;
 mod support;
 mod thena;
+mod webhooks;

@@ -18,6 +18,8 @@ pub struct Received {
     pub path: String,
     pub head: String,
     pub body: Value,
+    /// The body as it came.
+    pub raw: Vec<u8>,
 }
 
 /// What a request is answered.
@@ -129,13 +131,15 @@ async fn read(stream: &mut TcpStream) -> Option<Received> {
     };
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    let mut received = Received { at: Instant::now(), path, head, body: Value::Null };
+    let mut received =
+        Received { at: Instant::now(), path, head, body: Value::Null, raw: Vec::new() };
     let length: usize = received.header("content-length").parse().unwrap_or(0);
     while bytes.len() < end + length {
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
             return None;
         }
     }
-    received.body = serde_json::from_slice(&bytes[end..end + length]).unwrap_or(Value::Null);
+    received.raw = bytes[end..end + length].to_vec();
+    received.body = serde_json::from_slice(&received.raw).unwrap_or(Value::Null);
     Some(received)
 }

@@ -21,14 +21,16 @@ impl Pattern {
     /// Returns the problem `unknown_event_type` when no known type can ever be meant.
     pub fn parse(text: &str, pointer: &str, known: &[&str]) -> Result<Pattern, Problem> {
         let pattern = Pattern::restore(text.trim());
-        let is_known = match &pattern.parts {
+        match &pattern.parts {
             None => {
-                event_type::find(&pattern.text).is_some() || known.contains(&pattern.text.as_str())
+                let dotless = || Pattern { text: pattern.text.replace('.', ":"), parts: None };
+                let spellings = [pattern.clone(), dotless()];
+                if let Some(known) = spellings.into_iter().find(|it| it.is_known(known)) {
+                    return Ok(known);
+                }
             }
-            Some(parts) => known.iter().any(|kind| may_meet(parts, kind)),
-        };
-        if is_known {
-            return Ok(pattern);
+            Some(parts) if known.iter().any(|kind| may_meet(parts, kind)) => return Ok(pattern),
+            Some(_) => {} // No type can ever begin so.
         }
         let detail = format!("there is no event type `{text}`");
         let problem = Problem::new(pointer, "unknown_event_type", detail);
@@ -55,6 +57,10 @@ impl Pattern {
             "organization".clone_into(&mut parts[0]);
         }
         Pattern { text: parts.join(":"), parts: Some(parts) }
+    }
+
+    fn is_known(&self, known: &[&str]) -> bool {
+        event_type::find(&self.text).is_some() || known.contains(&self.text.as_str())
     }
 
     /// Returns the canonical spelling.

@@ -53,6 +53,7 @@ fn a_pattern_takes_what_it_names_in_every_spelling() {
         ("ticket:created", "ticket:created:more", false),
         ("*:created", "ticket:created", true),
         ("*:created", "ticket:comment:added", false),
+        ("order.placed", "order:placed", true),
         ("linear.*", "linear.contact.synced", true),
         ("linear.contact.synced", "linear.contact.synced", true),
         ("custom-object:crm:*", "custom-object:crm:deal:created", true),

@@ -19,4 +19,5 @@ pub mod teams;
 pub mod tenants;
 pub mod tickets;
 pub mod users;
+pub mod webhooks;
 pub mod workflows;
