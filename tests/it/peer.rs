@@ -26,6 +26,8 @@ pub struct Received {
 #[derive(Clone, Debug)]
 pub enum Reply {
     Status(u16, Value),
+    /// 429 with `Retry-After` in seconds.
+    Later(u32),
     /// The connection stays open and nothing comes.
     Never,
 }
@@ -105,18 +107,17 @@ async fn serve(
     };
     let reply = answer(number, &received);
     shared.came.notify_waiters();
-    match reply {
-        Reply::Status(status, body) => {
-            let body = body.to_string();
-            let text = format!(
-                "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-                 Connection: close\r\n\r\n{body}",
-                body.len()
-            );
-            let _ = stream.write_all(text.as_bytes()).await; // The caller may have gone.
-        }
-        Reply::Never => std::future::pending().await,
-    }
+    let (status, body, more) = match reply {
+        Reply::Status(status, body) => (status, body.to_string(), String::new()),
+        Reply::Later(seconds) => (429, String::new(), format!("Retry-After: {seconds}\r\n")),
+        Reply::Never => return std::future::pending().await,
+    };
+    let text = format!(
+        "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\n{more}\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let _ = stream.write_all(text.as_bytes()).await; // The caller may have gone.
 }
 
 async fn read(stream: &mut TcpStream) -> Option<Received> {

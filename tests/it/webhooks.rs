@@ -248,6 +248,48 @@ fn a_slow_subscriber_holds_up_nobody_else() {
 }
 
 #[test]
+fn subscribers_take_turns_when_there_is_room_for_one() {
+    with_config(
+        |config| {
+            quick(config);
+            config.engine.delivery_timeout_ms = 50;
+            config.engine.deliveries_in_flight_max = 1;
+        },
+        async |app| {
+            register(&app).await;
+            let (slow, other) = (Peer::start(|_, _| Reply::Never).await, Peer::friendly().await);
+            let hook = subscribe(&app, &slow, json!({})).await;
+            subscribe(&app, &other, json!({})).await;
+            subscribe(&app, &other, json!({})).await;
+            place_orders(&app, 0..3).await;
+            let received = other.until(6).await;
+            let mut seen = numbers(&received);
+            seen.sort_unstable();
+            assert_eq!(seen, [0, 0, 1, 1, 2, 2]);
+            assert!(slow.received().len() < 9, "it is not waited for");
+            listed(&app, &hook, "dead", 3).await;
+        },
+    );
+}
+
+#[test]
+fn a_subscriber_may_ask_for_a_pause() {
+    with_config(quick, async |app| {
+        register(&app).await;
+        let peer = Peer::start(|number, _| match number {
+            0 => Reply::Later(1),
+            _ => Reply::Status(200, json!({})),
+        })
+        .await;
+        subscribe(&app, &peer, json!({})).await;
+        place_orders(&app, 0..1).await;
+        let received = peer.until(2).await;
+        let pause = received[1].at.duration_since(received[0].at);
+        assert!(pause >= Duration::from_secs(1), "{pause:?}");
+    });
+}
+
+#[test]
 fn what_was_given_up_on_can_be_made_once_more() {
     with_config(quick, async |app| {
         register(&app).await;
