@@ -76,7 +76,8 @@
 //! workflow version · **attempt** one try of a step · **journal** what a run recorded, in order ·
 //! **compensation** undoing a finished step · **effect** what the world owes a run · **part** the
 //! unit of ownership in the store · **ledger** the transactions of one part · **receipt** tells
-//! when a transaction is durable · **desk** the platform's own records: tickets, accounts and so on.
+//! when a transaction is durable · **webhook** a subscriber's address with the events that it wants ·
+//! **delivery** one event on its way to one webhook · **desk** the platform's own records: tickets, accounts and so on.
 
 pub mod activities;
 pub mod app;

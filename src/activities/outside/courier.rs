@@ -170,3 +170,54 @@ async fn read(mut response: Response, deadline: Instant) -> Answered {
     }
     Answered { status, retry_after, body: String::from_utf8_lossy(&body).into_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn courier(allow: &str) -> Courier {
+        let allow = allow.split(',').filter(|it| !it.is_empty()).map(|it| it.parse().unwrap());
+        Courier::new(&EgressSettings { allow: allow.collect(), ..EgressSettings::default() })
+    }
+
+    #[test]
+    fn an_address_is_encrypted_outside_and_allowed_inside() {
+        use PlainHttp::{Everywhere, Inner};
+        for (url, allow, plain, code) in [
+            ("https://example.com/in?x=1", "", Inner, ""),
+            ("http://example.com/in", "", Inner, "insecure_url"),
+            ("http://example.com/in", "127.0.0.0/8", Inner, "insecure_url"),
+            ("http://example.com/in", "", Everywhere, ""),
+            ("http://93.184.216.34/", "127.0.0.0/8", Inner, "insecure_url"),
+            ("http://127.0.0.1:9/", "127.0.0.0/8", Inner, ""),
+            ("http://localhost:9/", "127.0.0.0/8", Inner, ""),
+            ("http://[::1]/", "127.0.0.0/8", Inner, "egress_refused"),
+            ("http://127.0.0.1/", "", Everywhere, "egress_refused"),
+            ("https://10.0.0.1/", "", Inner, "egress_refused"),
+            ("https://user:word@example.com/", "", Inner, "invalid_url"),
+            ("https://user@example.com/", "", Inner, "invalid_url"),
+            ("mailto:a@example.com", "", Everywhere, "egress_refused"),
+            ("example.com", "", Everywhere, "invalid_url"),
+        ] {
+            let refused = courier(allow).address(url, plain).err();
+            let found = refused.as_ref().map_or("", |failure| failure.code.as_str());
+            assert_eq!(found, code, "{url} {allow} {plain:?}");
+        }
+    }
+
+    #[test]
+    fn headers_that_every_delivery_sets_are_refused() {
+        for (name, value, is_fine) in [
+            ("authorization", "Bearer x", true),
+            ("X-Tenant", "a", true),
+            ("Webhook-Signature", "v1,x", false),
+            ("user-agent", "me", false),
+            ("Content-Type", "text/plain", false),
+            ("host", "x", false),
+            ("no name", "x", false),
+            ("x-broken", "a\nb", false),
+        ] {
+            assert_eq!(Courier::header_fault(name, value).is_none(), is_fine, "{name}");
+        }
+    }
+}
