@@ -8,11 +8,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::App;
-use super::deliveries::DeliveryAttemptView;
 use super::error::Error;
 use super::page::PageRequest;
 use super::principal::Principal;
 use super::views::Page;
+use super::webhook_deliveries::DeliveryAttemptView;
 use super::webhook_draft::Checks;
 use crate::activities::outside::courier::PlainHttp;
 use crate::domain::event::Event;
@@ -23,9 +23,9 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::{DeliveryStatus, MessageFacts, body};
 use crate::engine::{Message, USER_AGENT};
 use crate::store::alarms::AlarmKind;
-use crate::store::deliveries::AttemptOutcome;
 use crate::store::seam::StoreError;
 use crate::store::tenant::{TenantTx, TenantView};
+use crate::store::webhook_deliveries::AttemptOutcome;
 use crate::store::webhooks::{Disabled, SealedPart, SealedSecret, WebhookRow, WebhookState, place};
 
 pub use super::webhook_draft::WebhookDraft;
@@ -437,10 +437,10 @@ fn turn(
     let mut state = tx.view().webhook_state(&row.id)?;
     state.failing_since = None;
     tx.put_webhook_state(&row.id, &state);
-    let first = tx.view().first_deliveries(&row.id, DeliveryStatus::Pending, 1)?;
+    let first = tx.view().first_webhook_deliveries(&row.id, DeliveryStatus::Pending, 1)?;
     for mut delivery in first {
         delivery.next_attempt_at = None;
-        tx.put_delivery(Some((delivery.status, delivery.place)), &delivery);
+        tx.put_webhook_delivery(Some((delivery.status, delivery.place)), &delivery);
     }
     tx.set_alarm(tx.now(), AlarmKind::Delivery, &row.id);
     Ok(())
@@ -450,9 +450,9 @@ fn turn(
 /// whether it is gone.
 fn remove_some(tx: &mut TenantTx<'_, '_>, id: &str, by: &str) -> Result<bool, Error> {
     let mut row = found(tx.view(), id)?;
-    let deliveries = tx.view().deliveries_before(id, None, REMOVED_AT_ONCE)?;
+    let deliveries = tx.view().webhook_deliveries_before(id, None, REMOVED_AT_ONCE)?;
     for delivery in &deliveries {
-        tx.remove_delivery(delivery);
+        tx.remove_webhook_delivery(delivery);
     }
     if deliveries.len() < REMOVED_AT_ONCE {
         tx.remove_webhook(id);

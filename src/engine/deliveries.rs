@@ -16,11 +16,11 @@ use tracing::{error, warn};
 use crate::domain::event::Event;
 use crate::domain::run::Failure;
 use crate::domain::webhook::Subscription;
-use crate::store::deliveries::Origin;
 use crate::store::events::EventKey;
 use crate::store::ledger::Abort;
 use crate::store::seam::StoreError;
 use crate::store::tenant::{TenantTx, TenantView, panic_message};
+use crate::store::webhook_deliveries::Origin;
 
 use super::delivery::{Attempted, Prepared, Room, Step, step};
 use super::tenant_state::{Settled, TenantState};

@@ -12,9 +12,9 @@ use crate::domain::secret::Mask;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{DeliveryStatus, MessageFacts, body, pause_after};
 use crate::store::alarms::AlarmKind;
-use crate::store::deliveries::{AttemptOutcome, AttemptRow, DeliveryRow};
 use crate::store::seam::StoreError;
 use crate::store::tenant::TenantTx;
+use crate::store::webhook_deliveries::{AttemptOutcome, AttemptRow, DeliveryRow};
 use crate::store::webhooks::{Disabled, WebhookRow, WebhookState};
 
 use super::parcel::{Message, pack};
@@ -159,7 +159,7 @@ pub(super) fn step(
 /// cut off by the end of the process: it comes first.
 fn first(tx: &TenantTx<'_, '_>, webhook: &str) -> Result<Option<DeliveryRow>, StoreError> {
     for status in [DeliveryStatus::Delivering, DeliveryStatus::Pending] {
-        let mut found = tx.view().first_deliveries(webhook, status, 1)?;
+        let mut found = tx.view().first_webhook_deliveries(webhook, status, 1)?;
         if let Some(row) = found.pop() {
             return Ok(Some(row));
         }
@@ -190,7 +190,7 @@ fn prepare(
         row.attempts.push(failed);
         let mut state = tx.view().webhook_state(&hook.id)?;
         end(&mut row, &mut state, DeliveryStatus::Dead, tx.now());
-        tx.put_delivery(Some(before), &row);
+        tx.put_webhook_delivery(Some(before), &row);
         tx.put_webhook_state(&hook.id, &state);
         return Ok(None);
     };
@@ -199,7 +199,7 @@ fn prepare(
     row.attempts.push(begun.clone());
     let excess = row.attempts.len().saturating_sub(ATTEMPTS_KEPT);
     row.attempts.drain(..excess);
-    tx.put_delivery(Some(before), &row);
+    tx.put_webhook_delivery(Some(before), &row);
     let facts =
         MessageFacts { tenant: tx.tenant(), received_at: stored.received_at, runs: &stored.runs };
     let message = Message {
@@ -223,7 +223,7 @@ fn settle(
     hook: &mut WebhookRow,
     attempted: Attempted,
 ) -> Result<(), StoreError> {
-    let found = tx.view().delivery(&hook.id, attempted.number)?;
+    let found = tx.view().webhook_delivery(&hook.id, attempted.number)?;
     let Some(mut row) = found.filter(|row| row.status == DeliveryStatus::Delivering) else {
         return Ok(()); // It was removed meanwhile.
     };
@@ -255,7 +255,7 @@ fn settle(
     if let Some(last) = row.attempts.last_mut() {
         *last = made;
     }
-    tx.put_delivery(Some(before), &row);
+    tx.put_webhook_delivery(Some(before), &row);
     forget(tenant, tx, &hook.id, &mut state)?;
     tx.put_webhook_state(&hook.id, &state);
     let failing = state.failing_since.map(|since| tx.now().since(since));
@@ -300,8 +300,8 @@ fn forget(
             continue;
         }
         let limit = excess.min(FORGOTTEN_AT_ONCE);
-        for row in tx.view().first_deliveries(webhook, status, limit)? {
-            tx.remove_delivery(&row);
+        for row in tx.view().first_webhook_deliveries(webhook, status, limit)? {
+            tx.remove_webhook_delivery(&row);
             *kept = kept.saturating_sub(1);
         }
     }

@@ -9,8 +9,8 @@ use crate::domain::run::Failure;
 use crate::domain::secret::{Mask, Secret};
 use crate::domain::signature::standard_webhooks::sign;
 use crate::domain::time::Timestamp;
-use crate::store::deliveries::AttemptRow;
 use crate::store::seal::{Sealer, Unopened};
+use crate::store::webhook_deliveries::AttemptRow;
 use crate::store::webhooks::{SealedPart, WebhookRow, place};
 
 use super::Engine;

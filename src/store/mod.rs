@@ -4,7 +4,6 @@ pub mod access;
 pub mod alarms;
 pub mod codec;
 pub mod counters;
-pub mod deliveries;
 mod envelope;
 pub mod event_types;
 pub mod events;
@@ -21,6 +20,7 @@ pub mod secrets;
 pub mod sim;
 pub mod tenant;
 pub mod timers;
+pub mod webhook_deliveries;
 pub mod webhooks;
 pub mod workflows;
 

@@ -12,8 +12,8 @@ use super::super::fields::Fields;
 use super::super::query::Query;
 use super::super::route::{CURSOR, Group, LIMIT, PAGED, Param, Route};
 use crate::app::App;
-use crate::app::deliveries::{Replay, replay_problem};
 use crate::app::error::Error;
+use crate::app::webhook_deliveries::{Replay, replay_problem};
 use crate::app::webhooks::{MadeWebhook, OVERLAP, OVERLAP_MAX, Switch, WebhookDraft};
 use crate::domain::problem::nearest;
 use crate::domain::time::{Timestamp, parse_duration};
@@ -80,15 +80,15 @@ pub static GROUP: Group = Group {
                 LIMIT,
                 CURSOR,
             ])
-            .answers(200, "DeliveryPage"),
+            .answers(200, "WebhookDeliveryPage"),
         Route::get("/v1/webhooks/{id}/deliveries/{delivery}", || web::to(delivery))
             .named("webhook_deliveries_get", "Returns a delivery with what is sent.")
             .scope("webhooks:read")
-            .answers(200, "Delivery"),
+            .answers(200, "WebhookDelivery"),
         Route::post("/v1/webhooks/{id}/deliveries/{delivery}/redeliver", || web::to(redeliver))
             .named("webhook_deliveries_redeliver", "Makes a delivery once more.")
             .scope("webhooks:write")
-            .answers(202, "Delivery"),
+            .answers(202, "WebhookDelivery"),
         Route::post("/v1/webhooks/{id}/replay", || web::to(replay))
             .named("webhooks_replay", "Delivers the events of a time, oldest first.")
             .scope("webhooks:write")
@@ -164,7 +164,7 @@ pub static GROUP: Group = Group {
                 "secret":{"type":"string"}}}"#,
         ),
         (
-            "DeliveryAttempt",
+            "WebhookDeliveryAttempt",
             r#"{"type":"object","properties":{"number":{"type":"integer"},"at":{"type":"string"},
                 "outcome":{"enum":["running","delivered","failed","unknown"]},
                 "statusCode":{"type":["integer","null"]},"durationMs":{"type":["integer","null"]},
@@ -174,19 +174,19 @@ pub static GROUP: Group = Group {
         ),
         (
             "WebhookTrial",
-            r##"{"allOf":[{"$ref":"#/components/schemas/DeliveryAttempt"},
+            r##"{"allOf":[{"$ref":"#/components/schemas/WebhookDeliveryAttempt"},
                 {"type":"object","properties":{"delivered":{"type":"boolean"},
                     "request":{"type":"object"}}}]}"##,
         ),
         (
-            "Delivery",
+            "WebhookDelivery",
             r##"{"type":"object","required":["id","status","attempts"],"properties":{
                 "id":{"type":"string"},"webhookId":{"type":"string"},"eventId":{"type":"string"},
                 "eventType":{"type":"string"},
                 "messageId":{"type":"string","description":"The `webhook-id` of every attempt."},
                 "origin":{"enum":["event","replay"]},
                 "status":{"enum":["pending","delivering","delivered","dead"]},
-                "attempts":{"type":"array","items":{"$ref":"#/components/schemas/DeliveryAttempt"}},
+                "attempts":{"type":"array","items":{"$ref":"#/components/schemas/WebhookDeliveryAttempt"}},
                 "nextAttemptAt":{"type":["string","null"]},"createdAt":{"type":"string"},
                 "endedAt":{"type":["string","null"]},
                 "request":{"type":"object","description":"What is sent; lists leave it out.",
@@ -194,9 +194,9 @@ pub static GROUP: Group = Group {
                     "headers":{"type":"object"},"body":{"type":"object"}}}}}"##,
         ),
         (
-            "DeliveryPage",
+            "WebhookDeliveryPage",
             r##"{"type":"object","required":["data","nextCursor"],"properties":{
-                "data":{"type":"array","items":{"$ref":"#/components/schemas/Delivery"}},
+                "data":{"type":"array","items":{"$ref":"#/components/schemas/WebhookDelivery"}},
                 "nextCursor":{"type":["string","null"]}}}"##,
         ),
         (
@@ -319,7 +319,7 @@ async fn deliveries(
     query: Query,
 ) -> Answer {
     let status = query.text("status").map(status).transpose()?;
-    let page = app.deliveries(&who, &id, status, &query.page()?)?;
+    let page = app.webhook_deliveries(&who, &id, status, &query.page()?)?;
     Ok(HttpResponse::Ok().json(query.seal(page)))
 }
 
@@ -329,7 +329,7 @@ async fn delivery(
     path: web::Path<(String, String)>,
 ) -> Answer {
     let (webhook, id) = path.into_inner();
-    Ok(HttpResponse::Ok().json(app.delivery(&who, &webhook, &id)?))
+    Ok(HttpResponse::Ok().json(app.webhook_delivery(&who, &webhook, &id)?))
 }
 
 async fn redeliver(

@@ -152,7 +152,11 @@ impl TenantView<'_> {
     ///
     /// # Errors
     /// Fails on an unreadable or damaged record.
-    pub fn delivery(&self, webhook: &str, number: u64) -> Result<Option<DeliveryRow>, StoreError> {
+    pub fn webhook_delivery(
+        &self,
+        webhook: &str,
+        number: u64,
+    ) -> Result<Option<DeliveryRow>, StoreError> {
         self.json(Space::Row, &row_key(self, webhook).number(number).done())
     }
 
@@ -160,7 +164,7 @@ impl TenantView<'_> {
     ///
     /// # Errors
     /// Fails on an unreadable or damaged record.
-    pub fn deliveries_before(
+    pub fn webhook_deliveries_before(
         &self,
         webhook: &str,
         before: Option<u64>,
@@ -177,7 +181,7 @@ impl TenantView<'_> {
     ///
     /// # Errors
     /// Fails on an unreadable or damaged record.
-    pub fn deliveries_in_status(
+    pub fn webhook_deliveries_in_status(
         &self,
         webhook: &str,
         status: DeliveryStatus,
@@ -193,7 +197,7 @@ impl TenantView<'_> {
     ///
     /// # Errors
     /// Fails on an unreadable or damaged record.
-    pub fn first_deliveries(
+    pub fn first_webhook_deliveries(
         &self,
         webhook: &str,
         status: DeliveryStatus,
@@ -216,7 +220,7 @@ impl TenantView<'_> {
             .map(|(key, number)| {
                 let wrong = |reason| damaged(Space::Vis, key, reason);
                 let bytes = number[..].try_into().map_err(|_| wrong("not a delivery's number"))?;
-                let found = self.delivery(webhook, u64::from_be_bytes(bytes))?;
+                let found = self.webhook_delivery(webhook, u64::from_be_bytes(bytes))?;
                 found.ok_or_else(|| wrong("its delivery is gone"))
             })
             .collect()
@@ -250,7 +254,7 @@ impl TenantTx<'_, '_> {
             created_at: self.now(),
             ended_at: None,
         };
-        self.put_delivery(None, &row);
+        self.put_webhook_delivery(None, &row);
         self.count_pending(webhook)
     }
 
@@ -274,13 +278,17 @@ impl TenantTx<'_, '_> {
         row.failures = 0;
         row.next_attempt_at = None;
         row.ended_at = None;
-        self.put_delivery(Some(before), &row);
+        self.put_webhook_delivery(Some(before), &row);
         self.count_pending(&row.webhook)?;
         Ok(row)
     }
 
     /// Writes a delivery; `before` is the status and the place that it had.
-    pub fn put_delivery(&mut self, before: Option<(DeliveryStatus, u64)>, row: &DeliveryRow) {
+    pub fn put_webhook_delivery(
+        &mut self,
+        before: Option<(DeliveryStatus, u64)>,
+        row: &DeliveryRow,
+    ) {
         let key = row_key(&self.view(), &row.webhook).number(row.number).done();
         self.put_json(Space::Row, key, row);
         if before == Some((row.status, row.place)) {
@@ -295,7 +303,7 @@ impl TenantTx<'_, '_> {
     }
 
     /// Removes a delivery.
-    pub fn remove_delivery(&mut self, row: &DeliveryRow) {
+    pub fn remove_webhook_delivery(&mut self, row: &DeliveryRow) {
         let key = row_key(&self.view(), &row.webhook).number(row.number).done();
         self.remove(Space::Row, key);
         let key = queue_key(&self.view(), &row.webhook, row.status).number(row.place).done();

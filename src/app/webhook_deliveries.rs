@@ -14,9 +14,9 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::{DeliveryStatus, MessageFacts, Subscription, body};
 use crate::store::access::APPLIANCE;
 use crate::store::alarms::AlarmKind;
-use crate::store::deliveries::{AttemptRow, DeliveryRow, Origin};
 use crate::store::events::EventKey;
 use crate::store::tenant::TenantView;
+use crate::store::webhook_deliveries::{AttemptRow, DeliveryRow, Origin};
 use crate::store::webhooks::WebhookRow;
 
 /// How many events a replay looks at.
@@ -111,7 +111,7 @@ impl App {
     ///
     /// # Errors
     /// `NotFound` when the tenant has no such subscription.
-    pub fn deliveries(
+    pub fn webhook_deliveries(
         &self,
         who: &Principal,
         webhook: &str,
@@ -123,8 +123,10 @@ impl App {
             found(view, webhook)?;
             let limit = page.limit + 1;
             let mut rows = match status {
-                Some(status) => view.deliveries_in_status(webhook, status, before, limit)?,
-                None => view.deliveries_before(webhook, before, limit)?,
+                Some(status) => {
+                    view.webhook_deliveries_in_status(webhook, status, before, limit)?
+                }
+                None => view.webhook_deliveries_before(webhook, before, limit)?,
             };
             let more = rows.len() > page.limit;
             rows.truncate(page.limit);
@@ -139,7 +141,7 @@ impl App {
     ///
     /// # Errors
     /// `NotFound` when the subscription has no such delivery.
-    pub fn delivery(
+    pub fn webhook_delivery(
         &self,
         who: &Principal,
         webhook: &str,
@@ -174,7 +176,7 @@ impl App {
                     }
                     DeliveryStatus::Pending => {
                         row.next_attempt_at = None;
-                        tx.put_delivery(Some((row.status, row.place)), &row);
+                        tx.put_webhook_delivery(Some((row.status, row.place)), &row);
                     }
                     DeliveryStatus::Delivered | DeliveryStatus::Dead => {
                         row = tx.queue_again(row)?;
@@ -198,7 +200,8 @@ impl App {
     ) -> Result<Requeued, Error> {
         let (dead, more) = self.read(who, |view| {
             let room = self.room(view, webhook)?;
-            let mut dead = view.first_deliveries(webhook, DeliveryStatus::Dead, room + 1)?;
+            let mut dead =
+                view.first_webhook_deliveries(webhook, DeliveryStatus::Dead, room + 1)?;
             let more = dead.len() > room;
             dead.truncate(room);
             Ok((dead.into_iter().map(|row| row.number).collect::<Vec<_>>(), more))
@@ -210,7 +213,7 @@ impl App {
                 .write(who, move |tx| {
                     let mut queued = 0;
                     for number in numbers {
-                        let row = tx.view().delivery(&webhook, number)?;
+                        let row = tx.view().webhook_delivery(&webhook, number)?;
                         if let Some(row) = row.filter(|row| row.status == DeliveryStatus::Dead) {
                             tx.queue_again(row)?;
                             queued += 1;
@@ -357,7 +360,7 @@ fn check_enabled(row: &WebhookRow) -> Result<(), Error> {
 fn found_delivery(view: TenantView<'_>, webhook: &str, id: &str) -> Result<DeliveryRow, Error> {
     found(view, webhook)?;
     let row = match DeliveryRow::number_of(id) {
-        Some(number) => view.delivery(webhook, number)?,
+        Some(number) => view.webhook_delivery(webhook, number)?,
         None => None,
     };
     row.ok_or_else(|| Error::NotFound { what: "delivery", id: id.to_owned() })
