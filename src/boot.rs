@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use crate::activities::Activities;
 use crate::app::App;
+use crate::app::settings::IntakeSettings;
 use crate::clock::Clock;
 use crate::engine::settings::EngineSettings;
 use crate::engine::{Engine, Parts};
@@ -77,6 +78,12 @@ impl Appliance {
             app.remember_seal_key().await?;
         }
         Ok(Appliance { app, store })
+    }
+
+    /// Sets the limits of what comes in from outside.
+    #[must_use]
+    pub fn with_intake(self, intake: IntakeSettings) -> Appliance {
+        Appliance { app: self.app.with_intake(intake), ..self }
     }
 
     /// Returns the use cases.

@@ -11,6 +11,7 @@
 //! ```text
 //! main · cli · bench · boot · config · telemetry · demo   the only wiring
 //! web          api/, thena/, ui/: parse, call, render     sees app and domain, nothing else
+//! mail         SMTP in: parse, call, answer               the same, another door
 //! app          use cases: authorise, transact, answer     what API, pages and commands all call
 //! engine       actors: root, tenant, router, run, timers  the only place that knows actix
 //! activities   two contracts, a file each, one list       what a step can do
@@ -76,8 +77,11 @@
 //! workflow version · **attempt** one try of a step · **journal** what a run recorded, in order ·
 //! **compensation** undoing a finished step · **effect** what the world owes a run · **part** the
 //! unit of ownership in the store · **ledger** the transactions of one part · **receipt** tells
-//! when a transaction is durable · **webhook** a subscriber's address with the events that it wants ·
-//! **delivery** one event on its way to one webhook · **desk** the platform's own records: tickets, accounts and so on.
+//! when a transaction is durable · **secret** a value that is sealed, bound to hosts and
+//! shown to nobody · **connection** another system with its settings and secrets · **hook** the path
+//! that it sends to · **webhook** a subscriber's address with the events that it wants · **delivery**
+//! one message at a hook or to a webhook · **form** a page that anybody may fill in · **desk** the
+//! platform's own records: tickets, accounts and so on.
 
 pub mod activities;
 pub mod app;
@@ -89,6 +93,7 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod engine;
+pub mod mail;
 pub mod metrics;
 pub mod store;
 pub mod telemetry;

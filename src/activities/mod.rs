@@ -21,11 +21,13 @@ use serde_json::Value;
 use crate::domain::activity::{ActivitySpec, Catalogue};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::run::Failure;
+use crate::domain::secret::BoundSecrets;
 use crate::store::tenant::TenantTx;
 
 use checked::{CheckedOutside, CheckedPlatform};
 use outside::courier::Courier;
 use outside::http_request::HttpRequest;
+use outside::probe::Probe;
 use platform::{OnDesk, accounts, comments, contacts, publish_event, sleep};
 use platform::{teams, threads, ticket_verbs, tickets, transform, users};
 use settings::EgressSettings;
@@ -106,6 +108,8 @@ pub struct OutsideCall {
     pub idempotency_key: String,
     /// How long the attempt may take.
     pub timeout: Duration,
+    /// The secrets whose markers stand in the input.
+    pub secrets: BoundSecrets,
 }
 
 /// An operation on another system. Its intent is durable before it is called; after a crash it is
@@ -132,6 +136,7 @@ pub struct Activities {
     by_identifier: Arc<HashMap<String, Activity>>,
     catalogue: Arc<Catalogue>,
     courier: Arc<Courier>,
+    probe: Arc<Probe>,
 }
 
 impl Activities {
@@ -140,8 +145,9 @@ impl Activities {
     pub fn built_in(egress: &EgressSettings) -> Activities {
         let on_desk = ON_DESK.into_iter().map(|found| Activity::Platform(Arc::new(found)));
         let outside = [Activity::Outside(Arc::new(HttpRequest::new(egress)))];
-        let activities = Activities::new(on_desk.chain(outside).collect(), vec![sleep::spec()]);
-        Activities { courier: Arc::new(Courier::new(egress)), ..activities }
+        let all = Activities::new(on_desk.chain(outside).collect(), vec![sleep::spec()]);
+        let (courier, probe) = (Arc::new(Courier::new(egress)), Arc::new(Probe::new(egress)));
+        Activities { courier, probe, ..all }
     }
 
     /// Collects activities, and the specs of those that the run itself carries out. Each is held to
@@ -153,8 +159,15 @@ impl Activities {
         let catalogue = Arc::new(Catalogue::new(specs));
         let by_identifier =
             activities.into_iter().map(|activity| (activity.spec().identifier, activity)).collect();
-        let courier = Arc::new(Courier::new(&EgressSettings::default()));
-        Activities { by_identifier: Arc::new(by_identifier), catalogue, courier }
+        let egress = EgressSettings::default();
+        let (courier, probe) = (Arc::new(Courier::new(&egress)), Arc::new(Probe::new(&egress)));
+        Activities { by_identifier: Arc::new(by_identifier), catalogue, courier, probe }
+    }
+
+    /// Returns what asks other systems whether they are there.
+    #[must_use]
+    pub fn probe(&self) -> &Probe {
+        &self.probe
     }
 
     /// Returns how the activity `identifier` is carried out.

@@ -168,12 +168,12 @@ fn is_name(name: &str) -> bool {
 
 fn is_host(host: &str) -> bool {
     let name = host.strip_prefix("*.").unwrap_or(host);
-    let is_inner = host.len() == name.len() || !name.parse::<std::net::IpAddr>().is_ok();
+    let is_bindable = host.len() == name.len() || name.parse::<std::net::IpAddr>().is_err();
     let reads = url::Url::parse(&format!("https://{name}/"));
     let same = reads.is_ok_and(|url| {
         url.host_str().is_some_and(|read| read.eq_ignore_ascii_case(name)) && url.port().is_none()
     });
-    !name.is_empty() && is_inner && same
+    !name.is_empty() && !name.contains('*') && is_bindable && same
 }
 
 impl From<SecretRow> for SecretView {

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::activities::settings::EgressSettings;
+use crate::app::settings::IntakeSettings;
 use crate::engine::settings::EngineSettings;
+use crate::mail::settings::MailSettings;
 use crate::store::redb_store::StoreSettings;
 use crate::telemetry::LogSettings;
 use crate::web::settings::WebSettings;
@@ -41,6 +43,10 @@ pub struct Config {
     pub secret_key: String,
     /// The HTTP side.
     pub http: WebSettings,
+    /// What comes in from outside: hooks and forms.
+    pub intake: IntakeSettings,
+    /// Mail that comes in.
+    pub mail: MailSettings,
     /// Calls that leave the appliance.
     pub egress: EgressSettings,
     /// The embedded store.
@@ -59,6 +65,8 @@ impl Default for Config {
             bootstrap_key: String::new(),
             secret_key: String::new(),
             http: WebSettings::default(),
+            intake: IntakeSettings::default(),
+            mail: MailSettings::default(),
             egress: EgressSettings::default(),
             store: StoreSettings::default(),
             engine: EngineSettings::default(),

@@ -1,9 +1,11 @@
 //! Values that are shown to nobody: they have no way to be printed, logged or stored as they are.
 
+mod bound;
 mod mask;
 
 use std::fmt;
 
+pub use bound::{BoundSecret, BoundSecrets, NotBound, marker};
 pub use mask::{MASKED, Mask};
 
 /// A text that must not be seen; only [`Secret::expose`] gives it away.

@@ -12,6 +12,7 @@ mod parcel;
 mod root;
 mod router;
 mod run_actor;
+mod secrets;
 pub mod settings;
 mod shared;
 mod supervisor;

@@ -3,10 +3,13 @@
 pub mod access;
 pub mod alarms;
 pub mod codec;
+pub mod connections;
 pub mod counters;
+pub mod deliveries;
 mod envelope;
 pub mod event_types;
 pub mod events;
+pub mod forms;
 pub mod key;
 mod layer;
 pub mod ledger;

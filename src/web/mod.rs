@@ -10,6 +10,7 @@ pub mod error;
 pub mod etag;
 pub mod fields;
 pub mod gate;
+pub mod hooks;
 pub mod idempotency;
 pub mod json;
 pub mod metrics;
@@ -61,6 +62,9 @@ pub static GROUPS: &[&Group] = &[
     &api::keys::GROUP,
     &api::tenants::GROUP,
     &api::secrets::GROUP,
+    &api::connections::GROUP,
+    &api::forms::GROUP,
+    &hooks::GROUP,
     &api::system::GROUP,
     &thena::GROUP,
     &ui::PAGES,

@@ -4,6 +4,7 @@ mod answer;
 pub mod courier;
 pub mod egress;
 pub(super) mod http_request;
+pub mod probe;
 mod request;
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The table of built-in event types.
 
-use serde_json::{Value, json};
+mod channels;
+
+use serde_json::json;
 
 use super::{EventType, Part, Shape};
 use crate::domain::desk::{Need, RecordKind};
@@ -20,7 +22,7 @@ pub fn rows() -> Vec<EventType> {
         people(),
         organizations(),
         custom_objects(),
-        channels(),
+        channels::rows(),
         timers(),
         webhooks(),
     ];
@@ -419,53 +421,6 @@ fn custom_objects() -> Vec<EventType> {
         object("custom-object:*:*:deleted", "Custom object deleted", "An object was deleted.")
             .maybe("previousObject", deal("open")),
     ]
-}
-
-fn channels() -> Vec<EventType> {
-    let plain = |value: Value| Shape::Like(value);
-    let slack = |kind, name, description| row(kind, name, description).among("Slack").from("slack");
-    let email = |kind, name, description| {
-        row(kind, name, description).among("Email").from("email").with("email", mail())
-    };
-    vec![
-        slack("slack:message", "Slack message", "A message was written in a channel.")
-            .maybe("type", plain(json!("message")))
-            .maybe("channel", plain(json!("C024BE91L")))
-            .maybe("user", plain(json!("U2147483697")))
-            .maybe("text", plain(json!("Is the login page down?")))
-            .maybe("ts", plain(json!("1795428000.000100")))
-            .maybe("team", plain(json!("T0001"))),
-        slack("slack:channel:created", "Slack channel created", "A channel was made.")
-            .maybe("type", plain(json!("channel_created")))
-            .maybe(
-                "channel",
-                plain(json!({
-                    "id": "C024BE91L",
-                    "name": "incident-42",
-                    "created": 1_795_428_000,
-                    "creator": "U024BE7LH",
-                })),
-            ),
-        email("email:received", "Email received", "A mail came in."),
-        email("email:sent", "Email sent", "A mail went out."),
-        email("email:bounced", "Email bounced", "A mail could not be delivered.")
-            .maybe("reason", plain(json!("550 no such mailbox"))),
-        row("form:submitted", "Form submitted", "Somebody filled in a form.")
-            .among("Forms")
-            .from("form")
-            .maybe("form", plain(json!({ "id": "F1", "name": "Contact us" })))
-            .maybe("answers", plain(json!({ "email": "kim@wedding.example", "topic": "Login" }))),
-    ]
-}
-
-fn mail() -> Shape {
-    Shape::Like(json!({
-        "messageId": "<1@wedding.example>",
-        "from": "kim@wedding.example",
-        "to": ["help@example.com"],
-        "subject": "Nobody can log in",
-        "text": "Since ten o'clock every login ends on an empty page.",
-    }))
 }
 
 fn timers() -> Vec<EventType> {

@@ -7,6 +7,7 @@ pub mod export;
 mod fields;
 pub mod parse;
 mod schema;
+pub mod secrets;
 mod step;
 #[cfg(test)]
 mod tests;

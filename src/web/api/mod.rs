@@ -3,12 +3,14 @@
 pub mod accounts;
 pub mod activities;
 pub mod comments;
+pub mod connections;
 pub mod contacts;
 pub mod cursor;
 pub mod demo;
 pub mod event_types;
 pub mod events;
 pub mod filters;
+pub mod forms;
 pub mod keys;
 pub mod records;
 pub mod runs;

@@ -8,6 +8,7 @@ mod door;
 pub mod errors;
 pub mod event;
 pub mod events;
+mod form;
 mod pages;
 pub mod parts;
 pub mod run;
@@ -154,6 +155,12 @@ pub static PAGES: Group = Group {
             .public(),
         Route::post("/sign-out", || web::to(door::leave))
             .named("page_leave", "Ends a session.")
+            .public(),
+        Route::get("/forms/{tenant}/{name}", || web::to(form::show))
+            .named("page_form", "Shows a hosted form.")
+            .public(),
+        Route::post("/forms/{tenant}/{name}", || web::to(form::submit))
+            .named("page_form_submit", "Takes a hosted form that somebody filled in.")
             .public(),
         Route::get("/setup", || web::to(set_up::show))
             .named("page_set_up", "Welcomes whoever has the one-time link.")
