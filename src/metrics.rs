@@ -26,6 +26,8 @@ pub struct Metrics {
     runs: Bounded<RunLabels>,
     run_seconds: Histogram,
     attempts: Bounded<AttemptLabels>,
+    deliveries: Bounded<OutcomeLabels>,
+    deliveries_pending: Gauge<i64, AtomicI64>,
     hook_deliveries: Bounded<HookLabels>,
     pressure_bytes: Gauge<i64, AtomicI64>,
     timer_lag_seconds: Histogram,
@@ -43,6 +45,8 @@ impl Metrics {
             runs: Bounded::default(),
             run_seconds: Histogram::new(exponential_buckets(0.001, 4.0, 10)),
             attempts: Bounded::default(),
+            deliveries: Bounded::default(),
+            deliveries_pending: Gauge::default(),
             hook_deliveries: Bounded::default(),
             pressure_bytes: Gauge::default(),
             timer_lag_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 12)),
@@ -77,6 +81,17 @@ impl Metrics {
     /// Counts an attempt of a step: `succeeded`, `failed` or `unknown`.
     pub fn attempt_ended(&self, activity: &str, outcome: &str) {
         self.attempts.count([activity, outcome]);
+    }
+
+    /// Counts an attempt to deliver to a subscriber: `delivered`, `failed` (another follows) or
+    /// `dead` (none does).
+    pub fn delivery_attempted(&self, outcome: &str) {
+        self.deliveries.count([outcome]);
+    }
+
+    /// Sets how many deliveries to subscribers are not over.
+    pub fn set_deliveries_pending(&self, count: u64) {
+        self.deliveries_pending.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Counts what came from outside to a connection or a form: `accepted`, `duplicate`,
@@ -131,6 +146,14 @@ impl Metrics {
         );
         let family = self.attempts.family.clone();
         registry.register("ergane_step_attempts", "Attempts of steps", family);
+        let family = self.deliveries.family.clone();
+        registry.register("ergane_webhook_deliveries", "Attempts to deliver events", family);
+        let family = self.deliveries_pending.clone();
+        registry.register(
+            "ergane_webhook_deliveries_pending",
+            "Deliveries that are not over",
+            family,
+        );
         let family = self.hook_deliveries.family.clone();
         registry.register("ergane_hook_deliveries", "What came to hooks and forms", family);
         let family = self.pressure_bytes.clone();
@@ -225,6 +248,17 @@ struct RunLabels {
 impl Labels for RunLabels {
     fn of(values: &[&str]) -> RunLabels {
         RunLabels { workflow: values[0].to_owned(), status: values[1].to_owned() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: String,
+}
+
+impl Labels for OutcomeLabels {
+    fn of(values: &[&str]) -> OutcomeLabels {
+        OutcomeLabels { outcome: values[0].to_owned() }
     }
 }
 

@@ -25,6 +25,7 @@ use crate::domain::secret::BoundSecrets;
 use crate::store::tenant::TenantTx;
 
 use checked::{CheckedOutside, CheckedPlatform};
+use outside::courier::Courier;
 use outside::http_request::HttpRequest;
 use outside::probe::Probe;
 use platform::{OnDesk, accounts, comments, contacts, publish_event, sleep};
@@ -155,6 +156,7 @@ pub struct Activities {
     by_identifier: Arc<HashMap<String, Activity>>,
     catalogue: Arc<Catalogue>,
     events: Arc<EventSettings>,
+    courier: Arc<Courier>,
     probe: Arc<Probe>,
 }
 
@@ -184,7 +186,8 @@ impl Activities {
         let on_desk = ON_DESK.into_iter().map(|found| Activity::Platform(Arc::new(found)));
         let outside = [Activity::Outside(Arc::new(HttpRequest::new(egress)))];
         let all = Activities::new(on_desk.chain(outside).collect(), vec![sleep::spec()]);
-        Activities { probe: Arc::new(Probe::new(egress)), ..all }
+        let (courier, probe) = (Arc::new(Courier::new(egress)), Arc::new(Probe::new(egress)));
+        Activities { courier, probe, ..all }
     }
 
     /// Collects activities, and the specs of those that the run itself carries out. Each is held to
@@ -196,9 +199,10 @@ impl Activities {
         let catalogue = Arc::new(Catalogue::new(specs));
         let by_identifier =
             activities.into_iter().map(|activity| (activity.spec().identifier, activity)).collect();
-        let probe = Arc::new(Probe::new(&EgressSettings::default()));
+        let egress = EgressSettings::default();
+        let (courier, probe) = (Arc::new(Courier::new(&egress)), Arc::new(Probe::new(&egress)));
         let by_identifier = Arc::new(by_identifier);
-        Activities { by_identifier, catalogue, events: Arc::default(), probe }
+        Activities { by_identifier, catalogue, events: Arc::default(), courier, probe }
     }
 
     /// Returns what asks other systems whether they are there.
@@ -211,6 +215,12 @@ impl Activities {
     #[must_use]
     pub fn find(&self, identifier: &str) -> Option<&Activity> {
         self.by_identifier.get(identifier)
+    }
+
+    /// Returns who brings messages to subscribers.
+    #[must_use]
+    pub fn courier(&self) -> &Arc<Courier> {
+        &self.courier
     }
 
     /// Returns what every activity says of itself.

@@ -42,6 +42,9 @@ pub mod thena;
 pub mod trial;
 pub mod views;
 mod waiting;
+pub mod webhook_deliveries;
+mod webhook_draft;
+pub mod webhooks;
 pub mod workflows;
 
 use std::sync::Arc;

@@ -18,4 +18,5 @@ pub mod scope;
 pub mod secret;
 pub mod signature;
 pub mod time;
+pub mod webhook;
 pub mod workflow;

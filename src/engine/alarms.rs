@@ -13,7 +13,7 @@ use super::tenant_state::TenantState;
 /// Takes the alarm away and does what it is for, in one transaction; runs that it starts are noted
 /// in `begun`.
 pub(super) fn ring(
-    _tenant: &TenantState,
+    tenant: &TenantState,
     tx: &mut TenantTx<'_, '_>,
     due: Timestamp,
     alarm: &Alarm,
@@ -25,6 +25,9 @@ pub(super) fn ring(
         AlarmKind::Window => Ok(()),
         AlarmKind::Lasting => Ok(()),
         AlarmKind::Sla => ring_sla(tx, &Caller::platform(), &alarm.id),
-        AlarmKind::Delivery => Ok(()),
+        AlarmKind::Delivery => {
+            tenant.deliveries.wake(&alarm.id);
+            Ok(())
+        }
     }
 }

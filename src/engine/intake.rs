@@ -161,6 +161,7 @@ fn store_and_match(
         }
     }
     tx.put_event(key, &stored)?;
+    tenant.deliveries.queue(tx, key, &stored.event)?;
     tx.count_events(1);
     tenant.shared.metrics.event_accepted(&tenant.facts.slug, &stored.event.kind);
     Ok(stored.runs)

@@ -3,10 +3,13 @@
 
 mod alarms;
 mod bell;
+mod deliveries;
+mod delivery;
 mod dispatch;
 mod intake;
 mod listeners;
 mod live;
+mod parcel;
 mod root;
 mod router;
 mod run_actor;
@@ -52,6 +55,7 @@ use tenant_state::Settled;
 
 pub use bell::Watch;
 pub use intake::{Accepted, IncomingEvent};
+pub use parcel::{Message, USER_AGENT};
 pub use supervisor::Observation;
 
 /// How often a stop looks whether calls are still in flight.
@@ -318,6 +322,12 @@ impl Engine {
     #[must_use]
     pub fn sealer(&self) -> &Arc<Sealer> {
         &self.shared.sealer
+    }
+
+    /// Returns the limits that it goes by.
+    #[must_use]
+    pub fn settings(&self) -> &EngineSettings {
+        &self.shared.settings
     }
 
     /// Returns the store, for its health and its administration.

@@ -165,6 +165,27 @@ impl TenantView<'_> {
             .collect()
     }
 
+    /// Returns events from the key `from`, oldest first.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn events_from(
+        &self,
+        from: EventKey,
+        limit: usize,
+    ) -> Result<Vec<(EventKey, StoredEvent)>, StoreError> {
+        let prefix = Prefix::new(Key::of(self.tenant()));
+        let before = EventKey(from.0.saturating_sub(1));
+        let before = event_key(self, before);
+        self.scan(Space::Event, prefix.after(Some(&before)), Direction::Ascending, limit)?
+            .into_iter()
+            .map(|(key, bytes)| {
+                let event = from_json(Space::Event, &key, &bytes)?;
+                Ok((read_key(Space::Event, &key, &key[prefix.start().len()..])?, event))
+            })
+            .collect()
+    }
+
     /// Returns the key of the newest event.
     ///
     /// # Errors

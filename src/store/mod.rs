@@ -25,6 +25,8 @@ pub mod secrets;
 pub mod sim;
 pub mod tenant;
 pub mod timers;
+pub mod webhook_deliveries;
+pub mod webhooks;
 pub mod workflows;
 
 #[cfg(test)]

@@ -66,6 +66,7 @@ pub static GROUPS: &[&Group] = &[
     &api::custom_fields::GROUP,
     &api::custom_objects::GROUP,
     &api::organization::GROUP,
+    &api::webhooks::GROUP,
     &api::keys::GROUP,
     &api::tenants::GROUP,
     &api::secrets::GROUP,

@@ -21,3 +21,4 @@ mod sla;
 mod streams;
 mod support;
 mod thena;
+mod webhooks;

@@ -127,7 +127,7 @@ pub(super) fn broken(error: &reqwest::Error) -> Failure {
 }
 
 /// Returns the pause that the other side asks for, in seconds or as a date by its own clock.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

@@ -16,7 +16,7 @@ use crate::domain::secret::{BoundSecrets, Mask, NotBound};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Headers that belong to a connection, not to a message, and those that follow from the message.
-const REFUSED: [&str; 12] = [
+pub(super) const REFUSED: [&str; 12] = [
     "connection",
     "content-length",
     "expect",

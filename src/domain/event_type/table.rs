@@ -25,6 +25,7 @@ pub fn rows() -> Vec<EventType> {
         custom_objects(),
         channels::rows(),
         timers(),
+        webhooks(),
     ];
     groups.into_iter().flatten().collect()
 }
@@ -442,5 +443,27 @@ fn timers() -> Vec<EventType> {
         timer("schedule:monthly", "Every month", "The time of month came."),
         timer("cron:custom", "Own schedule", "A moment of a cron expression came.")
             .maybe("cron", Shape::Like(json!("0 7 * * 1"))),
+    ]
+}
+
+fn webhooks() -> Vec<EventType> {
+    let webhook = json!({
+        "id": "wh_019ab0c1d2e3f4a5b6c7",
+        "url": "https://hooks.wedding.example/ergane",
+        "description": "Tells the booking system of tickets.",
+    });
+    vec![
+        row(
+            "webhook:disabled",
+            "Webhook disabled",
+            "A subscription to events was disabled because its subscriber did not take them.",
+        )
+        .among("Webhooks")
+        .with("webhook", Shape::Like(webhook.clone()))
+        .with("reason", Shape::Like(json!("the subscriber answered 410 Gone"))),
+        row("webhook:test", "Webhook test", "Somebody tries a subscription; sent to it alone.")
+            .among("Webhooks")
+            .with("webhook", Shape::Like(webhook))
+            .maybe("message", Shape::Like(json!("This is a test."))),
     ]
 }

@@ -28,4 +28,5 @@ pub mod tenants;
 pub mod ticket_statuses;
 pub mod tickets;
 pub mod users;
+pub mod webhooks;
 pub mod workflows;
