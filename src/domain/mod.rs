@@ -10,6 +10,7 @@ pub mod id;
 pub mod path;
 pub mod problem;
 pub mod run;
+pub mod schedule;
 pub mod scope;
 pub mod time;
 pub mod workflow;
