@@ -3,6 +3,7 @@
 //! The library only reads the fields and says which days match: its own way over changes of the
 //! clocks leaves out an hour in autumn, so it is never asked for an instant.
 
+use std::fmt;
 use std::str::FromStr as _;
 
 use chrono::{Datelike as _, Days, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
@@ -34,13 +35,19 @@ const NICKNAMES: [(&str, &str); 7] = [
 ];
 
 /// A cron expression that was read: five fields, or six with the seconds first.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct CronExpression {
     cron: Box<Cron>,
     seconds: Vec<u32>,
     minutes: Vec<u32>,
     hours: Vec<u32>,
     pub(super) pace: Pace,
+}
+
+impl fmt::Debug for CronExpression {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "CronExpression({})", self.cron.as_str())
+    }
 }
 
 /// How an expression goes over changes of the clocks.
