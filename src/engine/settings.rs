@@ -22,6 +22,12 @@ pub struct EngineSettings {
     pub cause_depth_max: u32,
     /// How often a run's actor may crash before the run is set aside.
     pub crashes_max: u32,
+    /// How late a time of a schedule may fire before it counts as missed, in milliseconds.
+    pub schedule_grace_ms: u64,
+    /// How many times of a schedule that passed at once are looked at, the newest ones.
+    pub schedule_slots_max: usize,
+    /// How many times that did not fire are listed for each schedule.
+    pub schedule_listed_max: usize,
     /// How long a stop waits for calls in flight, in milliseconds.
     pub stop_ms: u64,
 }
@@ -37,6 +43,9 @@ impl Default for EngineSettings {
             wake_batch_max: 512,
             cause_depth_max: 8,
             crashes_max: 3,
+            schedule_grace_ms: 60_000,
+            schedule_slots_max: 100,
+            schedule_listed_max: 50,
             stop_ms: 5_000,
         }
     }

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use crate::activities::Activities;
 use crate::clock::Clock;
 use crate::domain::id::{RunId, TenantId};
+use crate::domain::time::Timestamp;
 use crate::domain::workflow::Workflow;
 use crate::domain::workflow::parse::restore;
 use crate::metrics::Metrics;
@@ -25,6 +26,8 @@ use super::supervisor::TenantSupervisor;
 pub struct Shared {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Clock,
+    /// When this process began, by the clock.
+    pub(super) started_at: Timestamp,
     pub(super) activities: Activities,
     pub(super) settings: EngineSettings,
     pub(super) metrics: Arc<Metrics>,

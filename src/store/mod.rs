@@ -14,6 +14,7 @@ pub mod records;
 pub mod redb_store;
 pub mod roofline;
 pub mod runs;
+pub mod schedules;
 pub mod seam;
 pub mod sim;
 pub mod tenant;

@@ -166,10 +166,10 @@ impl Schedule {
         self.zone
     }
 
-    /// Returns whether both come at the same times.
+    /// Returns its times and its zone as a text; schedules with the same one have the same slots.
     #[must_use]
-    pub fn has_same_times(&self, other: &Schedule) -> bool {
-        self.expression == other.expression && self.zone == other.zone
+    pub fn times(&self) -> String {
+        format!("{} {}", self.when.to_cron(), self.zone.name())
     }
 
     /// Returns whether it may come more often than once a minute.

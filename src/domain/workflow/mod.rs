@@ -63,6 +63,13 @@ impl Workflow {
         kinds
     }
 
+    /// Returns how many runs of one key may be at work; those of a schedule that queues follow one
+    /// another.
+    #[must_use]
+    pub fn runs_at_once(&self) -> usize {
+        self.concurrency.as_ref().map_or(1, |concurrency| concurrency.limit as usize)
+    }
+
     /// Returns the canonical type of the events that its runs begin with, of its first trigger.
     #[must_use]
     pub fn opening_kind(&self) -> Option<&str> {
