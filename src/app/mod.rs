@@ -19,6 +19,7 @@ pub mod page;
 pub mod principal;
 mod run_view;
 pub mod runs;
+pub mod schedules;
 pub mod setup;
 pub mod system;
 pub mod tenants;

@@ -8,5 +8,6 @@ mod contract;
 mod faults;
 mod peer;
 mod process;
+mod schedules;
 mod support;
 mod thena;

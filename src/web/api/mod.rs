@@ -12,6 +12,7 @@ pub mod filters;
 pub mod keys;
 pub mod records;
 pub mod runs;
+pub mod schedules;
 pub mod system;
 pub mod tags;
 pub mod teams;
