@@ -58,10 +58,16 @@ pub(super) fn reconcile(tenant: &TenantState, tx: &mut TenantTx<'_, '_>) -> Resu
         let mut wanted = Vec::new();
         for (trigger, schedule) in workflow.schedules() {
             let trigger = u32::try_from(trigger).unwrap_or(u32::MAX);
+            // Other times do not end a pause.
+            let paused = known.iter().find(|row| row.trigger == trigger);
+            let paused = paused.and_then(|row| row.paused.clone());
             let old = take_same(&mut known, trigger, &schedule.times());
             let mut row = match &old {
                 Some(old) => ScheduleRow { trigger, ..old.clone() },
-                None => ScheduleRow::new(&found.name, trigger, schedule, now),
+                None => {
+                    let fresh = ScheduleRow::new(&found.name, trigger, schedule, now);
+                    ScheduleRow { paused, ..fresh }
+                }
             };
             if found.active && !row.active {
                 row.go_on_from(now);

@@ -190,6 +190,16 @@ fn thenas_body_makes_a_schedule_and_brings_it_back() {
         let thena = app.get("/v1/workflows/weekly-digest?format=thena").await.expect(200);
         assert_eq!(thena["metadata"]["schedule"]["timezone"], "Asia/Tokyo");
         assert_eq!(thena["triggerEvent"]["eventName"], "schedule:weekly");
+        let path =
+            format!("/api/v1/workflows/{}", thena["uniqueIdentifier"].as_str().expect("an id"));
+        let later = json!({ "metadata": { "schedule": { "on": ["fri"], "at": "17:00",
+            "timezone": "Asia/Tokyo" } } });
+        app.patch(&path, later).await.expect(200);
+        let schedule = app.get("/v1/schedules/weekly-digest").await.expect(200);
+        assert_eq!(schedule["description"], "Every week on Friday at 17:00");
+        app.patch(&path, json!({ "triggerEvent": "schedule:hourly" })).await.expect(200);
+        let schedule = app.get("/v1/schedules/weekly-digest").await.expect(200);
+        assert_eq!(schedule["description"], "Every hour");
         let custom = json!({ "name": "w", "triggerEvent": "cron:custom",
             "workflowDefinition": [{ "stepIdentifier": 1, "isSleepActivity": true,
                 "activity": { "uniqueIdentifier": "workflows:sleep-platform" },

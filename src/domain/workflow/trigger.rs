@@ -16,6 +16,7 @@ use crate::domain::schedule::{Overlap, Schedule};
 const TRIGGERS_MAX: usize = 20;
 
 /// What starts a run.
+#[allow(clippy::large_enum_variant, reason = "a workflow has few of them and they do not move")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Trigger {
     /// An event of this canonical type that passes the filter.

@@ -139,7 +139,7 @@ fn over_both_changes_of_the_clocks_it_fires_as_previewed() {
                 let expected = previewed(&schedule, start, 24);
                 for slot in &expected {
                     world.at(*slot - Duration::from_millis(1)).await;
-                    assert_eq!(world.slots().last() == Some(slot), false, "{slot} was early");
+                    assert_ne!(world.slots().last(), Some(slot), "{slot} was early");
                     world.at(*slot).await;
                 }
                 assert_eq!(world.slots(), expected);

@@ -100,6 +100,12 @@ fn schedules_read_however_they_are_written() {
     }
 }
 
+fn refused(trigger: &str, pointer: &str, code: &str) {
+    let found = checked(trigger).problems;
+    let found: Vec<_> = found.iter().map(|it| (it.pointer.as_str(), it.code.as_str())).collect();
+    assert_eq!(found, [(pointer, code)], "{trigger}");
+}
+
 #[test]
 fn a_wrong_schedule_is_refused_at_its_place() {
     for (trigger, pointer, code) in [
@@ -124,6 +130,14 @@ fn a_wrong_schedule_is_refused_at_its_place() {
         ("schedule: {at: '07:00', timezone: UTC, jitter: 2h}", "/schedule/jitter", "out_of_range"),
         ("schedule: {at: '07:00', timezone: UTC, cronn: x}", "/schedule/cronn", "unknown_key"),
         ("schedule: {cron: '@daily', every: day, timezone: UTC}", "/schedule/every", "ambiguous"),
+    ] {
+        refused(trigger, pointer, code);
+    }
+}
+
+#[test]
+fn a_schedule_that_contradicts_its_trigger_is_refused() {
+    for (trigger, pointer, code) in [
         ("trigger: {event: 'cron:custom'}", "/trigger/event", "missing"),
         ("triggerEvent: 'cron:custom'", "/triggerEvent", "missing"),
         (
@@ -158,10 +172,7 @@ fn a_wrong_schedule_is_refused_at_its_place() {
             "contradiction",
         ),
     ] {
-        let found = checked(trigger).problems;
-        let found: Vec<_> =
-            found.iter().map(|it| (it.pointer.as_str(), it.code.as_str())).collect();
-        assert_eq!(found, [(pointer, code)], "{trigger}");
+        refused(trigger, pointer, code);
     }
 }
 
