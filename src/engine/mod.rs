@@ -105,6 +105,7 @@ impl Engine {
         let shared = Arc::new(Shared {
             store,
             started_at: clock.now(),
+            leapt: parking_lot::Mutex::default(),
             clock,
             activities,
             settings,

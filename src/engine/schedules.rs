@@ -250,9 +250,14 @@ impl Due {
 
     /// Says why a slot that is late did not fire in time.
     fn reason(&self, tenant: &TenantState, slot: Timestamp) -> &'static str {
-        match self.schedule.fires_at(slot, &self.row.workflow) < tenant.shared.started_at {
-            true => "the appliance was down",
-            false => "the clock jumped",
+        let due = self.schedule.fires_at(slot, &self.row.workflow);
+        if due < tenant.shared.started_at {
+            return "the appliance was down";
+        }
+        let leapt = *tenant.shared.leapt.lock();
+        match leapt.is_some_and(|leap| due > leap.from && due <= leap.to) {
+            true => "the clock jumped",
+            false => "nothing could be started in time",
         }
     }
 

@@ -28,6 +28,8 @@ pub struct Shared {
     pub(super) clock: Clock,
     /// When this process began, by the clock.
     pub(super) started_at: Timestamp,
+    /// The last stretch of time that the clock leapt over.
+    pub(super) leapt: Mutex<Option<Leap>>,
     pub(super) activities: Activities,
     pub(super) settings: EngineSettings,
     pub(super) metrics: Arc<Metrics>,
@@ -36,6 +38,13 @@ pub struct Shared {
     pub(super) parts_ready: AtomicUsize,
     pub(super) calls_in_flight: AtomicUsize,
     pub(super) stopping: AtomicBool,
+}
+
+/// A stretch of time that the clock leapt over while this process ran.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leap {
+    pub(super) from: Timestamp,
+    pub(super) to: Timestamp,
 }
 
 /// How requests reach the actors of a tenant.
