@@ -10,7 +10,7 @@ use crate::domain::time::format_duration;
 /// How schedules go over changes of the clocks, for people.
 pub const DAYLIGHT_SAVING_RULE: &str = "A fixed time that clocks leap over comes at the first \
     instant after the gap, and one that comes twice comes the first time only. An expression with \
-    `*` or a step in the minute or the hour follows real time.";
+    an asterisk or a step in the minute or the hour follows real time.";
 
 impl Schedule {
     /// Returns when it comes, as a phrase: "At 07:00 on Monday".
