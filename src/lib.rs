@@ -18,7 +18,7 @@
 //! store        the seam, redb behind it, typed records    the only place that knows redb, bincode
 //! metrics      what is counted
 //! clock        the only reader of time and of chance
-//! domain       pure: event, filter, expression, workflow, run, desk
+//! domain       pure: event, filter, expression, schedule, workflow, run, desk
 //! ```
 //!
 //! ## How an event becomes a run that is over
@@ -33,6 +33,9 @@
 //! 4. The committer sends everything decided so far to the writer as one batch: one sync for the
 //!    event, its run and all of its internal steps, and for everybody else's at the same moment.
 //! 5. Only then is the event answered for, the call made, the page able to see it.
+//!
+//! A schedule is a row and one alarm in the store. When the alarm rings, one transaction decides
+//! which slots have come, starts their runs and sets the alarm for the next.
 //!
 //! A run that only waits has no actor: it is rows, and one deadline in the ordered timer index.
 //!
@@ -73,6 +76,7 @@
 //!
 //! **tenant** one organisation's walled space · **event** something that happened, with a type ·
 //! **event type** its registration, with a JSON Schema · **trigger** an event type and a filter ·
+//! **schedule** the times at which a workflow starts by itself · **slot** one such time ·
 //! **filter** a condition on an event · **workflow** a named, versioned definition · **step** one
 //! activity in it · **activity** an operation that a step calls · **run** one execution of one
 //! workflow version · **attempt** one try of a step · **journal** what a run recorded, in order ·

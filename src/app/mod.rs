@@ -31,6 +31,7 @@ pub mod principal;
 pub mod rejected;
 mod run_view;
 pub mod runs;
+pub mod schedules;
 pub mod secrets;
 pub mod settings;
 pub mod setup;

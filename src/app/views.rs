@@ -35,7 +35,7 @@ pub struct WorkflowView {
     pub version: u32,
     /// Whether events start it.
     pub active: bool,
-    /// `event` or `manual`.
+    /// `event`, `schedule` or `manual`.
     pub trigger_kind: String,
     /// The event type that it listens to.
     pub event: Option<String>,

@@ -14,6 +14,7 @@ pub mod mail;
 pub mod path;
 pub mod problem;
 pub mod run;
+pub mod schedule;
 pub mod scope;
 pub mod secret;
 pub mod signature;

@@ -8,6 +8,7 @@ use crate::store::seam::StoreError;
 use crate::store::tenant::TenantTx;
 
 use super::intake::Begun;
+use super::schedules;
 use super::tenant_state::TenantState;
 
 /// Takes the alarm away and does what it is for, in one transaction; runs that it starts are noted
@@ -17,11 +18,11 @@ pub(super) fn ring(
     tx: &mut TenantTx<'_, '_>,
     due: Timestamp,
     alarm: &Alarm,
-    _begun: &mut Begun,
+    begun: &mut Begun,
 ) -> Result<(), StoreError> {
     tx.lift_alarm(due, alarm.kind, &alarm.id);
     match alarm.kind {
-        AlarmKind::Schedule => Ok(()),
+        AlarmKind::Schedule => schedules::come(tenant, tx, (due, &alarm.id), begun),
         AlarmKind::Window => Ok(()),
         AlarmKind::Lasting => Ok(()),
         AlarmKind::Sla => ring_sla(tx, &Caller::platform(), &alarm.id),

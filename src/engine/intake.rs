@@ -14,6 +14,7 @@ use crate::store::tenant::TenantTx;
 use super::Withheld;
 use super::listeners::Listener;
 use super::live::LiveRun;
+use super::schedules::queue_key;
 use super::tenant_state::TenantState;
 
 /// An event as it came in: what the sender left out is filled in at its acceptance.
@@ -187,7 +188,7 @@ pub(super) fn begin(
         return Ok(Err(reason));
     }
     let trigger = event.to_value();
-    let mut concurrency_key = None;
+    let concurrency_key;
     if let Some(concurrency) = &listener.workflow.concurrency {
         let scope = Scope::of_event(trigger.clone());
         let rendered = match concurrency.key.render_text(&scope) {
@@ -205,6 +206,8 @@ pub(super) fn begin(
             }
         }
         concurrency_key = Some(rendered);
+    } else {
+        concurrency_key = queue_key(&listener.workflow, event);
     }
     let id = key.run_id(tenant.part, begun.started.len(), tx.random());
     let (run, created) =

@@ -13,6 +13,7 @@ mod parcel;
 mod root;
 mod router;
 mod run_actor;
+mod schedules;
 mod secrets;
 pub mod settings;
 mod shared;
@@ -34,6 +35,7 @@ use tokio::sync::oneshot;
 
 use crate::activities::Activities;
 use crate::clock::Clock;
+use crate::domain::event;
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::run::Input;
 use crate::domain::workflow::Workflow;
@@ -112,6 +114,8 @@ impl Engine {
             (0..settings.threads.clamp(1, count.max(1))).map(|_| Arbiter::new()).collect();
         let shared = Arc::new(Shared {
             store,
+            started_at: clock.now(),
+            leapt: parking_lot::Mutex::default(),
             clock,
             activities,
             settings,
@@ -201,6 +205,44 @@ impl Engine {
                 state.hand_over(begun.started);
                 state.displace(&begun.displaced);
             }
+            answer_when_durable(outcome, reply);
+        })
+        .await
+    }
+
+    /// Starts a run of a schedule at once, beside its times.
+    ///
+    /// # Errors
+    /// Returns the reason when the run is withheld, or why nothing was written.
+    pub async fn run_schedule(
+        &self,
+        tenant: TenantId,
+        workflow: String,
+        trigger: u32,
+        actor: event::Actor,
+    ) -> Result<Accepted, Refusal<Withheld>> {
+        self.on_thread(tenant, move |state, reply| {
+            let mut begun = intake::Begun::default();
+            let outcome = state.transact(|tx| {
+                schedules::run_now(state, tx, (&workflow, trigger), actor, &mut begun)
+            });
+            if outcome.is_ok() {
+                state.hand_over(begun.started);
+                state.displace(&begun.displaced);
+            }
+            answer_when_durable(outcome, reply);
+        })
+        .await
+    }
+
+    /// Brings the schedules of a tenant into agreement with its workflows, sets alarms that are
+    /// missing, and returns how many were.
+    ///
+    /// # Errors
+    /// Returns why nothing, or perhaps nothing, was written.
+    pub async fn repair_schedules(&self, tenant: TenantId) -> Result<usize, Refusal<StoreError>> {
+        self.on_thread(tenant, move |state, reply| {
+            let outcome = state.transact(|tx| schedules::repair(state, tx));
             answer_when_durable(outcome, reply);
         })
         .await
@@ -298,6 +340,12 @@ impl Engine {
         for arbiter in self.arbiters.iter() {
             arbiter.stop();
         }
+    }
+
+    /// Returns its limits.
+    #[must_use]
+    pub fn settings(&self) -> &EngineSettings {
+        &self.shared.settings
     }
 
     /// Returns what the engine counts.

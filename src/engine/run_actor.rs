@@ -196,13 +196,10 @@ fn advance(
 
 /// A run begins when it is among the first of its concurrency key.
 fn is_its_turn(live: &LiveRun, tx: &TenantTx<'_, '_>) -> Result<bool, StoreError> {
-    let Some((key, concurrency)) =
-        live.concurrency_key.as_ref().zip(live.workflow.concurrency.as_ref())
-    else {
-        return Ok(true);
-    };
+    let Some(key) = &live.concurrency_key else { return Ok(true) };
     let holders = tx.view().runs_of_key(&live.workflow.name, key)?;
-    Ok(holders.iter().take(concurrency.limit as usize).any(|holder| *holder == live.id()))
+    let limit = live.workflow.runs_at_once();
+    Ok(holders.iter().take(limit).any(|holder| *holder == live.id()))
 }
 
 fn is_call(effect: &Effect) -> bool {

@@ -47,6 +47,12 @@ pub struct EngineSettings {
     pub delivery_timeout_ms: u64,
     /// The pauses between the attempts of a delivery, in milliseconds; after the last it is dead.
     pub delivery_pauses_ms: Pauses,
+    /// How late a time of a schedule may fire before it counts as missed, in milliseconds.
+    pub schedule_grace_ms: u64,
+    /// How many times of a schedule that passed at once are looked at, the newest ones.
+    pub schedule_slots_max: usize,
+    /// How many times that did not fire are listed for each schedule.
+    pub schedule_listed_max: usize,
     /// How long a stop waits for calls in flight, in milliseconds.
     pub stop_ms: u64,
 }
@@ -72,6 +78,9 @@ impl Default for EngineSettings {
             deliveries_replayed_max: 10_000,
             delivery_timeout_ms: 15_000,
             delivery_pauses_ms: Pauses::default(),
+            schedule_grace_ms: 60_000,
+            schedule_slots_max: 100,
+            schedule_listed_max: 50,
             stop_ms: 5_000,
         }
     }

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use crate::activities::Activities;
 use crate::clock::Clock;
 use crate::domain::id::{RunId, TenantId};
+use crate::domain::time::Timestamp;
 use crate::domain::workflow::Workflow;
 use crate::domain::workflow::parse::restore;
 use crate::metrics::Metrics;
@@ -27,6 +28,10 @@ use super::supervisor::TenantSupervisor;
 pub struct Shared {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Clock,
+    /// When this process began, by the clock.
+    pub(super) started_at: Timestamp,
+    /// The last stretch of time that the clock leapt over.
+    pub(super) leapt: Mutex<Option<Leap>>,
     pub(super) activities: Activities,
     pub(super) settings: EngineSettings,
     pub(super) metrics: Arc<Metrics>,
@@ -37,6 +42,13 @@ pub struct Shared {
     pub(super) parts_ready: AtomicUsize,
     pub(super) calls_in_flight: AtomicUsize,
     pub(super) stopping: AtomicBool,
+}
+
+/// A stretch of time that the clock leapt over while this process ran.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leap {
+    pub(super) from: Timestamp,
+    pub(super) to: Timestamp,
 }
 
 /// How requests reach the actors of a tenant.

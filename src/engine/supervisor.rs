@@ -248,13 +248,12 @@ impl TenantSupervisor {
 
     /// Lets the next runs of a concurrency key begin when one of them is over.
     fn freed(&mut self, workflow: &Workflow, key: &str) {
-        let Some(concurrency) = &workflow.concurrency else { return };
         let tenant = Rc::clone(&self.tenant);
         let holders = tenant
             .transact(|tx| tx.view().runs_of_key(&workflow.name, key))
             .map(|settled| settled.value)
             .unwrap_or_default();
-        for id in holders.into_iter().take(concurrency.limit as usize) {
+        for id in holders.into_iter().take(workflow.runs_at_once()) {
             if self.tenant.address_of(id).is_none() {
                 self.revive(id, None);
             }

@@ -27,6 +27,7 @@ use super::intake;
 use super::listeners::Listeners;
 use super::live::{LiveRun, deadlines_of};
 use super::run_actor::{Delivery, RunActor};
+use super::schedules;
 use super::shared::Shared;
 use super::supervisor::{Adopt, Deliver, Down, SendDeliveries, TenantSupervisor};
 use super::timers::{Timers, TimersChanged};
@@ -83,7 +84,10 @@ impl TenantState {
         let (newest, _) = state.ledger.transact(|tx| {
             let view = TenantView::new(state.facts.id, &*tx);
             state.read_listeners(view)?;
-            view.newest_event()
+            let newest = view.newest_event()?;
+            let mut tx = TenantTx::new(state.facts.id, tx, &state.shared.clock);
+            schedules::reconcile(&state, &mut tx)?;
+            Ok::<_, StoreError>(newest)
         })?;
         state.newest_event.set(newest.unwrap_or(EventKey(0)));
         Ok(Rc::new(state))
@@ -107,6 +111,7 @@ impl TenantState {
             let mut tx = TenantTx::new(self.id(), tx, &self.shared.clock);
             let value = decide(&mut tx)?;
             if tx.workflows() == Workflows::Changed {
+                schedules::reconcile(self, &mut tx)?;
                 self.read_listeners(tx.view())?;
             }
             let started = intake::accept_emitted(self, &mut tx)?;

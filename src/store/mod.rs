@@ -19,6 +19,7 @@ pub mod redb_store;
 pub mod rejected;
 pub mod roofline;
 pub mod runs;
+pub mod schedules;
 pub mod seal;
 pub mod seam;
 pub mod secrets;

@@ -50,6 +50,7 @@ pub static GROUPS: &[&Group] = &[
     &api::rejected::GROUP,
     &api::workflows::GROUP,
     &api::runs::GROUP,
+    &api::schedules::GROUP,
     &api::activities::GROUP,
     &api::event_types::GROUP,
     &api::filters::GROUP,

@@ -16,6 +16,7 @@ mod peer;
 mod platform_events;
 mod process;
 mod registry;
+mod schedules;
 mod secrets;
 mod sla;
 mod streams;

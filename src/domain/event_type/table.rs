@@ -433,16 +433,19 @@ fn timers() -> Vec<EventType> {
         row(kind, name, description)
             .among("Schedules")
             .from("schedule")
-            .maybe("scheduledAt", Shape::Like(json!("2026-11-23T10:00:00.000Z")))
+            .maybe("schedule", Shape::Like(json!("Every day at 07:00")))
+            .maybe("scheduledFor", Shape::Like(json!("2026-11-23T06:00:00.000Z")))
+            .maybe("firedAt", Shape::Like(json!("2026-11-23T06:00:00.012Z")))
             .maybe("timezone", Shape::Like(json!("Europe/Berlin")))
+            .maybe("local", Shape::Like(json!("2026-11-23T07:00:00+01:00")))
+            .maybe("missed", Shape::Like(json!(0)))
     };
     vec![
         timer("schedule:hourly", "Every hour", "An hour began."),
         timer("schedule:daily", "Every day", "The time of day came."),
         timer("schedule:weekly", "Every week", "The time of week came."),
         timer("schedule:monthly", "Every month", "The time of month came."),
-        timer("cron:custom", "Own schedule", "A moment of a cron expression came.")
-            .maybe("cron", Shape::Like(json!("0 7 * * 1"))),
+        timer("cron:custom", "Own schedule", "A moment of a cron expression came."),
     ]
 }
 

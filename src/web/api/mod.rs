@@ -19,6 +19,7 @@ pub mod organization;
 pub mod records;
 pub mod rejected;
 pub mod runs;
+pub mod schedules;
 pub mod secrets;
 pub mod sla_policies;
 pub mod system;

@@ -15,6 +15,7 @@ pub mod run;
 pub mod runs;
 #[cfg(test)]
 mod samples;
+pub mod schedules;
 pub mod set_up;
 pub mod shell;
 pub mod sign_in;
@@ -48,11 +49,12 @@ const fn entry(path: &'static str, title: &'static str, icon: &'static str, key:
 }
 
 /// What the navigation leads to, in its order.
-pub const NAVIGATION: [NavEntry; 5] = [
+pub const NAVIGATION: [NavEntry; 6] = [
     entry("/", "Dashboard", "dashboard", 'd'),
     entry("/workflows", "Workflows", "workflows", 'w'),
     entry("/runs", "Runs", "runs", 'r'),
     entry("/events", "Events", "events", 'e'),
+    entry("/schedules", "Schedules", "waiting", 's'),
     entry("/tickets", "Tickets", "tickets", 't'),
 ];
 
@@ -122,6 +124,22 @@ pub static PAGES: Group = Group {
         Route::post("/events/{id}/replay", || web::to(actions::replay))
             .named("page_event_replay", "Makes an event like this one.")
             .page("events:write"),
+        Route::get("/schedules", || web::to(schedules::list))
+            .named("page_schedules", "Lists schedules.")
+            .page("schedules:read")
+            .query(&[CURSOR]),
+        Route::post("/schedules/{workflow}/{trigger}/run", || web::to(schedules::run))
+            .named("page_schedule_run", "Starts a run of a schedule at once.")
+            .page("schedules:write"),
+        Route::post("/schedules/{workflow}/{trigger}/pause", || web::to(schedules::pause))
+            .named("page_schedule_pause", "Lets a schedule fire no more.")
+            .page("schedules:write"),
+        Route::post("/schedules/{workflow}/{trigger}/resume", || web::to(schedules::resume))
+            .named("page_schedule_resume", "Lets a schedule go on.")
+            .page("schedules:write"),
+        Route::post("/schedules/{workflow}/{trigger}/skip-next", || web::to(schedules::skip_next))
+            .named("page_schedule_skip_next", "Leaves out the next time of a schedule.")
+            .page("schedules:write"),
         Route::get("/tickets", || web::to(desk::tickets))
             .named("page_tickets", "Lists tickets.")
             .page("tickets:read")

@@ -3,6 +3,7 @@
 mod accepted;
 mod exported;
 mod refused;
+mod scheduled;
 
 use std::time::Duration;
 
@@ -40,6 +41,9 @@ fn event_type(name: &str) -> Option<KnownEvent> {
             (kind, ticket_event())
         }
         "slack:message" => (name, json!(true)),
+        timer if timer.starts_with("schedule") || timer.starts_with("cron") => {
+            return KnownEvent::built_in(timer);
+        }
         _ => return None, // Unknown on purpose.
     };
     Some(KnownEvent { kind: kind.to_owned(), schema })
