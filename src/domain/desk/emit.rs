@@ -91,7 +91,9 @@ fn ticket_events(
                 }
                 (true, true) | (false, false) => {}
             }
-            events.extend(survey_events(before, after));
+            let mut survey = survey_events(before, after);
+            survey.retain(|event| events.iter().all(|told| told.kind != event.kind));
+            events.extend(survey);
             for event in events.iter_mut().filter(|event| event.kind == "ticket:migrated") {
                 let names = &["teamId", "teamName", "teamIdentifier"];
                 event.payload["team"] = excerpt(Some(after), names);
@@ -114,11 +116,16 @@ fn survey_events(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec
         event.payload["csat"] = survey.clone();
         event
     };
-    [("csat:sent", "sentAt"), ("csat:received", "receivedAt")]
+    let told: Vec<Emitted> = [("csat:sent", "sentAt"), ("csat:received", "receivedAt")]
         .into_iter()
         .filter(is_new)
         .map(event)
-        .collect()
+        .collect();
+    // A survey that was taken back has no event of its own.
+    match told.is_empty() && earlier != survey {
+        true => vec![TICKET.emitted("updated", Some(before), Some(after))],
+        false => told,
+    }
 }
 
 /// Whoever begins to work here joins the organization.
