@@ -14,7 +14,7 @@ use super::principal::Principal;
 use crate::domain::event_type;
 use crate::domain::filter::{Filter, Sieve, Trace};
 use crate::domain::scope::Scope;
-use crate::store::event_index::sifted;
+use crate::store::event_index::sift;
 use crate::store::events::EventKey;
 use crate::store::tenant::TenantView;
 
@@ -178,8 +178,9 @@ impl Trial<'_> {
 
     fn block(&self, view: TenantView<'_>, keys: &[EventKey]) -> Result<Tally, Error> {
         let mut tally = Tally::default();
+        let mut scope = Scope::of_event(Value::Null);
         view.each_event(keys, |key, bytes| {
-            let scope = Scope::of_event(sifted(key, bytes, &self.sieve)?);
+            sift(key, bytes, &self.sieve, scope.event_mut())?;
             let matches = self.filter.matches(&scope);
             tally.looked += 1;
             tally.matched += usize::from(matches);

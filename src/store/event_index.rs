@@ -1,6 +1,7 @@
 //! Finds the events of one type, and reads of each only what a filter looks at.
 
 use std::fmt;
+use std::ops::Bound;
 
 use bytes::Bytes;
 use serde::Deserializer as _;
@@ -19,8 +20,9 @@ const OF_KIND: u8 = b'y';
 const SHARED_BITS: u32 = 22;
 const PLACE_BYTES: usize = 4;
 const PAGE: usize = 512;
-/// Events of other types that are read over, for each wanted one, before each is sought by itself.
-const READ_OVER: usize = 3;
+/// How many events are read at once at first, and at most.
+const STRIDE: usize = 64;
+const STRIDE_MAX: usize = 512;
 
 impl TenantView<'_> {
     /// Returns the keys of the newest events of a type before `before`, newest first.
@@ -87,27 +89,34 @@ impl TenantView<'_> {
         keys: &[EventKey],
         mut look: impl FnMut(EventKey, &Bytes) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let (Some(newest), Some(oldest)) = (keys.first(), keys.last()) else { return Ok(()) };
+        let Some(oldest) = keys.last() else { return Ok(()) };
         let start = Prefix::new(Key::of(self.tenant())).start().len();
-        let (low, high) = (event_key(self, *oldest), event_key(self, *newest));
-        let range = (std::ops::Bound::Included(&low[..]), std::ops::Bound::Included(&high[..]));
-        let limit = keys.len().saturating_mul(1 + READ_OVER);
-        let rows = self.scan(Space::Event, range, Direction::Descending, limit)?;
-        let mut wanted = keys.iter().peekable();
-        for (row, bytes) in &rows {
-            let key = read_key(Space::Event, row, &row[start..])?;
-            while wanted.next_if(|wanted| **wanted > key).is_some() {} // Gone.
-            if wanted.next_if_eq(&&key).is_some() {
-                look(key, bytes)?;
+        let low = event_key(self, *oldest);
+        let (mut wanted, mut stride) = (keys, STRIDE);
+        while let Some(next) = wanted.first() {
+            let high = event_key(self, *next);
+            let range = (Bound::Included(&low[..]), Bound::Included(&high[..]));
+            let rows = self.scan(Space::Event, range, Direction::Descending, stride)?;
+            let mut hits = 0;
+            for (row, bytes) in &rows {
+                let key = read_key(Space::Event, row, &row[start..])?;
+                let gone = wanted.iter().take_while(|wanted| **wanted > key).count();
+                wanted = &wanted[gone..];
+                if wanted.first() == Some(&key) {
+                    look(key, bytes)?;
+                    wanted = &wanted[1..];
+                    hits += 1;
+                }
             }
-        }
-        if rows.len() < limit {
-            return Ok(());
-        }
-        for key in wanted {
-            if let Some(bytes) = self.bytes(Space::Event, &event_key(self, *key))? {
-                look(*key, &bytes)?;
+            if rows.len() < stride {
+                return Ok(());
             }
+            // Neighbours are read together, and what lies alone by itself.
+            stride = match hits {
+                hits if hits == stride => (stride * 2).min(STRIDE_MAX),
+                hits if hits * 2 < stride => (stride / 4).max(1),
+                _ => stride,
+            };
         }
         Ok(())
     }
@@ -127,36 +136,45 @@ impl TenantTx<'_, '_> {
     }
 }
 
-/// Returns what `sieve` lets through of an event as it is stored.
+/// Puts what `sieve` lets through of an event, as it is stored, in the place of `event`.
 ///
 /// # Errors
 /// Fails on what is no stored event.
-pub fn sifted(key: EventKey, bytes: &[u8], sieve: &Sieve) -> Result<Value, StoreError> {
+pub fn sift(
+    key: EventKey,
+    bytes: &[u8],
+    sieve: &Sieve,
+    event: &mut Value,
+) -> Result<(), StoreError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let event = reader.deserialize_map(Outer(sieve));
-    event.map_err(|error| damaged(Space::Event, &key.0.to_be_bytes(), error))
+    let read = reader.deserialize_map(Outer { sieve, event });
+    read.map_err(|error| damaged(Space::Event, &key.0.to_be_bytes(), error))
 }
 
 /// What stands around an event: when it was received, and what became of it.
-struct Outer<'a>(&'a Sieve);
+struct Outer<'a> {
+    sieve: &'a Sieve,
+    event: &'a mut Value,
+}
 
 impl<'de> Visitor<'de> for Outer<'_> {
-    type Value = Value;
+    type Value = ();
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a stored event")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
-        let mut event = None;
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        let mut is_there = false;
         while let Some(name) = fields.next_key::<std::borrow::Cow<'de, str>>()? {
             if name == "event" {
-                event = Some(fields.next_value_seed(self.0)?);
+                fields.next_value_seed(self.sieve.reading_into(&mut *self.event))?;
+                is_there = true;
             } else {
                 fields.next_value::<IgnoredAny>()?;
             }
         }
-        event.ok_or_else(|| A::Error::missing_field("event"))
+        if is_there { Ok(()) } else { Err(A::Error::missing_field("event")) }
     }
 }
 
@@ -290,11 +308,13 @@ mod tests {
             let filter = Filter::parse(&json!({"n": {"~gt": 3}}), "").expect("a fine filter");
             let sieve = Sieve::of(&filter);
             let read = view.each_event(&newest_first("b")[..1], |key, bytes| {
-                assert_eq!(sifted(key, bytes, &sieve)?, json!({"payload": {"n": 396}}));
+                let mut event = Value::Null;
+                sift(key, bytes, &sieve, &mut event)?;
+                assert_eq!(event, json!({"payload": {"n": 396}}));
                 Ok(())
             });
             read.expect("readable");
-            assert!(sifted(EventKey(0), b"{}", &sieve).is_err());
+            assert!(sift(EventKey(0), b"{}", &sieve, &mut Value::Null).is_err());
         });
     }
 }
