@@ -1,9 +1,8 @@
 //! What Slack and other systems send: believed by its signature, mapped, answered, kept.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ergane::clock::Clock;
 use ergane::domain::secret::Secret;
 use ergane::domain::signature::{hmac_sha256, slack, standard_webhooks};
 use reqwest::Method;
@@ -15,7 +14,8 @@ const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const WHSEC: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
+    let millis = Clock::system().now().millis();
+    u64::try_from(millis / 1_000).expect("after 1970")
 }
 
 async fn connect(app: &TestApp, body: Value) -> Value {

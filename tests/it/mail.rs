@@ -154,9 +154,7 @@ fn several_commands_may_come_at_once() {
     with_mail(
         |_| (),
         async |app, mut sender| {
-            let mail = format!(
-                "MAIL FROM:<k@wedding.example>\r\nRCPT TO:<a@default.mail.test>\r\nDATA\r\n"
-            );
+            let mail = "MAIL FROM:<k@wedding.example>\r\nRCPT TO:<a@default.mail.test>\r\nDATA\r\n";
             sender.0.get_mut().write_all(mail.as_bytes()).await.expect("it is sent");
             for code in ["250", "250", "354"] {
                 assert!(sender.hear().await.starts_with(code));

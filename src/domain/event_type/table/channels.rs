@@ -7,11 +7,15 @@ use crate::domain::event_type::{EventType, Shape};
 
 /// Returns the event types of Slack, mail and forms.
 pub(super) fn rows() -> Vec<EventType> {
-    let plain = |value: Value| Shape::Like(value);
+    [slack(), email(), forms()].into_iter().flatten().collect()
+}
+
+fn plain(value: Value) -> Shape {
+    Shape::Like(value)
+}
+
+fn slack() -> Vec<EventType> {
     let slack = |kind, name, description| row(kind, name, description).among("Slack").from("slack");
-    let email = |kind, name, description| {
-        row(kind, name, description).among("Email").from("email").with("email", mail())
-    };
     vec![
         slack("slack:message", "Slack message", "A message was written in a channel.")
             .maybe("type", plain(json!("message")))
@@ -61,6 +65,14 @@ pub(super) fn rows() -> Vec<EventType> {
             .maybe("user_id", plain(json!("U2147483697")))
             .maybe("channel_id", plain(json!("C024BE91L"))),
         slack("slack:*:*", "Other Slack event", "Something else of Slack's Events API happened."),
+    ]
+}
+
+fn email() -> Vec<EventType> {
+    let email = |kind, name, description| {
+        row(kind, name, description).among("Email").from("email").with("email", mail())
+    };
+    vec![
         row("email:received", "Email received", "A mail came in.")
             .among("Email")
             .from("email")
@@ -79,6 +91,11 @@ pub(super) fn rows() -> Vec<EventType> {
         email("email:sent", "Email sent", "A mail went out."),
         email("email:bounced", "Email bounced", "A mail could not be delivered.")
             .maybe("reason", plain(json!("550 no such mailbox"))),
+    ]
+}
+
+fn forms() -> Vec<EventType> {
+    vec![
         row("form:submitted", "Form submitted", "Somebody filled in a form.")
             .among("Forms")
             .from("form")
