@@ -342,12 +342,6 @@ impl Engine {
         }
     }
 
-    /// Returns its limits.
-    #[must_use]
-    pub fn settings(&self) -> &EngineSettings {
-        &self.shared.settings
-    }
-
     /// Returns what the engine counts.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
