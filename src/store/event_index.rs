@@ -236,7 +236,7 @@ mod tests {
     }
 
     fn key_of(number: u64) -> EventKey {
-        EventKey((1_000 + number * 5) << 16 | number % 3)
+        EventKey(((1_000 + number * 5) << 16) | (number % 3))
     }
 
     async fn filled(store: &SimStore, numbers: std::ops::Range<u64>) {

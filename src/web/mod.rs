@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod auth;
+pub mod beside;
 pub mod body;
 pub mod cloudevents;
 pub mod docs;

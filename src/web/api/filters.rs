@@ -6,13 +6,13 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::super::auth::Caller;
+use super::super::beside::beside;
 use super::super::body::Json;
 use super::super::error::Answer;
 use super::super::fields::Fields;
 use super::super::route::{Group, Route};
 use super::super::state::Front;
 use crate::app::App;
-use crate::app::error::Error;
 use crate::app::filters::{Subject, operators};
 use crate::app::live_match::{LastEvents, Only};
 
@@ -102,18 +102,11 @@ async fn test(
     match (subject, last) {
         (Some(subject), _) => Ok(HttpResponse::Ok().json(app.test_filter(&who, &filter, subject)?)),
         (None, Some(last)) => {
-            // Beside the thread that takes requests, which must not wait for it.
-            let work = move || app.match_last(&who, &filter, &last);
-            let found = web::block(work).await.map_err(|_| busy())?;
-            Ok(HttpResponse::Ok().json(found?))
+            let found = beside(move || app.match_last(&who, &filter, &last)).await?;
+            Ok(HttpResponse::Ok().json(found))
         }
         (None, None) => unreachable!("it was refused above"),
     }
-}
-
-fn busy() -> Error {
-    let detail = "the work was given up, as the appliance is stopping".to_owned();
-    Error::Unavailable { detail, retry_after: Duration::from_secs(1) }
 }
 
 fn last_events(fields: &mut Fields, time_max: Duration) -> Option<LastEvents> {

@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::super::auth::Caller;
+use super::super::beside::beside;
 use super::super::body::{Json, Raw};
 use super::super::cloudevents::media_type;
 use super::super::error::{Answer, ApiError};
@@ -402,7 +403,8 @@ async fn backtest(
     let candidate = definition.map_or(Candidate::Saved(version), Candidate::Draft);
     let request = backtest_of(Some(name.into_inner()), candidate, &mut fields, (&app, &front));
     fields.end()?;
-    try_on_the_past(app, who, request).await
+    let found = beside(move || app.backtest(&who, &request)).await?;
+    Ok(HttpResponse::Ok().json(found))
 }
 
 async fn backtest_draft(
@@ -418,7 +420,8 @@ async fn backtest_draft(
     let draft = Candidate::Draft(definition.unwrap_or_default());
     let request = backtest_of(None, draft, &mut fields, (&app, &front));
     fields.end()?;
-    try_on_the_past(app, who, request).await
+    let found = beside(move || app.backtest(&who, &request)).await?;
+    Ok(HttpResponse::Ok().json(found))
 }
 
 fn backtest_of(
@@ -435,14 +438,4 @@ fn backtest_of(
         shown: fields.number("show", 0..=BACKTEST_SHOWN_MAX).unwrap_or(50) as usize,
         time_max: Duration::from_millis(front.settings.backtest_ms_max),
     }
-}
-
-/// Beside the thread that takes requests, which must not wait for it.
-async fn try_on_the_past(app: web::Data<App>, who: Principal, request: BacktestRequest) -> Answer {
-    let found = web::block(move || app.backtest(&who, &request)).await;
-    let given_up = |_| Error::Unavailable {
-        detail: "the work was given up, as the appliance is stopping".to_owned(),
-        retry_after: Duration::from_secs(1),
-    };
-    Ok(HttpResponse::Ok().json(found.map_err(given_up)??))
 }
