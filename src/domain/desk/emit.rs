@@ -58,20 +58,20 @@ pub fn events(
 }
 
 /// How a kind's events are named and what they are derived from.
-struct Family {
+pub(super) struct Family {
     kind: RecordKind,
-    prefix: &'static str,
+    pub(super) prefix: &'static str,
     word: &'static str,
     previous: &'static str,
     custom_fields: Option<&'static str>,
     /// Fields with events of their own, which alone are no update.
     apart: &'static [&'static str],
-    derived: &'static [(&'static str, &'static str, When)],
+    pub(super) derived: &'static [(&'static str, &'static str, When)],
 }
 
 /// When a changed field emits its event.
 #[derive(Clone, Copy)]
-enum When {
+pub(super) enum When {
     /// Whatever it became.
     Changed,
     /// It became something, not nothing.
@@ -80,7 +80,7 @@ enum When {
     True,
 }
 
-const TICKET: Family = Family {
+pub(super) const TICKET: Family = Family {
     kind: RecordKind::Ticket,
     prefix: "ticket",
     word: "ticket",
@@ -99,7 +99,7 @@ const TICKET: Family = Family {
     ],
 };
 
-const ACCOUNT: Family = Family {
+pub(super) const ACCOUNT: Family = Family {
     kind: RecordKind::Account,
     prefix: "account",
     word: "account",
@@ -114,7 +114,7 @@ const ACCOUNT: Family = Family {
     ],
 };
 
-const CONTACT: Family = Family {
+pub(super) const CONTACT: Family = Family {
     kind: RecordKind::Contact,
     prefix: "customer-contact",
     word: "customerContact",

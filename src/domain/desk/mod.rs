@@ -3,6 +3,7 @@
 mod choice;
 mod draft;
 mod emit;
+pub mod emitted;
 mod field;
 mod schema;
 
@@ -11,6 +12,7 @@ pub mod change;
 pub mod comment;
 pub mod contact;
 pub mod entry;
+pub mod relation;
 pub mod tag;
 pub mod team;
 pub mod ticket;

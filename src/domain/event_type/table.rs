@@ -22,6 +22,7 @@ pub fn rows() -> Vec<EventType> {
         custom_objects(),
         channels(),
         timers(),
+        lasting(),
     ];
     groups.into_iter().flatten().collect()
 }
@@ -93,7 +94,7 @@ impl EventType {
     }
 }
 
-fn word(kind: RecordKind) -> &'static str {
+pub(super) fn word(kind: RecordKind) -> &'static str {
     match kind {
         RecordKind::Ticket => "ticket",
         Comment => "comment",
@@ -121,6 +122,23 @@ fn previous_word(kind: RecordKind) -> &'static str {
         AccountTask => "previousAccountTask",
         AccountActivity => "previousAccountActivity",
     }
+}
+
+fn lasting() -> Vec<EventType> {
+    let row = |kind, name, record| {
+        row(kind, name, "It has been in a state for as long as a trigger asks.")
+            .of(record)
+            .with("since", Shape::Like(json!("2026-11-23T10:00:00.000Z")))
+            .with("for", Shape::Like(json!("2h")))
+    };
+    vec![
+        row("ticket:lasting", "Ticket unchanged", RecordKind::Ticket),
+        row("account:lasting", "Account unchanged", Account).among("Accounts"),
+        row("customer-contact:lasting", "Contact unchanged", Contact).among("Contacts"),
+        row("account-task:lasting", "Account task unchanged", AccountTask).among("Accounts"),
+        row("account-activity:lasting", "Account activity unchanged", AccountActivity)
+            .among("Accounts"),
+    ]
 }
 
 fn tickets() -> Vec<EventType> {

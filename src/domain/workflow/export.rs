@@ -7,8 +7,8 @@ use serde_json::{Map, Number, Value, json};
 use super::step::TIMEOUT;
 use super::thena::SLEEP;
 use super::{
-    Action, Concurrency, ConcurrencyPolicy, OnFailure, Retry, Step, ThenaFields, ThenaStep,
-    Trigger, Undo, Workflow,
+    Action, Annotation, Concurrency, ConcurrencyPolicy, OnFailure, Retry, Step, ThenaFields,
+    ThenaStep, Trigger, Undo, Workflow,
 };
 use crate::domain::activity::{Catalogue, Compensation};
 use crate::domain::expression::Template;
@@ -39,6 +39,13 @@ pub fn to_native(workflow: &Workflow) -> Value {
         [only] => set(&mut body, "trigger", native_trigger(only)),
         several => set(&mut body, "triggers", several.iter().map(native_trigger).collect()),
     }
+    if !workflow.annotations.is_empty() {
+        let annotations = workflow.annotations.iter().map(Annotation::native);
+        set(&mut body, "annotations", annotations.collect());
+    }
+    if !workflow.priority.is_normal() {
+        set(&mut body, "priority", workflow.priority.native());
+    }
     if let Some(concurrency) = &workflow.concurrency {
         set(&mut body, "concurrency", native_concurrency(concurrency));
     }
@@ -53,12 +60,16 @@ pub fn to_native(workflow: &Workflow) -> Value {
 fn native_trigger(trigger: &Trigger) -> Value {
     let mut body = Map::new();
     match trigger {
-        Trigger::Event { kind, filter } => {
+        Trigger::Event { kind, filter, gates } => {
             set(&mut body, "event", json!(kind));
             if !asks_nothing(filter) {
                 set(&mut body, "filter", json!(filter.source()));
             }
+            if let Some(gates) = gates {
+                gates.write(&mut body);
+            }
         }
+        Trigger::Lasting(lasting) => return lasting.native(),
     }
     Value::Object(body)
 }
@@ -188,8 +199,10 @@ pub fn as_far_as_thena(
     let kept = workflow.thena.as_ref().unwrap_or(&standard);
     let filters = match workflow.triggers.first() {
         Some(Trigger::Event { filter, .. }) => json!(filter.source()),
+        Some(Trigger::Lasting(lasting)) => json!(lasting.filter.source()),
         None => json!({}),
     };
+    let annotations: Vec<Value> = workflow.annotations.iter().map(Annotation::native).collect();
     let name = if workflow.title.is_empty() { &workflow.name } else { &workflow.title };
     let numbers = step_numbers(workflow);
     let steps = workflow.steps.iter().zip(numbers);
@@ -204,7 +217,7 @@ pub fn as_far_as_thena(
         "version": meta.version,
         "triggerEvent": meta.trigger_event,
         "filters": filters,
-        "annotations": [],
+        "annotations": annotations,
         "workflowDefinition": steps,
         "executingAgent": kept.executing_agent,
         "isActive": meta.is_active,
@@ -310,8 +323,17 @@ fn beyond_thena(workflow: &Workflow, catalogue: &Catalogue) -> Vec<Problem> {
                 "Thena does not have all operators of this filter",
             );
         }
+        [Trigger::Event { gates: Some(_), .. }] => {
+            refuse("/trigger".to_owned(), "Thena's triggers have no gates");
+        }
         [Trigger::Event { .. }] => (),
+        [Trigger::Lasting(_)] => {
+            refuse("/trigger".to_owned(), "Thena's triggers do not wait for a lasting state");
+        }
         [..] => refuse("/triggers".to_owned(), "Thena's workflows have one trigger"),
+    }
+    if !workflow.priority.is_normal() {
+        refuse("/priority".to_owned(), "Thena has no priority of workflows");
     }
     if workflow.concurrency.is_some() {
         refuse("/concurrency".to_owned(), "Thena has no limit of concurrent runs");

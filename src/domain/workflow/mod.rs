@@ -1,11 +1,17 @@
 //! A workflow: what was checked at its saving, and what a run follows.
 
+pub mod annotation;
 mod check;
+pub mod cycle;
 pub mod diff;
 pub mod document;
 pub mod export;
 mod fields;
+pub mod gate;
+mod gate_fields;
+pub mod lasting;
 pub mod parse;
+mod priority;
 mod schema;
 mod step;
 #[cfg(test)]
@@ -22,6 +28,8 @@ use serde_json::{Map, Value};
 use super::expression::Template;
 use super::filter::Filter;
 
+pub use annotation::Annotation;
+pub use priority::Priority;
 pub use trigger::Trigger;
 
 /// A named, versioned definition that passed every check; a run keeps the version it began with.
@@ -35,6 +43,10 @@ pub struct Workflow {
     pub description: String,
     /// What starts it, each by itself; without any, only a person or a program that asks for it.
     pub triggers: Vec<Trigger>,
+    /// Records that are joined into the event before the filters see it.
+    pub annotations: Vec<Annotation>,
+    /// Whose runs come first when there is more work than room.
+    pub priority: Priority,
     /// How many of its runs may be active for one key.
     pub concurrency: Option<Concurrency>,
     /// How long a run may take altogether before it fails with `timeout`.
@@ -64,9 +76,26 @@ impl Workflow {
     /// triggers; none when it does not listen to the type.
     pub fn filters_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Filter> {
         self.triggers.iter().filter_map(move |trigger| match trigger {
-            Trigger::Event { kind: own, filter } if own == kind => Some(filter),
-            Trigger::Event { .. } => None,
+            Trigger::Event { kind: own, filter, .. } if own == kind => Some(filter),
+            Trigger::Event { .. } | Trigger::Lasting(_) => None,
         })
+    }
+}
+
+impl Workflow {
+    /// Returns the team whose events alone start it.
+    #[must_use]
+    pub fn team(&self) -> Option<&str> {
+        let team = self.thena.as_ref().and_then(|thena| thena.team_id.as_deref());
+        team.filter(|team| !team.is_empty())
+    }
+
+    /// Returns whether a matching event starts it without more ado: no gate, no record to join and
+    /// no team to ask.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        let is_gated = |trigger: &Trigger| matches!(trigger, Trigger::Event { gates: Some(_), .. });
+        self.annotations.is_empty() && self.team().is_none() && !self.triggers.iter().any(is_gated)
     }
 }
 
