@@ -6,22 +6,24 @@ use crate::store::seam::StoreError;
 use crate::store::tenant::TenantTx;
 
 use super::intake::Begun;
+use super::lasting;
 use super::tenant_state::TenantState;
+use super::windows;
 
 /// Takes the alarm away and does what it is for, in one transaction; runs that it starts are noted
 /// in `begun`.
 pub(super) fn ring(
-    _tenant: &TenantState,
+    tenant: &TenantState,
     tx: &mut TenantTx<'_, '_>,
     due: Timestamp,
     alarm: &Alarm,
-    _begun: &mut Begun,
+    begun: &mut Begun,
 ) -> Result<(), StoreError> {
     tx.lift_alarm(due, alarm.kind, &alarm.id);
     match alarm.kind {
         AlarmKind::Schedule => Ok(()),
-        AlarmKind::Window => Ok(()),
-        AlarmKind::Lasting => Ok(()),
+        AlarmKind::Window => windows::ring(tenant, tx, &alarm.id, begun),
+        AlarmKind::Lasting => lasting::ring(tenant, tx, &alarm.id, begun),
         AlarmKind::Sla => Ok(()),
         AlarmKind::Delivery => Ok(()),
     }

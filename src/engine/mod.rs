@@ -3,9 +3,13 @@
 
 mod alarms;
 mod dispatch;
+mod gates;
 mod intake;
+mod lasting;
 mod listeners;
 mod live;
+mod loops;
+mod reconcile;
 mod root;
 mod router;
 mod run_actor;
@@ -14,6 +18,7 @@ mod shared;
 mod supervisor;
 mod tenant_state;
 mod timers;
+mod windows;
 
 #[cfg(test)]
 mod tests;

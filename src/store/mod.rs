@@ -18,6 +18,7 @@ pub mod seam;
 pub mod sim;
 pub mod tenant;
 pub mod timers;
+pub mod windows;
 pub mod workflows;
 
 #[cfg(test)]

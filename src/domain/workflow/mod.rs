@@ -14,6 +14,7 @@ pub mod parse;
 mod priority;
 mod schema;
 mod step;
+pub mod team;
 #[cfg(test)]
 mod tests;
 mod thena;
@@ -88,6 +89,15 @@ impl Workflow {
     pub fn team(&self) -> Option<&str> {
         let team = self.thena.as_ref().and_then(|thena| thena.team_id.as_deref());
         team.filter(|team| !team.is_empty())
+    }
+
+    /// Returns whether its triggers remember anything between events.
+    #[must_use]
+    pub fn remembers(&self) -> bool {
+        self.triggers.iter().any(|trigger| match trigger {
+            Trigger::Event { gates, .. } => gates.is_some(),
+            Trigger::Lasting(_) => true,
+        })
     }
 
     /// Returns whether a matching event starts it without more ado: no gate, no record to join and
