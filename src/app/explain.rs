@@ -5,6 +5,7 @@ use serde_json::json;
 use super::App;
 use super::error::Error;
 use super::events::stored_event;
+use super::joined::{joined_then, joined_views};
 use super::principal::Principal;
 use super::views::Explanation;
 use crate::domain::id::RunId;
@@ -14,6 +15,9 @@ use crate::store::events::StoredEvent;
 use crate::store::runs::RunRow;
 use crate::store::tenant::TenantView;
 use crate::store::workflows::{VersionRow, WorkflowRow};
+
+/// The outcomes that reasons begin with.
+const WORDS: [&str; 6] = ["limited", "duplicate", "delayed", "batched", "loop", "other-team"];
 
 impl App {
     /// Explains one event.
@@ -52,6 +56,15 @@ fn explain(
         return Ok(None);
     };
     let workflow = Engine::compile(&version)?;
+    let given = joined_then(view, &workflow, &stored.event, run.map(|run| run.id))?;
+    let own;
+    let scope = match given.annotations.is_empty() {
+        true => scope,
+        false => {
+            own = Scope::of_event(given.seen(&stored.event));
+            &own
+        }
+    };
     let traces = workflow.filters_of(&stored.event.kind).map(|filter| filter.trace(scope));
     // Of several triggers the one that matched tells why, else the first.
     let trace = traces.reduce(|first, other| if first.result { first } else { other });
@@ -68,6 +81,7 @@ fn explain(
         reason,
         run_id: run.map(|run| run.id),
         trace: json!(trace),
+        annotations: joined_views(&given),
     }))
 }
 
@@ -102,7 +116,8 @@ fn outcome(
         return ("started", "its trigger matched and a run was started".to_owned());
     }
     if let Some((_, reason)) = stored.withheld.iter().find(|(name, _)| *name == row.name) {
-        return ("limited", reason.clone());
+        let word = reason.split(':').next().and_then(|word| WORDS.iter().find(|it| **it == word));
+        return (word.copied().unwrap_or("limited"), reason.clone());
     }
     if version.created_at > stored.received_at {
         let reason = format!("version {} was saved after the event came", version.version);

@@ -14,6 +14,7 @@ pub mod explain;
 pub mod filters;
 pub mod first_start;
 pub mod idempotency;
+mod joined;
 pub mod keys;
 pub mod page;
 pub mod principal;

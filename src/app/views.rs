@@ -162,6 +162,8 @@ pub struct RunView {
     pub can_retry: bool,
     /// The event that started it, in full.
     pub trigger: Option<Value>,
+    /// How many events were gathered for it; 0 when it was started by one alone.
+    pub events_gathered: u32,
 }
 
 /// One step of a run.
@@ -302,6 +304,24 @@ pub struct Explanation {
     pub run_id: Option<RunId>,
     /// The filter's tree with each leaf's wanted and real value.
     pub trace: Value,
+    /// The records that were joined into the event before the filter saw it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub annotations: Vec<JoinedView>,
+}
+
+/// A record that was joined into an event.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JoinedView {
+    /// The entity, such as `Ticket`.
+    pub entity_type: String,
+    /// Where it was written, below the event.
+    pub path: String,
+    /// The record's id, null when there is none.
+    pub id: Option<String>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// An API key without its secret.

@@ -345,7 +345,12 @@ fn show(
         description: text("description"),
         version: version.version,
         active: row.active,
-        trigger_kind: if event.is_some() { "event" } else { "manual" }.to_owned(),
+        trigger_kind: match version.definition.pointer("/trigger/record") {
+            Some(_) => "lasting",
+            None if event.is_some() => "event",
+            None => "manual",
+        }
+        .to_owned(),
         event,
         created_at: row.created_at,
         updated_at: version.created_at,

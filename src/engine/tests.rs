@@ -1,5 +1,7 @@
 //! The engine over a simulated store: what is accepted is run, whatever the store does meanwhile.
 
+mod triggers;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -58,7 +60,7 @@ impl OutsideActivity for Call {
                 assert!(call.input["panic"].is_null(), "asked to panic");
                 return Err(Failure::retryable("refused", "asked to fail"));
             }
-            Ok(json!({ "key": call.idempotency_key }))
+            Ok(json!({ "key": call.idempotency_key, "number": number }))
         })
     }
 }
@@ -90,9 +92,13 @@ struct World {
 
 impl World {
     async fn new(parts: u16) -> World {
+        World::with(parts, Clock::system(), EngineSettings::default()).await
+    }
+
+    async fn with(parts: u16, clock: Clock, settings: EngineSettings) -> World {
         let store = SimStore::new(7, parts, Faults::NONE);
         let calls = Arc::new(AtomicU32::new(0));
-        let engine = start(&store, &calls);
+        let engine = start(&store, &calls, clock, settings);
         let world = World { engine, store, calls };
         world.settle().await;
         let row = TenantRow {
@@ -119,18 +125,22 @@ impl World {
     }
 
     async fn save(&self, definition: Value) {
+        self.save_version(definition, 1).await;
+    }
+
+    async fn save_version(&self, definition: Value, version: u32) {
         let event_type =
             |kind: &str| Some(KnownEvent { kind: kind.to_owned(), schema: json!(true) });
         let known = Known {
             catalogue: self.engine.activities().catalogue(),
-            event_type: &event_type,
+            event_type: &|kind| KnownEvent::built_in(kind).or_else(|| event_type(kind)),
             event_names: &[],
             limits: DefinitionLimits::default(),
         };
         let workflow = parse(&definition, &known).expect("a valid definition");
-        let version = VersionRow {
+        let row_of_version = VersionRow {
             name: workflow.name.clone(),
-            version: 1,
+            version,
             uid: String::new(),
             definition: to_native(&workflow),
             source: None,
@@ -141,15 +151,15 @@ impl World {
         let row = WorkflowRow {
             name: workflow.name.clone(),
             unique_identifier: String::new(),
-            version: 1,
-            newest: 1,
+            version,
+            newest: version,
             active: true,
             deleted_at: None,
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
         };
         let written = self.engine.transact(TENANT, move |tx| {
-            tx.put_version(&version);
+            tx.put_version(&row_of_version);
             tx.put_workflow(&row);
             Ok::<_, StoreError>(())
         });
@@ -183,7 +193,12 @@ impl World {
     }
 }
 
-fn start(store: &SimStore, calls: &Arc<AtomicU32>) -> Engine {
+fn start(
+    store: &SimStore,
+    calls: &Arc<AtomicU32>,
+    clock: Clock,
+    settings: EngineSettings,
+) -> Engine {
     let activities = Activities::new(
         vec![
             Activity::Platform(Arc::new(Echo)),
@@ -193,9 +208,9 @@ fn start(store: &SimStore, calls: &Arc<AtomicU32>) -> Engine {
     );
     Engine::start(Parts {
         store: Arc::new(store.clone()),
-        clock: Clock::system(),
+        clock,
         activities,
-        settings: EngineSettings::default(),
+        settings,
         metrics: Arc::new(Metrics::new()),
     })
 }

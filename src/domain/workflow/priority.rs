@@ -18,6 +18,10 @@ impl Priority {
     /// After all others.
     pub const LOW: Priority = Priority(5);
 
+    /// Every priority, the most urgent first.
+    pub const ALL: [Priority; 5] =
+        [Priority(1), Priority(2), Priority(3), Priority(4), Priority(5)];
+
     /// Returns the number, from 1 to 5.
     #[must_use]
     pub fn number(self) -> u8 {

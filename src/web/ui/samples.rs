@@ -108,6 +108,7 @@ pub fn failed_run() -> RunView {
         compensations: undone_steps(),
         cancel_requested: false,
         can_retry: true,
+        events_gathered: 0,
         trigger: Some(event_json()),
     }
 }
@@ -218,6 +219,7 @@ pub fn waiting_run() -> RunView {
         compensations: vec![],
         cancel_requested: false,
         can_retry: false,
+        events_gathered: 0,
         trigger: None,
     }
 }
@@ -262,6 +264,7 @@ pub fn explanations() -> Vec<Explanation> {
         reason: reason.to_owned(),
         run_id: None,
         trace: Value::Null,
+        annotations: Vec::new(),
     };
     let leaf = |op: &str, path: &str, wanted: Value, actual: Value, result: bool| json!({"op": op, "path": path, "expected": wanted, "actual": actual, "result": result, "reason": ""});
     vec![
