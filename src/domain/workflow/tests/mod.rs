@@ -3,6 +3,7 @@
 mod accepted;
 mod exported;
 mod refused;
+mod triggered;
 
 use std::time::Duration;
 
