@@ -10,3 +10,4 @@ mod peer;
 mod process;
 mod support;
 mod thena;
+mod triggers;

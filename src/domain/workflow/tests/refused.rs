@@ -50,9 +50,9 @@ fn wrong_documents_are_refused_at_their_place() {
             "not_supported",
         ),
         (
-            &format!("name: w, annotations: [{{entityType: Ticket}}], {STEPS}"),
-            "/annotations",
-            "not_supported",
+            &format!("name: w, annotations: [{{entityType: Tick}}], {STEPS}"),
+            "/annotations/0/entityType",
+            "unknown_entity",
         ),
         (
             &format!("name: w, trigger: {{schedule: {{cron: x}}}}, {STEPS}"),
@@ -408,8 +408,8 @@ fn thenas_body_is_refused_at_its_own_places() {
         (
             "/annotations",
             json!([{"entityType": "Ticket"}]),
-            "/annotations".to_owned(),
-            "not_supported",
+            "/annotations/0".to_owned(),
+            "missing",
         ),
         (
             "/workflowDefinition/0/requireApproval",
