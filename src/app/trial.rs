@@ -78,6 +78,7 @@ impl App {
         let scope = Scope::of_event(given.seen(&event));
         let traces = workflow.filters_of(&event.kind).map(|filter| filter.trace(&scope));
         let trace = traces.reduce(|first, other| if first.result { first } else { other });
+        let event = event.by_hand(&workflow, self.now());
         let tenant = self.tenant(who.tenant)?;
         let origin = Origin {
             id: RunId::new(0, self.now(), self.clock().random()),

@@ -35,7 +35,7 @@ pub struct WorkflowView {
     pub version: u32,
     /// Whether events start it.
     pub active: bool,
-    /// `event` or `manual`.
+    /// `event`, `lasting` or `manual`.
     pub trigger_kind: String,
     /// The event type that it listens to.
     pub event: Option<String>,
@@ -296,7 +296,8 @@ pub struct Explanation {
     pub workflow: String,
     /// The version that was active when the event came, or is now.
     pub version: u32,
-    /// `started`, `filtered`, `inactive`, `duplicate`, `limited` or `newer`.
+    /// `started`, `filtered`, `inactive`, `duplicate`, `limited`, `delayed`, `batched`, `loop`,
+    /// `other-team` or `newer`.
     pub outcome: String,
     /// In a sentence.
     pub reason: String,

@@ -115,7 +115,7 @@ pub(super) fn accept_for(
 ) -> Result<Accepted, Withheld> {
     let workflow = tenant.definition(tx.view(), name, version)?.ok_or(Withheld::NoWorkflow)?;
     let key = next_key(tenant, tx);
-    let event = complete(incoming, key, tx);
+    let event = complete(incoming, key, tx).by_hand(&workflow, tx.now());
     let id = event.id.clone();
     let listener = Listener { workflow, version };
     let run = begin(tenant, tx, &listener, &event, key, begun)?.map_err(Withheld::Because)?;

@@ -52,7 +52,7 @@ impl Default for EngineSettings {
             windows_max: 100_000,
             batch_events_max: 1_000,
             batch_bytes_max: 4 * 1_024 * 1_024,
-            delayed_starts_max: 100_000,
+            delayed_starts_max: 10_000,
             lasting_batch_max: 500,
             crashes_max: 3,
             stop_ms: 5_000,

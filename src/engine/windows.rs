@@ -7,7 +7,7 @@ use serde_json::{Map, json};
 use crate::domain::event::{Actor, Event};
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
-use crate::domain::workflow::gate::{Gates, Pace};
+use crate::domain::workflow::gate::{Gates, Pace, batch_payload};
 use crate::domain::workflow::{Trigger, Workflow};
 use crate::store::events::{EventKey, StoredEvent};
 use crate::store::seam::StoreError;
@@ -221,12 +221,7 @@ fn batch_of(
         subject: subject.filter(|_| is_shared),
         time: now,
         actor: system(),
-        payload: json!({
-            "count": events.len(),
-            "firstAt": first.received_at,
-            "lastAt": last.received_at,
-            "events": events,
-        }),
+        payload: batch_payload(events, first.received_at, last.received_at),
         metadata: Map::from_iter([("gathered".to_owned(), gathered)]),
         cause: causes.max_by_key(|cause| cause.depth),
     })

@@ -186,7 +186,7 @@ impl<'a> Reading<'a> {
     fn required(&self, field: &Field<'a>, kind: RecordKind) -> Option<Vec<(String, Template)>> {
         let names = field.value.as_object();
         let fields = field.object()?;
-        let (at, names) = (fields.at.clone(), names?);
+        let (at, names) = (fields.at, names?);
         let mut required = Vec::new();
         let mut is_whole = true;
         for (name, value) in names {

@@ -65,6 +65,17 @@ pub enum Pace {
     RateLimit(Allowance),
 }
 
+/// Returns the payload of the event that holds gathered events.
+#[must_use]
+pub fn batch_payload(events: Vec<Value>, first_at: Timestamp, last_at: Timestamp) -> Value {
+    json!({
+        "count": events.len(),
+        "firstAt": first_at,
+        "lastAt": last_at,
+        "events": events,
+    })
+}
+
 /// How much of a period has been used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Period {

@@ -122,7 +122,7 @@ impl<'a> Reading<'a> {
         let read = || {
             let filter = filter?.unwrap_or_else(Filter::any);
             let (record, lasts, reset_by, repeat) = (record?, lasts?, resets?, repeat?);
-            Some(Trigger::Lasting(Box::new(Lasting { record, filter, lasts, reset_by, repeat })))
+            Some(Trigger::Lasting(Lasting { record, filter, lasts, reset_by, repeat }))
         };
         DraftTrigger { asides, ..DraftTrigger::new(read(), filter_at, payload) }
     }

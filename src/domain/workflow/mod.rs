@@ -68,8 +68,12 @@ impl Workflow {
     /// Returns the canonical event types that start it, each once.
     #[must_use]
     pub fn event_kinds(&self) -> Vec<&str> {
-        let mut kinds: Vec<&str> = self.triggers.iter().filter_map(Trigger::event_kind).collect();
-        kinds.dedup();
+        let mut kinds = Vec::new();
+        for kind in self.triggers.iter().filter_map(Trigger::event_kind) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
         kinds
     }
 
@@ -89,6 +93,17 @@ impl Workflow {
     pub fn team(&self) -> Option<&str> {
         let team = self.thena.as_ref().and_then(|thena| thena.team_id.as_deref());
         team.filter(|team| !team.is_empty())
+    }
+
+    /// Returns whether its runs begin with batches of events of this type.
+    #[must_use]
+    pub fn takes_batches_of(&self, wanted: &str) -> bool {
+        self.triggers.iter().any(|trigger| match trigger {
+            Trigger::Event { kind, gates: Some(gates), .. } => {
+                kind == wanted && gates.makes_batches()
+            }
+            _ => false, // Its runs begin with the event itself.
+        })
     }
 
     /// Returns whether its triggers remember anything between events.

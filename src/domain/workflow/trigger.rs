@@ -29,7 +29,7 @@ pub enum Trigger {
         gates: Option<Box<Gates>>,
     },
     /// A record that has been in a state for a while.
-    Lasting(Box<Lasting>),
+    Lasting(Lasting),
 }
 
 impl Trigger {

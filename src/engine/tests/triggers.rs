@@ -288,6 +288,14 @@ fn a_batch_starts_one_run_when_it_is_full_or_its_time_is_over() {
         for id in ["e1", "e2", "e3"] {
             assert_eq!(at.stored(id).runs, full, "{id}");
         }
+        let by_hand = IncomingEvent {
+            kind: "thing:happened".to_owned(),
+            payload: json!({ "n": 7 }),
+            ..IncomingEvent::default()
+        };
+        let by_hand = at.world.engine.start_run(TENANT, "together".to_owned(), 1, by_hand).await;
+        let by_hand = by_hand.expect("it starts").runs[0];
+        assert_eq!(at.input_of(by_hand).await, json!({ "count": 1, "last": 7 }));
         at.publish("e4", json!({ "n": 4 })).await;
         at.crash().await;
         at.pass(600);

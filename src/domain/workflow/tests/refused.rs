@@ -50,7 +50,10 @@ fn wrong_documents_are_refused_at_their_place() {
             "not_supported",
         ),
         (
-            &format!("name: w, annotations: [{{entityType: Tick}}], {STEPS}"),
+            &format!(
+                "name: w, annotations: [{{entityType: Tick, requiredFields: {{id: x}}, \
+                 pathToAnnotate: context.x}}], {STEPS}"
+            ),
             "/annotations/0/entityType",
             "unknown_entity",
         ),
@@ -405,12 +408,7 @@ fn thenas_body_is_refused_at_its_own_places() {
             "/filters/a/~0nope".to_owned(),
             "unknown_operator",
         ),
-        (
-            "/annotations",
-            json!([{"entityType": "Ticket"}]),
-            "/annotations/0".to_owned(),
-            "missing",
-        ),
+        ("/annotations", json!([{"entityType": "Ticket"}]), "/annotations/0".to_owned(), "missing"),
         (
             "/workflowDefinition/0/requireApproval",
             json!(true),

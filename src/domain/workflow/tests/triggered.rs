@@ -63,6 +63,7 @@ fn gates_beside_the_only_trigger_are_its_own() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of mistakes")]
 fn a_mistake_is_refused_where_it_stands() {
     for (text, pointer, code) in [
         ("trigger: {event: ticket:created, dedupe: {window: 1h}}", "/trigger/dedupe", "missing"),
