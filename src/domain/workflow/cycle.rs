@@ -65,7 +65,7 @@ impl<'w> Search<'w> {
             for next in std::iter::once(self.saved).chain(others) {
                 let Some(left) = self.steps_left.checked_sub(1) else { return };
                 self.steps_left = left;
-                if !may_start(next, &emission) {
+                if !may_start(from, next, &emission) {
                     continue;
                 }
                 let length = told.len();
@@ -85,13 +85,32 @@ impl<'w> Search<'w> {
 }
 
 /// Returns whether a workflow listens to the event and no filter excludes the constants in it.
-fn may_start(workflow: &Workflow, emission: &Emission<'_>) -> bool {
-    workflow.triggers.iter().any(|trigger| match trigger {
+fn may_start(from: &Workflow, next: &Workflow, emission: &Emission<'_>) -> bool {
+    next.triggers.iter().any(|trigger| match trigger {
         Trigger::Event { kind, filter, .. } => {
-            *kind == emission.kind && !excludes(filter, emission)
+            // One that starts when a state is entered would itself have to leave the state first.
+            let waits_for_entry = from.name == next.name && looks_back(filter);
+            *kind == emission.kind && !waits_for_entry && !excludes(filter, emission)
         }
         _ => false, // What waits for time is no endless loop.
     })
+}
+
+/// Returns whether one of the conditions that must hold is about what was before.
+fn looks_back(filter: &Filter) -> bool {
+    filter.source().as_object().into_iter().flatten().any(|(path, condition)| {
+        let enters = ["~changedTo", "~changedFrom"];
+        place_in_payload(path).starts_with("previous")
+            || enters.iter().any(|operator| condition.get(operator).is_some())
+    })
+}
+
+/// Returns the path without what leads to the payload.
+fn place_in_payload(path: &str) -> &str {
+    let inner = path.trim().trim_start_matches("{{").trim_end_matches("}}").trim();
+    let inner = inner.strip_prefix("context.event.message.").unwrap_or(inner);
+    let inner = inner.strip_prefix("trigger.").unwrap_or(inner);
+    inner.strip_prefix("payload.").unwrap_or(inner)
 }
 
 /// Returns whether one of the conditions that must hold fails for certain.
@@ -100,11 +119,7 @@ fn excludes(filter: &Filter, emission: &Emission<'_>) -> bool {
         return false;
     };
     conditions.iter().any(|(path, condition)| {
-        let inner = path.trim().trim_start_matches("{{").trim_end_matches("}}").trim();
-        let inner = inner.strip_prefix("context.event.message.").unwrap_or(inner);
-        let inner = inner.strip_prefix("trigger.").unwrap_or(inner);
-        let inner = inner.strip_prefix("payload.").unwrap_or(inner);
-        let Some((own, field)) = inner.split_once('.') else { return false };
+        let Some((own, field)) = place_in_payload(path).split_once('.') else { return false };
         let constant = emission.constants.iter().find(|(name, _)| *name == field);
         let (Some((_, value)), true) = (constant, own == word(record)) else { return false };
         let is_decidable = condition.as_object().is_some_and(|operators| {

@@ -222,6 +222,9 @@ fn workflows_that_start_each_other_are_warned_of() {
     assert_eq!(details(&far, &[&back]), [""; 0], "nothing makes a ticket");
     let guard = json!({"ticket.statusName": {"~neq": "Closed"}});
     assert_eq!(details(&updating("a", "ticket:updated", guard, status.clone()), &[]), [""; 0]);
+    let entry = json!({"ticket.statusName": {"~changedTo": "Open"}});
+    let entering = updating("a", "ticket:updated", entry, status.clone());
+    assert_eq!(details(&entering, &[]), [""; 0], "it would have to leave the state itself");
     let other = json!({"ticket.statusName": {"~neq": "Open"}});
     assert_eq!(details(&updating("a", "ticket:updated", other, status), &[]).len(), 1);
 }
