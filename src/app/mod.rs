@@ -21,6 +21,7 @@ pub mod first_start;
 pub mod forms;
 pub mod hooks;
 pub mod idempotency;
+mod joined;
 pub mod keys;
 pub mod live_match;
 pub mod mail;

@@ -17,7 +17,7 @@ use crate::domain::run::{
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::{Action, Step, Undo, Workflow};
 use crate::engine::Engine;
-use crate::store::runs::RunRow;
+use crate::store::runs::{Given, RunRow};
 use crate::store::tenant::TenantView;
 
 /// A run with everything that it was rebuilt from.
@@ -25,6 +25,7 @@ pub(super) struct LoadedRun {
     pub(super) run: Run,
     pub(super) workflow: Arc<Workflow>,
     pub(super) event: Event,
+    pub(super) given: Given,
     pub(super) journal: Vec<Record>,
     head: RunHead,
 }
@@ -37,6 +38,7 @@ pub(super) fn load(view: TenantView<'_>, row: RunRow) -> Result<LoadedRun, Error
     let version = view.version(&head.workflow, head.version)?;
     let workflow = Engine::compile(&version.ok_or_else(|| gone("its workflow's version"))?)?;
     let mut journal = view.journal(head.id)?;
+    let given = view.given(head.id)?;
     let first = journal.iter().find_map(|record| match &record.entry {
         Entry::Created { version, .. } => Some(*version),
         _ => None, // Only the first record says which version the run began with.
@@ -46,7 +48,7 @@ pub(super) fn load(view: TenantView<'_>, row: RunRow) -> Result<LoadedRun, Error
         version: first.unwrap_or(head.version),
         // Nothing is rendered again, so nobody sees what the tenant is called.
         tenant: TenantFacts { id: view.tenant(), slug: String::new(), name: String::new() },
-        trigger: event.to_value(),
+        trigger: given.seen(&event),
         vars: Value::Object(serde_json::Map::new()),
     };
     let run = if journal.is_empty() {
@@ -56,13 +58,13 @@ pub(super) fn load(view: TenantView<'_>, row: RunRow) -> Result<LoadedRun, Error
     } else {
         Run::replay(&workflow, origin, &journal)
     };
-    Ok(LoadedRun { run, workflow, event, journal, head })
+    Ok(LoadedRun { run, workflow, event, given, journal, head })
 }
 
 impl LoadedRun {
     /// Wraps a run that is in no store.
-    pub(super) fn of(run: Run, workflow: Arc<Workflow>, event: Event) -> LoadedRun {
-        LoadedRun { head: run.head(), run, workflow, event, journal: Vec::new() }
+    pub(super) fn of(run: Run, workflow: Arc<Workflow>, event: Event, given: Given) -> LoadedRun {
+        LoadedRun { head: run.head(), run, workflow, event, given, journal: Vec::new() }
     }
 
     /// Shows the run as it stands at `now`.
@@ -74,7 +76,8 @@ impl LoadedRun {
             compensations: self.compensations(),
             cancel_requested: self.run.cancel.is_some(),
             can_retry: retry_refusal(&self.workflow, &self.run, None).is_none(),
-            trigger: Some(self.event.to_value()),
+            trigger: Some(self.given.seen(&self.event)),
+            events_gathered: self.given.events,
         }
     }
 

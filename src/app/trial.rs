@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::App;
 use super::error::Error;
+use super::joined::joined_now;
 use super::principal::Principal;
 use super::run_view::LoadedRun;
 use super::views::RunView;
@@ -73,21 +74,23 @@ impl App {
         check_steps(&workflow, &request)?;
         let kind = workflow.opening_kind();
         let event = self.trial_event(who, kind, request.start.clone())?;
-        let scope = Scope::of_event(event.to_value());
+        let given = self.read(who, |view| joined_now(view, &workflow, &event))?;
+        let scope = Scope::of_event(given.seen(&event));
         let traces = workflow.filters_of(&event.kind).map(|filter| filter.trace(&scope));
         let trace = traces.reduce(|first, other| if first.result { first } else { other });
+        let event = event.by_hand(&workflow, self.now());
         let tenant = self.tenant(who.tenant)?;
         let origin = Origin {
             id: RunId::new(0, self.now(), self.clock().random()),
             version: row.version,
             tenant: TenantFacts { id: tenant.id, slug: tenant.slug, name: tenant.name },
-            trigger: event.to_value(),
+            trigger: given.seen(&event),
             vars: Value::Object(Map::new()),
         };
         let catalogue = self.engine().activities().catalogue();
         let stage = Stage { catalogue, request: &request, workflow: &workflow, now: self.now() };
         let (run, problems) = stage.play(origin);
-        let run = LoadedRun::of(run, Arc::clone(&workflow), event).view(self.now());
+        let run = LoadedRun::of(run, Arc::clone(&workflow), event, given).view(self.now());
         let matches = trace.as_ref().is_none_or(|trace| trace.result);
         Ok(Trial { matches, trace: serde_json::json!(trace), problems, run })
     }

@@ -35,7 +35,7 @@ pub struct WorkflowView {
     pub version: u32,
     /// Whether events start it.
     pub active: bool,
-    /// `event`, `schedule` or `manual`.
+    /// `event`, `schedule`, `lasting` or `manual`.
     pub trigger_kind: String,
     /// The event type that it listens to.
     pub event: Option<String>,
@@ -180,6 +180,8 @@ pub struct RunView {
     pub can_retry: bool,
     /// The event that started it, in full.
     pub trigger: Option<Value>,
+    /// How many events were gathered for it; 0 when it was started by one alone.
+    pub events_gathered: u32,
 }
 
 /// One step of a run.
@@ -313,7 +315,7 @@ pub struct Explanation {
     /// The version that was active when the event came, or is now.
     pub version: u32,
     /// `started`, `filtered`, `inactive`, `newer`, `limited`, `duplicate`, `delayed`, `batched`,
-    /// `loop`, `other-type` or `unreadable`.
+    /// `loop`, `other-team`, `other-type` or `unreadable`.
     pub outcome: String,
     /// In a sentence.
     pub reason: String,
@@ -324,6 +326,24 @@ pub struct Explanation {
     pub run_id: Option<RunId>,
     /// The filter's tree with each leaf's wanted and real value.
     pub trace: Value,
+    /// The records that were joined into the event before the filter saw it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub annotations: Vec<JoinedView>,
+}
+
+/// A record that was joined into an event.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JoinedView {
+    /// The entity, such as `Ticket`.
+    pub entity_type: String,
+    /// Where it was written, below the event.
+    pub path: String,
+    /// The record's id, null when there is none.
+    pub id: Option<String>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// An API key without its secret.

@@ -11,9 +11,9 @@ use crate::domain::run::{
     Compensation, Effect, Entry, Failure, Input, Outcome, Record, Run, RunError, Status,
 };
 use crate::domain::time::Timestamp;
-use crate::domain::workflow::{Action, Undo, Workflow};
+use crate::domain::workflow::{Action, Priority, Undo, Workflow};
 use crate::store::events::EventKey;
-use crate::store::runs::RunRow;
+use crate::store::runs::{Given, RunRow};
 use crate::store::seam::StoreError;
 use crate::store::tenant::TenantTx;
 
@@ -29,6 +29,9 @@ pub(super) struct LiveRun {
     pub(super) event: EventKey,
     pub(super) depth: u32,
     pub(super) concurrency_key: Option<String>,
+    /// What it was given beside its event; read and written once.
+    pub(super) given: Given,
+    pub(super) priority: Priority,
     /// The status in the store; `None` before the first write.
     pub(super) written: Option<Status>,
     /// How many records the journal in the store has.
@@ -88,7 +91,16 @@ impl LiveRun {
             tx.count_run(&head.workflow, self.written, status);
         }
         let key = self.concurrency_key.clone();
-        let row = RunRow { head, event: self.event, depth: self.depth, concurrency_key: key };
+        if self.written.is_none() {
+            tx.put_given(self.id(), &self.given);
+        }
+        let row = RunRow {
+            head,
+            event: self.event,
+            depth: self.depth,
+            concurrency_key: key,
+            priority: self.priority,
+        };
         tx.put_run(self.written, &row);
         self.keep_concurrency(tx, status);
         self.written = Some(status);

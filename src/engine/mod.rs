@@ -6,10 +6,14 @@ mod bell;
 mod deliveries;
 mod delivery;
 mod dispatch;
+mod gates;
 mod intake;
+mod lasting;
 mod listeners;
 mod live;
+mod loops;
 mod parcel;
+mod reconcile;
 mod root;
 mod router;
 mod run_actor;
@@ -20,6 +24,7 @@ mod shared;
 mod supervisor;
 mod tenant_state;
 mod timers;
+mod windows;
 
 #[cfg(test)]
 mod tests;

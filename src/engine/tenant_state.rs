@@ -23,9 +23,11 @@ use crate::store::tenant::{TenantTx, TenantView, Workflows};
 
 use super::alarms;
 use super::deliveries::Deliveries;
+use super::gates::show_given;
 use super::intake;
 use super::listeners::Listeners;
 use super::live::{LiveRun, deadlines_of};
+use super::reconcile;
 use super::run_actor::{Delivery, RunActor};
 use super::schedules;
 use super::shared::Shared;
@@ -110,11 +112,14 @@ impl TenantState {
         let (outcome, receipt) = self.ledger.transact(|tx| {
             let mut tx = TenantTx::new(self.id(), tx, &self.shared.clock);
             let value = decide(&mut tx)?;
+            let mut started = Vec::new();
             if tx.workflows() == Workflows::Changed {
                 schedules::reconcile(self, &mut tx)?;
+                let before = Rc::clone(&self.listeners.borrow());
                 self.read_listeners(tx.view())?;
+                started = reconcile::settle(self, &mut tx, &before)?;
             }
-            let started = intake::accept_emitted(self, &mut tx)?;
+            started.extend(intake::accept_emitted(self, &mut tx)?);
             tx.write_counters()?;
             Ok::<_, E>((value, started, tx.take_timers()))
         })?;
@@ -241,14 +246,18 @@ impl TenantState {
         let workflow = workflow.ok_or_else(|| {
             damaged(format!("version {version} of `{}` is gone", row.head.workflow))
         })?;
-        let origin = self.origin(id, first.unwrap_or(version), stored.event.to_value());
-        let (run, unwritten) = if journal.is_empty() {
+        let given = view.given(id)?;
+        let origin = self.origin(id, first.unwrap_or(version), given.seen(&stored.event));
+        let (mut run, unwritten) = if journal.is_empty() {
             let (run, created) = Run::create(&workflow, origin);
             (run, vec![created])
         } else {
             (Run::replay(&workflow, origin, &journal), Vec::new())
         };
+        show_given(&mut run, &given);
         Ok(Some(LiveRun {
+            given,
+            priority: row.priority,
             deadlines: deadlines_of(&run),
             run,
             workflow,

@@ -232,7 +232,7 @@ mod tests {
 
     /// Every fourth event is a `b`, and each comes 5 ms after the one before.
     fn kind_of(number: u64) -> &'static str {
-        if number % 4 == 0 { "b" } else { "a" }
+        if number.is_multiple_of(4) { "b" } else { "a" }
     }
 
     fn key_of(number: u64) -> EventKey {

@@ -230,6 +230,27 @@ impl TenantTx<'_, '_> {
     }
 }
 
+impl TenantTx<'_, '_> {
+    /// Writes an event again, with what has become of it since.
+    pub fn update_event(&mut self, key: EventKey, stored: &StoredEvent) {
+        let row = event_key(&self.view(), key);
+        self.put(Space::Event, row, to_json(stored));
+    }
+}
+
+impl StoredEvent {
+    /// Forgets why a workflow was not started by it.
+    pub fn release(&mut self, workflow: &str) {
+        self.withheld.retain(|(name, _)| name != workflow);
+    }
+
+    /// Notes why a workflow is not started by it, in place of what was noted before.
+    pub fn withhold(&mut self, workflow: &str, reason: String) {
+        self.release(workflow);
+        self.withheld.push((workflow.to_owned(), reason));
+    }
+}
+
 pub(super) fn event_key(view: &TenantView<'_>, key: EventKey) -> Vec<u8> {
     Key::of(view.tenant()).number(key.0).done()
 }

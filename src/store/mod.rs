@@ -28,6 +28,7 @@ pub mod tenant;
 pub mod timers;
 pub mod webhook_deliveries;
 pub mod webhooks;
+pub mod windows;
 pub mod workflows;
 
 #[cfg(test)]

@@ -22,4 +22,5 @@ mod sla;
 mod streams;
 mod support;
 mod thena;
+mod triggers;
 mod webhooks;

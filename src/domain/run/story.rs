@@ -162,6 +162,8 @@ pub(super) fn workflow(steps: Vec<Step>) -> Workflow {
         name: "plan".into(),
         title: "Plan".into(),
         description: String::new(),
+        annotations: Vec::new(),
+        priority: Default::default(),
         triggers: Vec::new(),
         concurrency: None,
         timeout: None,

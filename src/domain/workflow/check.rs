@@ -10,7 +10,7 @@ use super::fields::Findings;
 use super::schema::{Sight, seek};
 use super::step::{Draft, Placed};
 use super::trigger::{DraftTrigger, Trigger};
-use super::{Action, Concurrency, Undo, secrets};
+use super::{Action, Annotation, Concurrency, Undo, secrets};
 use crate::domain::activity::{ActivitySpec, Compensation};
 use crate::domain::expression::Template;
 use crate::domain::filter::Filter;
@@ -21,6 +21,7 @@ use crate::domain::problem::{Problem, nearest, pointer_to};
 pub(super) struct Subject<'a> {
     pub(super) findings: &'a Findings,
     pub(super) triggers: &'a [DraftTrigger],
+    pub(super) annotations: &'a [Annotation],
     pub(super) concurrency: Option<(&'a Concurrency, &'a str)>,
     pub(super) drafts: &'a [Draft],
 }
@@ -34,6 +35,16 @@ struct View {
     /// The position of the step that looks.
     own: usize,
     bare: Bare,
+    sees: Sees,
+}
+
+/// Which event is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sees {
+    /// The one that came.
+    Came,
+    /// The one that a run begins with.
+    Begins,
 }
 
 /// What a path without a root means.
@@ -56,16 +67,36 @@ const OF_STEP_RECORD: [&str; 4] = ["output", "input", "status", "error"];
 
 impl Subject<'_> {
     pub(super) fn check(&self) {
-        let nothing = View { roots: OF_TRIGGER, steps_before: 0, own: 0, bare: Bare::Event };
-        for draft in self.triggers {
-            if let Some(Trigger::Event { filter, .. }) = &draft.trigger {
-                // A filter sees the event of its own trigger, not that of another.
-                let own = Subject { triggers: std::slice::from_ref(draft), ..*self };
-                own.check_filter(filter, &draft.filter_at, nothing);
+        let nothing = View {
+            roots: OF_TRIGGER,
+            steps_before: 0,
+            own: 0,
+            bare: Bare::Event,
+            sees: Sees::Came,
+        };
+        let drafts = self.triggers.iter();
+        for draft in drafts.flat_map(|draft| std::iter::once(draft).chain(&draft.asides)) {
+            // A filter sees the event of its own trigger, not that of another.
+            let own = Subject { triggers: std::slice::from_ref(draft), ..*self };
+            match &draft.trigger {
+                Some(Trigger::Event { filter, gates, .. }) => {
+                    own.check_filter(filter, &draft.filter_at, nothing);
+                    for key in gates.iter().flat_map(|gates| gates.keys()) {
+                        own.check_template(key, &draft.gates_at, nothing);
+                    }
+                }
+                Some(Trigger::Lasting(lasting)) => {
+                    own.check_filter(&lasting.filter, &draft.filter_at, nothing);
+                }
+                _ => {} // It was refused, or starts by itself.
             }
         }
+        for (_, key) in self.annotations.iter().flat_map(|annotation| &annotation.required) {
+            self.check_template(key, "/annotations", nothing);
+        }
         if let Some((concurrency, at)) = self.concurrency {
-            let view = View { roots: OF_CONCURRENCY, bare: Bare::Unknown, ..nothing };
+            let view =
+                View { roots: OF_CONCURRENCY, bare: Bare::Unknown, sees: Sees::Begins, ..nothing };
             self.check_template(&concurrency.key, at, view);
         }
         let mut validators = Validators::default();
@@ -75,7 +106,8 @@ impl Subject<'_> {
     }
 
     fn check_step<'s>(&'s self, draft: &'s Draft, own: usize, validators: &mut Validators<'s>) {
-        let view = View { roots: OF_STEP, steps_before: own, own, bare: Bare::Unknown };
+        let (bare, sees) = (Bare::Unknown, Sees::Begins);
+        let view = View { roots: OF_STEP, steps_before: own, own, bare, sees };
         if let Some(Some(condition)) = &draft.condition {
             let view = View { roots: OF_CONDITION, bare: Bare::Event, ..view };
             self.check_filter(&condition.value, &condition.at, view);
@@ -154,8 +186,8 @@ impl Subject<'_> {
             "trigger" => {
                 // References inside the payload's schema count from its own top.
                 let sight = match segments.get(1) {
-                    Some(&"payload") => self.seek_in_payload(&segments[2..]),
-                    _ => self.seek_in_event(&segments[1..]),
+                    Some(&"payload") => self.seek_in_payload(&segments[2..], view.sees),
+                    _ => self.seek_in_event(&segments[1..], view.sees),
                 };
                 self.report(path, at, sight, absence);
             }
@@ -165,9 +197,11 @@ impl Subject<'_> {
     }
 
     fn check_bare(&self, path: &Path, segments: &[&str], at: &str, view: View, absence: Absence) {
-        if view.bare == Bare::Event {
-            let in_event = self.seek_in_event(segments);
-            let in_payload = self.seek_in_payload(segments);
+        // A record that was joined in under a name of its own is found by it everywhere.
+        let joined = self.annotations.iter().filter_map(Annotation::bare_name);
+        if view.bare == Bare::Event || joined.into_iter().any(|name| name == segments[0]) {
+            let in_event = self.seek_in_event(segments, view.sees);
+            let in_payload = self.seek_in_payload(segments, view.sees);
             return self.report(path, at, in_payload.or(in_event), absence);
         }
         let problem =
@@ -180,13 +214,19 @@ impl Subject<'_> {
     }
 
     /// Looks for a path in the payload of any event that may have started the run.
-    fn seek_in_payload(&self, segments: &[&str]) -> Sight {
-        let sights = self.triggers.iter().map(|draft| seek(&draft.payload, segments));
+    fn seek_in_payload(&self, segments: &[&str], sees: Sees) -> Sight {
+        let sights = self.triggers.iter().map(|draft| match sees {
+            Sees::Came => seek(&draft.payload, segments),
+            Sees::Begins => seek(&draft.run_payload, segments),
+        });
         sights.reduce(Sight::or).unwrap_or(Sight::Open)
     }
 
-    fn seek_in_event(&self, segments: &[&str]) -> Sight {
-        let sights = self.triggers.iter().map(|draft| seek(&draft.event, segments));
+    fn seek_in_event(&self, segments: &[&str], sees: Sees) -> Sight {
+        let sights = self.triggers.iter().map(|draft| match sees {
+            Sees::Came => seek(&draft.event, segments),
+            Sees::Begins => seek(&draft.run_event, segments),
+        });
         sights.reduce(Sight::or).unwrap_or(Sight::Open)
     }
 

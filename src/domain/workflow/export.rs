@@ -8,8 +8,8 @@ use super::step::TIMEOUT;
 use super::thena::SLEEP;
 use super::trigger_schedule;
 use super::{
-    Action, Concurrency, ConcurrencyPolicy, OnFailure, Retry, Step, ThenaFields, ThenaStep,
-    Trigger, Undo, Workflow,
+    Action, Annotation, Concurrency, ConcurrencyPolicy, OnFailure, Retry, Step, ThenaFields,
+    ThenaStep, Trigger, Undo, Workflow,
 };
 use crate::domain::activity::{Catalogue, Compensation};
 use crate::domain::expression::Template;
@@ -40,6 +40,13 @@ pub fn to_native(workflow: &Workflow) -> Value {
         [only] => set(&mut body, "trigger", native_trigger(only)),
         several => set(&mut body, "triggers", several.iter().map(native_trigger).collect()),
     }
+    if !workflow.annotations.is_empty() {
+        let annotations = workflow.annotations.iter().map(Annotation::native);
+        set(&mut body, "annotations", annotations.collect());
+    }
+    if !workflow.priority.is_normal() {
+        set(&mut body, "priority", workflow.priority.native());
+    }
     if let Some(concurrency) = &workflow.concurrency {
         set(&mut body, "concurrency", native_concurrency(concurrency));
     }
@@ -54,16 +61,20 @@ pub fn to_native(workflow: &Workflow) -> Value {
 fn native_trigger(trigger: &Trigger) -> Value {
     let mut body = Map::new();
     match trigger {
-        Trigger::Event { kind, filter } => {
+        Trigger::Event { kind, filter, gates } => {
             set(&mut body, "event", json!(kind));
             if !asks_nothing(filter) {
                 set(&mut body, "filter", json!(filter.source()));
+            }
+            if let Some(gates) = gates {
+                gates.write(&mut body);
             }
         }
         Trigger::Schedule { kind, schedule } => {
             set(&mut body, "event", json!(kind));
             set(&mut body, "schedule", trigger_schedule::to_value(schedule));
         }
+        Trigger::Lasting(lasting) => return lasting.native(),
     }
     Value::Object(body)
 }
@@ -193,10 +204,12 @@ pub fn as_far_as_thena(
     let kept = workflow.thena.as_ref().unwrap_or(&standard);
     let filters = match workflow.triggers.first() {
         Some(Trigger::Event { filter, .. }) => json!(filter.source()),
+        Some(Trigger::Lasting(lasting)) => json!(lasting.filter.source()),
         Some(Trigger::Schedule { .. }) | None => json!({}),
     };
     let metadata =
         trigger_schedule::with_schedule(kept.metadata.clone(), workflow.triggers.first());
+    let annotations: Vec<Value> = workflow.annotations.iter().map(Annotation::native).collect();
     let name = if workflow.title.is_empty() { &workflow.name } else { &workflow.title };
     let numbers = step_numbers(workflow);
     let steps = workflow.steps.iter().zip(numbers);
@@ -211,7 +224,7 @@ pub fn as_far_as_thena(
         "version": meta.version,
         "triggerEvent": meta.trigger_event,
         "filters": filters,
-        "annotations": [],
+        "annotations": annotations,
         "workflowDefinition": steps,
         "executingAgent": kept.executing_agent,
         "isActive": meta.is_active,
@@ -317,8 +330,17 @@ fn beyond_thena(workflow: &Workflow, catalogue: &Catalogue) -> Vec<Problem> {
                 "Thena does not have all operators of this filter",
             );
         }
+        [Trigger::Event { gates: Some(_), .. }] => {
+            refuse("/trigger".to_owned(), "Thena's triggers have no gates");
+        }
         [Trigger::Event { .. } | Trigger::Schedule { .. }] => (),
+        [Trigger::Lasting(_)] => {
+            refuse("/trigger".to_owned(), "Thena's triggers do not wait for a lasting state");
+        }
         [..] => refuse("/triggers".to_owned(), "Thena's workflows have one trigger"),
+    }
+    if !workflow.priority.is_normal() {
+        refuse("/priority".to_owned(), "Thena has no priority of workflows");
     }
     if workflow.concurrency.is_some() {
         refuse("/concurrency".to_owned(), "Thena has no limit of concurrent runs");

@@ -111,6 +111,7 @@ pub fn failed_run() -> RunView {
         compensations: undone_steps(),
         cancel_requested: false,
         can_retry: true,
+        events_gathered: 0,
         trigger: Some(event_json()),
     }
 }
@@ -222,6 +223,7 @@ pub fn waiting_run() -> RunView {
         compensations: vec![],
         cancel_requested: false,
         can_retry: false,
+        events_gathered: 0,
         trigger: None,
     }
 }
@@ -267,6 +269,7 @@ pub fn explanations() -> Vec<Explanation> {
         hint: None,
         run_id: None,
         trace: Value::Null,
+        annotations: Vec::new(),
     };
     let leaf = |op: &str, path: &str, wanted: Value, actual: Value, result: bool| json!({"op": op, "path": path, "expected": wanted, "actual": actual, "result": result, "reason": ""});
     vec![

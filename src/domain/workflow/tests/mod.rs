@@ -4,6 +4,7 @@ mod accepted;
 mod exported;
 mod refused;
 mod scheduled;
+mod triggered;
 
 use std::time::Duration;
 

@@ -46,9 +46,12 @@ fn wrong_documents_are_refused_at_their_place() {
         (&format!("name: w, isActive: yes please, {STEPS}"), "/isActive", "wrong_type"),
         (&format!("name: w, schedule: {{cron: '* * * * *'}}, {STEPS}"), "/schedule", "missing"),
         (
-            &format!("name: w, annotations: [{{entityType: Ticket}}], {STEPS}"),
-            "/annotations",
-            "not_supported",
+            &format!(
+                "name: w, annotations: [{{entityType: Tick, requiredFields: {{id: x}}, \
+                 pathToAnnotate: context.x}}], {STEPS}"
+            ),
+            "/annotations/0/entityType",
+            "unknown_entity",
         ),
         (
             &format!("name: w, trigger: {{schedule: {{cron: x, timezone: UTC}}}}, {STEPS}"),
@@ -401,12 +404,7 @@ fn thenas_body_is_refused_at_its_own_places() {
             "/filters/a/~0nope".to_owned(),
             "unknown_operator",
         ),
-        (
-            "/annotations",
-            json!([{"entityType": "Ticket"}]),
-            "/annotations".to_owned(),
-            "not_supported",
-        ),
+        ("/annotations", json!([{"entityType": "Ticket"}]), "/annotations/0".to_owned(), "missing"),
         (
             "/workflowDefinition/0/requireApproval",
             json!(true),

@@ -35,6 +35,7 @@ pub(in crate::web::thena) fn run(status: &str, steps: Vec<StepView>) -> RunView 
         compensations: Vec::new(),
         cancel_requested: false,
         can_retry: false,
+        events_gathered: 0,
         trigger: None,
     }
 }
