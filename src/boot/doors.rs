@@ -119,19 +119,17 @@ impl Serving {
         let mail = smtp.map(|listener| MailDoor::open(app.clone(), config.mail.clone(), listener));
         let mail = mail.transpose().context("cannot open the door for mail")?;
         let token = if doors == Doors::All { app.open_setup_link()? } else { None };
-        let setup_path = token.map(|token| format!("/setup?t={token}"));
-        let control = config.control_socket();
         Ok(Serving {
             appliance,
             housekeeping,
             server: handle,
             streams,
             ended,
-            control,
+            control: config.control_socket(),
             address,
             mail,
             mail_address,
-            setup_path,
+            setup_path: token.map(|token| format!("/setup?t={token}")),
         })
     }
 

@@ -177,7 +177,6 @@ impl<'a> Reading<'a> {
         }
         let priority = body.take(&["priority"]);
         let priority = priority.map_or(Some(Priority::NORMAL), |field| Priority::read(&field));
-        body.refuse("schedule", "this build starts no workflow by a schedule of its own");
         body.refuse("load", "`annotations` join related records into the context");
         let concurrency = body.take(&["concurrency"]);
         let concurrency_at = concurrency.as_ref().map_or("", |field| &field.at).to_owned();
