@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use crate::activities::Activities;
 use crate::app::App;
+use crate::app::settings::AccessSettings;
 use crate::clock::Clock;
 use crate::engine::settings::EngineSettings;
 use crate::engine::{Engine, Parts};
@@ -41,6 +42,7 @@ impl Appliance {
         engine: EngineSettings,
         activities: Activities,
         metrics: Arc<Metrics>,
+        access: AccessSettings,
     ) -> anyhow::Result<Appliance> {
         let opened = RedbStore::open(store).with_context(|| {
             format!("cannot use the data directory {}", store.data_dir.display())
@@ -62,7 +64,7 @@ impl Appliance {
             waited += LOOK_EVERY;
         }
         info!("The engine is ready");
-        Ok(Appliance { app: App::new(engine), store })
+        Ok(Appliance { app: App::new(engine, access), store })
     }
 
     /// Returns the use cases.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::App;
+use super::audit::Change;
 use super::error::Error;
 use super::principal::Principal;
 use crate::domain::event_type::{self, EventType, built_in};
@@ -111,11 +112,13 @@ impl App {
     ) -> Result<EventTypeView, Error> {
         let mut row = self.registration(wanted)?;
         let row = self
-            .write(who, move |tx| {
+            .write(who, Change::of("eventType.save", &row.kind), move |tx, change| {
                 if let Some(before) = tx.view().event_type(&row.kind)? {
                     row.created_at = before.created_at;
+                    change.before(&before);
                 }
                 tx.put_event_type(&row);
+                change.after(&row);
                 Ok(row)
             })
             .await;

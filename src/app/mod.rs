@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod activities;
+pub mod audit;
 pub mod dashboard;
 pub mod definitions;
 pub mod demo;
@@ -15,14 +16,22 @@ pub mod filters;
 pub mod first_start;
 pub mod idempotency;
 pub mod keys;
+pub mod links;
+pub mod one_time_code;
 pub mod page;
+pub mod passwords;
+pub mod people;
 pub mod principal;
+pub mod profile;
 mod run_view;
 pub mod runs;
-pub mod setup;
+pub mod sessions;
+pub mod settings;
+pub mod sign_in;
 pub mod system;
 pub mod tenants;
 pub mod thena;
+pub mod throttle;
 pub mod trial;
 pub mod views;
 pub mod workflows;
@@ -38,7 +47,10 @@ use crate::store::seam::StoreError;
 use crate::store::tenant::{TenantTx, TenantView};
 
 use error::Error;
+use passwords::Passwords;
 use principal::Principal;
+use settings::AccessSettings;
+use throttle::Throttle;
 
 /// When a client that met an overload or a store in trouble may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -47,16 +59,21 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct App {
     engine: Engine,
-    keys: Arc<access::KnownKeys>,
+    known: Arc<access::Known>,
     schemas: Arc<event_types::KnownSchemas>,
-    setup: Arc<setup::OpenLink>,
+    access: Arc<AccessSettings>,
+    passwords: Arc<Passwords>,
+    throttle: Arc<Throttle>,
 }
 
 impl App {
     /// Puts the use cases on top of a running engine.
     #[must_use]
-    pub fn new(engine: Engine) -> App {
-        App { engine, keys: Arc::default(), schemas: Arc::default(), setup: Arc::default() }
+    pub fn new(engine: Engine, access: AccessSettings) -> App {
+        let passwords = Arc::new(Passwords::new(&access));
+        let throttle = Arc::new(Throttle::new(&access));
+        let (known, schemas) = (Arc::default(), Arc::default());
+        App { engine, known, schemas, access: Arc::new(access), passwords, throttle }
     }
 
     /// Returns the engine.
@@ -102,19 +119,8 @@ impl App {
         look(TenantView::new(tenant, &snapshot))
     }
 
-    /// Changes something of the caller's tenant, and answers when that is durable.
-    ///
-    /// # Errors
-    /// Returns the refusal of `decide`, or why nothing, or perhaps nothing, was written.
-    pub async fn write<T, F>(&self, who: &Principal, decide: F) -> Result<T, Error>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut TenantTx<'_, '_>) -> Result<T, Error> + Send + 'static,
-    {
-        self.write_of(who.tenant, decide).await
-    }
-
-    /// Changes something of a tenant that was decided on by the program itself.
+    /// Changes something of a tenant on the program's own account: no person or key asked for it,
+    /// so the audit says nothing. What somebody asked for goes through `write`.
     ///
     /// # Errors
     /// Returns the refusal of `decide`, or why nothing, or perhaps nothing, was written.

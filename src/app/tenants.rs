@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::App;
+use super::audit::Change;
 use super::error::Error;
 use super::page::PageRequest;
 use super::principal::Principal;
@@ -66,8 +67,9 @@ impl App {
         }
         check_slug(slug)?;
         let (slug, name, now) = (slug.to_owned(), name.to_owned(), self.now());
+        let change = Change::of("tenant.create", slug.as_str());
         let row = self
-            .write_of(APPLIANCE, move |tx| {
+            .write_access(who, change, move |tx, change| {
                 let tenants = tx.view().tenants()?;
                 if tenants.iter().any(|tenant| tenant.slug == slug) {
                     let detail = format!("there is a tenant `{slug}` already");
@@ -76,6 +78,7 @@ impl App {
                 let newest = tenants.iter().map(|tenant| tenant.id.0).max().unwrap_or(APPLIANCE.0);
                 let row = TenantRow { id: TenantId(newest + 1), slug, name, created_at: now };
                 tx.put_tenant(&row);
+                change.after(&view(row.clone()));
                 Ok(row)
             })
             .await?;

@@ -81,6 +81,7 @@ impl Serving {
             config.engine.clone(),
             Activities::built_in(&egress),
             Arc::new(Metrics::new()),
+            config.access.clone(),
         )
         .await?;
         let app = appliance.app();
@@ -100,8 +101,8 @@ impl Serving {
             .context("cannot open the doors")?;
         let handle = server.handle();
         let ended = tokio::task::spawn_local(server);
-        let token = if doors == Doors::All { app.open_setup_link()? } else { None };
-        let setup_path = token.map(|token| format!("/setup?t={token}"));
+        let link = if doors == Doors::All { app.first_link().await? } else { None };
+        let setup_path = link.map(|link| link.path);
         let control = config.control_socket();
         Ok(Serving { appliance, server: handle, ended, control, address, setup_path, housekeeping })
     }

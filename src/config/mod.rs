@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::activities::settings::EgressSettings;
+use crate::app::settings::AccessSettings;
 use crate::engine::settings::EngineSettings;
 use crate::store::redb_store::StoreSettings;
 use crate::telemetry::LogSettings;
@@ -44,6 +45,8 @@ pub struct Config {
     pub store: StoreSettings,
     /// The limits of the engine.
     pub engine: EngineSettings,
+    /// Signing in.
+    pub access: AccessSettings,
     /// What is logged.
     pub log: LogSettings,
 }
@@ -58,6 +61,7 @@ impl Default for Config {
             egress: EgressSettings::default(),
             store: StoreSettings::default(),
             engine: EngineSettings::default(),
+            access: AccessSettings::default(),
             log: LogSettings::default(),
         }
     }

@@ -55,8 +55,14 @@ impl World {
         let egress = EgressSettings { allow, ..EgressSettings::default() };
         let activities = Activities::built_in(&egress);
         let metrics = Arc::new(Metrics::new());
-        let started =
-            Appliance::start(&store, EngineSettings::default(), activities, metrics).await;
+        let started = Appliance::start(
+            &store,
+            EngineSettings::default(),
+            activities,
+            metrics,
+            AccessSettings::default(),
+        )
+        .await;
         World { appliance: started.unwrap(), _directory: directory }
     }
 

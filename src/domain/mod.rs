@@ -9,6 +9,7 @@ pub mod filter;
 pub mod id;
 pub mod path;
 pub mod problem;
+pub mod role;
 pub mod run;
 pub mod scope;
 pub mod time;

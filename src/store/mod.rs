@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod alarms;
+pub mod audit;
 pub mod codec;
 pub mod counters;
 mod envelope;
@@ -10,6 +11,7 @@ pub mod events;
 pub mod key;
 mod layer;
 pub mod ledger;
+pub mod people;
 pub mod records;
 pub mod redb_store;
 pub mod roofline;

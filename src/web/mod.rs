@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod json;
 pub mod metrics;
 pub mod openapi;
+pub mod origin;
 pub mod query;
 pub mod route;
 pub mod settings;
@@ -58,6 +59,9 @@ pub static GROUPS: &[&Group] = &[
     &api::users::GROUP,
     &api::tags::GROUP,
     &api::keys::GROUP,
+    &api::people::GROUP,
+    &api::profile::GROUP,
+    &api::audit::GROUP,
     &api::tenants::GROUP,
     &api::system::GROUP,
     &thena::GROUP,

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod activities;
+pub mod audit;
 pub mod comments;
 pub mod contacts;
 pub mod cursor;
@@ -10,6 +11,8 @@ pub mod event_types;
 pub mod events;
 pub mod filters;
 pub mod keys;
+pub mod people;
+pub mod profile;
 pub mod records;
 pub mod runs;
 pub mod system;
