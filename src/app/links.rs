@@ -102,6 +102,16 @@ impl App {
         Ok(link)
     }
 
+    /// Checks that a set-up link opens, without using it.
+    ///
+    /// # Errors
+    /// `Unauthenticated` for a link that is wrong, used or too old.
+    pub fn check_setup_link(&self, token: &str) -> Result<(), Error> {
+        let (digest, now) = (digest(token), self.now());
+        self.read_of(APPLIANCE, |view| open_link(view, &digest, LinkPurpose::SetUp, now))?;
+        Ok(())
+    }
+
     /// Makes the holder of the link an owner and begins a session; the link works once.
     ///
     /// # Errors
@@ -113,8 +123,8 @@ impl App {
         wanted: NewOwner,
         origin: Origin,
     ) -> Result<SetUp, Error> {
+        self.check_setup_link(token)?;
         let digest = digest(token);
-        self.read_of(APPLIANCE, |view| open_link(view, &digest, LinkPurpose::SetUp, self.now()))?;
         let email = check_email(&wanted.email)?;
         self.passwords.check(&wanted.password, &[&email, &wanted.name])?;
         let tenant = self.first_tenant()?.id;

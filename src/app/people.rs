@@ -495,7 +495,7 @@ mod tests {
     #[test]
     fn a_mail_address_is_kept_in_lower_case() {
         assert_eq!(check_email(" Ada@Example.COM ").expect("fits"), "ada@example.com");
-        for wrong in ["", "ada", "@x", "ada@", "a b@x", "a@b\n", "<a@b>", "a/b@c"] {
+        for wrong in ["", "ada", "@x", "ada@", "a b@x", "a@\nb", "<a@b>", "a/b@c"] {
             assert!(check_email(wrong).is_err(), "{wrong}");
         }
     }

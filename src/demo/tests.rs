@@ -23,6 +23,7 @@ use crate::app::keys::NewKey;
 use crate::app::page::PageRequest;
 use crate::app::principal::Principal;
 use crate::app::runs::RunFilter;
+use crate::app::settings::AccessSettings;
 use crate::app::views::RunSummary;
 use crate::app::workflows::Activation;
 use crate::boot::Appliance;

@@ -73,7 +73,7 @@ pub static GROUP: Group = Group {
             .answers(204, ""),
         Route::post("/v1/setup-link", || web::to(setup_link))
             .named("setup_link", "Makes a link whose holder becomes an owner; for owners alone.")
-            .scope("owner:write")
+            .scope("tenants:write")
             .answers(201, "OneTimeLink"),
     ],
     schemas: SCHEMAS,

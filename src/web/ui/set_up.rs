@@ -47,8 +47,12 @@ pub struct Token {
 }
 
 /// Shows the form; only sending it uses the link, so that a preview of the link does not.
-pub async fn show(request: HttpRequest, query: web::Query<Token>) -> Answer {
-    html(&page(visit::shell(&request), &query.t))
+pub async fn show(request: HttpRequest, app: web::Data<App>, query: web::Query<Token>) -> Answer {
+    let page = page(visit::shell(&request), &query.t);
+    match app.check_setup_link(&query.t) {
+        Ok(()) => html(&page),
+        Err(error) => refused(page, error),
+    }
 }
 
 /// What the form sends.
@@ -80,13 +84,15 @@ pub async fn begin(request: HttpRequest, app: web::Data<App>, form: web::Form<Ow
             answer.add_cookie(&cookie).map_err(|error| Error::Internal(error.to_string()))?;
             Ok(answer)
         }
-        Err(error) => {
-            let Some((status, problem)) = refusal(&error) else { return Err(error.into()) };
-            if matches!(error, Error::Unauthenticated(_)) {
-                page.step = Step::Closed;
-            }
-            page.problem = Some(problem);
-            Ok(with_status(status, &page))
-        }
+        Err(error) => refused(page, error),
     }
+}
+
+fn refused(mut page: SetUpPage, error: Error) -> Answer {
+    let Some((status, problem)) = refusal(&error) else { return Err(error.into()) };
+    if matches!(error, Error::Unauthenticated(_)) {
+        page.step = Step::Closed;
+    }
+    page.problem = Some(problem);
+    Ok(with_status(status, &page))
 }

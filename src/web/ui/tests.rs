@@ -75,8 +75,29 @@ fn pages() -> Vec<(&'static str, String)> {
         ),
         ("error", errors::page(shell("/runs/a"), &missing.into(), "req_01KAQ").to_string()),
         ("sign-in", sign_in::page(away.clone(), "/runs", None).to_string()),
-        ("sign-in-wrong", sign_in::page(away, "/runs", wrong).to_string()),
+        ("sign-in-wrong", sign_in::page(away.clone(), "/runs", wrong).to_string()),
+        ("set-up", set_up::page(away.clone(), "token").to_string()),
+        ("join", join::page(away, "token", Some(samples::invited())).to_string()),
+        ("people", people::page(shell("/people"), samples::people("Ada")).to_string()),
+        ("people-none", people::page(shell("/people"), vec![]).to_string()),
+        ("audit", audit::page(shell("/audit"), &Default::default(), &samples::audit()).to_string()),
+        ("audit-none", audit::page(shell("/audit"), &Default::default(), &no_page()).to_string()),
+        ("profile", account(profile::Outcome::None)),
+        ("profile-done", account(profile::Outcome::Done("Done.".to_owned()))),
+        ("profile-enrolled", account(profile::Outcome::Enrolled(vec!["a-b".to_owned()]))),
+        ("profile-enrolling", account(enrolling("JBSWY3DP"))),
     ]
+}
+
+fn account(outcome: profile::Outcome) -> String {
+    let shell = shell("/profile");
+    profile::page(shell, samples::me("Ada"), samples::sessions("Firefox/1 Linux"), outcome)
+        .to_string()
+}
+
+fn enrolling(secret: &str) -> profile::Outcome {
+    let (secret, qr_code) = (secret.to_owned(), profile::qr_code(secret));
+    profile::Outcome::Enrolling { secret, qr_code, problem: None }
 }
 
 #[test]
@@ -169,8 +190,31 @@ fn hostile_pages() -> Vec<(&'static str, String)> {
         ("ticket", ticket::page(shell.clone(), &ticket, &comments, &[]).to_string()),
         ("tickets", tickets::page(shell.clone(), &Default::default(), &one(ticket)).to_string()),
         ("sign-in", sign_in::page(shell.clone(), HOSTILE, Some(HOSTILE.to_owned())).to_string()),
+        ("people", people::page(shell.clone(), samples::people(HOSTILE)).to_string()),
+        (
+            "profile",
+            profile::page(
+                shell.clone(),
+                samples::me(HOSTILE),
+                samples::sessions(HOSTILE),
+                profile::Outcome::Refused(HOSTILE.to_owned()),
+            )
+            .to_string(),
+        ),
+        ("audit", audit::page(shell.clone(), &Default::default(), &hostile_audit()).to_string()),
         ("error", errors::page(shell, &error.into(), HOSTILE).to_string()),
     ]
+}
+
+fn hostile_audit() -> Page<crate::app::audit::AuditView> {
+    let mut list = samples::audit();
+    for record in &mut list.data {
+        for text in [&mut record.action, &mut record.target, &mut record.actor.name] {
+            HOSTILE.clone_into(text);
+        }
+        (record.before, record.after) = (poisoned(&record.before), poisoned(&record.after));
+    }
+    list
 }
 
 fn poison_workflow(view: &mut crate::app::views::WorkflowView) {
