@@ -443,7 +443,7 @@ fn check_owner_left(
     let rules = |row: &PersonRow| {
         row.roles.contains(&Role::Owner) && row.disabled_at.is_none() && row.password.is_some()
     };
-    let loses = rules(before) && !after.is_some_and(|row| rules(row));
+    let loses = rules(before) && !after.is_some_and(rules);
     if !loses || who.kind == Kind::Local {
         return Ok(());
     }

@@ -75,7 +75,14 @@ fn pages() -> Vec<(&'static str, String)> {
         ),
         ("error", errors::page(shell("/runs/a"), &missing.into(), "req_01KAQ").to_string()),
         ("sign-in", sign_in::page(away.clone(), "/runs", None).to_string()),
-        ("sign-in-wrong", sign_in::page(away.clone(), "/runs", wrong).to_string()),
+        ("sign-in-wrong", sign_in::page(away, "/runs", wrong).to_string()),
+    ]
+}
+
+/// The pages about who may do what.
+fn access_pages() -> Vec<(&'static str, String)> {
+    let away = Shell { viewer: None, ..shell("/sign-in") };
+    vec![
         ("set-up", set_up::page(away.clone(), "token").to_string()),
         ("join", join::page(away, "token", Some(samples::invited())).to_string()),
         ("people", people::page(shell("/people"), samples::people("Ada")).to_string()),
@@ -102,7 +109,7 @@ fn enrolling(secret: &str) -> profile::Outcome {
 
 #[test]
 fn nothing_is_inline_and_every_page_has_one_heading_and_a_main() {
-    for (name, html) in pages() {
+    for (name, html) in pages().into_iter().chain(access_pages()) {
         for refused in [" style=", " onclick", "onload=", "javascript:", "<style", "<script>"] {
             assert!(!html.contains(refused), "{name} has {refused}");
         }
@@ -115,7 +122,7 @@ fn nothing_is_inline_and_every_page_has_one_heading_and_a_main() {
 
 #[test]
 fn every_identifier_is_unique_in_its_page() {
-    for (name, html) in pages() {
+    for (name, html) in pages().into_iter().chain(access_pages()) {
         let mut ids: Vec<&str> =
             html.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         let count = ids.len();
@@ -127,7 +134,7 @@ fn every_identifier_is_unique_in_its_page() {
 
 #[test]
 fn hostile_text_is_shown_and_never_run() {
-    for (name, html) in hostile_pages() {
+    for (name, html) in hostile_pages().into_iter().chain(hostile_access_pages()) {
         assert!(!html.contains("<img src=x"), "{name}");
         assert!(!html.contains("</script><"), "{name}");
         assert!(html.contains("&#60;img src=x onerror=1&#62;"), "{name} does not show it");
@@ -190,6 +197,13 @@ fn hostile_pages() -> Vec<(&'static str, String)> {
         ("ticket", ticket::page(shell.clone(), &ticket, &comments, &[]).to_string()),
         ("tickets", tickets::page(shell.clone(), &Default::default(), &one(ticket)).to_string()),
         ("sign-in", sign_in::page(shell.clone(), HOSTILE, Some(HOSTILE.to_owned())).to_string()),
+        ("error", errors::page(shell, &error.into(), HOSTILE).to_string()),
+    ]
+}
+
+fn hostile_access_pages() -> Vec<(&'static str, String)> {
+    let shell = shell(HOSTILE);
+    vec![
         ("people", people::page(shell.clone(), samples::people(HOSTILE)).to_string()),
         (
             "profile",
@@ -202,7 +216,6 @@ fn hostile_pages() -> Vec<(&'static str, String)> {
             .to_string(),
         ),
         ("audit", audit::page(shell.clone(), &Default::default(), &hostile_audit()).to_string()),
-        ("error", errors::page(shell, &error.into(), HOSTILE).to_string()),
     ]
 }
 
@@ -279,7 +292,7 @@ fn pages_are_written_to_be_looked_at() {
     let Ok(folder) = std::env::var("ERGANE_PAGES_DIR") else {
         return;
     };
-    for (name, html) in pages() {
+    for (name, html) in pages().into_iter().chain(access_pages()) {
         std::fs::write(format!("{folder}/{name}.html"), html).expect("a writable folder");
     }
     for file in ["app.css", "app.js", "vendor/htmx.min.js", "favicon.svg"] {
