@@ -7,7 +7,7 @@ use super::access::{digest, refused};
 use super::audit::Change;
 use super::error::Error;
 use super::keys::NewKey;
-use super::people::{check_email, show};
+use super::people::{check_email, check_name, show};
 use super::principal::{Origin, Principal, Scopes};
 use super::sign_in::Entered;
 use crate::domain::role::Role;
@@ -125,6 +125,7 @@ impl App {
     ) -> Result<SetUp, Error> {
         self.check_setup_link(token)?;
         let digest = digest(token);
+        check_name(&wanted.name)?;
         let email = check_email(&wanted.email)?;
         self.passwords.check(&wanted.password, &[&email, &wanted.name])?;
         let tenant = self.first_tenant()?.id;

@@ -161,7 +161,7 @@ impl App {
         patch: PersonPatch,
     ) -> Result<PersonView, Error> {
         let roles = patch.roles.as_deref().map(check_roles).transpose()?;
-        check_name(patch.name.as_deref().unwrap_or("a"))?;
+        patch.name.as_deref().map_or(Ok(()), check_name)?;
         self.alter(who, name, "person.change", move |tx, caller, before| {
             let mut person = before.clone();
             if let Some(roles) = roles {
@@ -359,12 +359,13 @@ pub(super) fn check_email(email: &str) -> Result<String, Error> {
     Err(Error::Invalid(vec![Problem::new("/email", "invalid_email", detail)]))
 }
 
-fn check_name(name: &str) -> Result<(), Error> {
+pub(super) fn check_name(name: &str) -> Result<(), Error> {
     let chars = name.chars().count();
-    if (1..=NAME_CHARS_MAX).contains(&chars) {
+    let is_blank = name.trim().is_empty();
+    if !is_blank && chars <= NAME_CHARS_MAX && !name.contains(char::is_control) {
         return Ok(());
     }
-    let detail = format!("must have 1 to {NAME_CHARS_MAX} characters");
+    let detail = format!("must have 1 to {NAME_CHARS_MAX} characters and no line breaks");
     Err(Error::Invalid(vec![Problem::new("/name", "invalid_name", detail)]))
 }
 

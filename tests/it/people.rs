@@ -138,6 +138,8 @@ fn the_set_up_link_makes_an_owner_and_then_no_other() {
         let fields = |token: &'static str| {
             [("t", token), ("name", "Ada"), ("email", "ada@example.com"), ("password", PASSWORD)]
         };
+        let nameless = [("t", token), ("name", " "), ("email", "a@b"), ("password", PASSWORD)];
+        assert_eq!(browser.form("/setup", &nameless).await.status, 422);
         let wrong = browser.form("/setup", &fields("not-the-token")).await;
         assert_eq!(wrong.status, 401);
         let token: &'static str = token.to_owned().leak();
