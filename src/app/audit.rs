@@ -22,7 +22,8 @@ const LOOKED_AT_MAX: usize = 20_000;
 const FIELD_BYTES_MAX: usize = 2_048;
 const REDACTED: &str = "[redacted]";
 /// Fields whose values are nobody's business, by a part of their name.
-const SECRET_NAMES: [&str; 6] = ["password", "secret", "token", "digest", "recovery", "credential"];
+const SECRET_NAMES: [&str; 8] =
+    ["password", "secret", "token", "digest", "recovery", "credential", "sealed", "headers"];
 
 /// A change on its way into the audit: what is done to what, and how that was and is.
 #[derive(Clone, Debug)]

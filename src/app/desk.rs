@@ -10,11 +10,10 @@ use super::events::actor;
 use super::page::PageRequest;
 use super::principal::Principal;
 use super::views::Page;
-use crate::activities::Caller;
 use crate::activities::desk::{
     Desk, DeskError, Found, Query, comments, find, list, search_tickets, threads,
 };
-use crate::domain::desk::{RecordKind, comment, ticket};
+use crate::domain::desk::{RecordKind, comment, csat, ticket};
 use crate::domain::problem::Problem;
 use crate::store::tenant::TenantView;
 
@@ -53,6 +52,15 @@ pub enum TicketAction {
     AddTags(Vec<String>),
     /// Removes tags.
     RemoveTags(Vec<String>),
+    /// Asks the customer for an opinion.
+    SendSurvey,
+    /// Notes the customer's opinion.
+    AnswerSurvey {
+        /// From 1 to 5.
+        rating: Value,
+        /// In words, or null.
+        comment: Value,
+    },
 }
 
 impl TicketAction {
@@ -66,6 +74,8 @@ impl TicketAction {
             TicketAction::Assign(_) => "assign",
             TicketAction::AddTags(_) => "addTags",
             TicketAction::RemoveTags(_) => "removeTags",
+            TicketAction::SendSurvey => "sendSurvey",
+            TicketAction::AnswerSurvey { .. } => "answerSurvey",
         }
     }
 }
@@ -264,6 +274,10 @@ impl App {
                 TicketAction::Assign(agent) => ticket::assign(current, agent.as_deref(), facts),
                 TicketAction::AddTags(tags) => ticket::add_tags(current, tags, facts),
                 TicketAction::RemoveTags(tags) => ticket::remove_tags(current, tags, facts),
+                TicketAction::SendSurvey => Ok(csat::send(current, facts)),
+                TicketAction::AnswerSurvey { rating, comment } => {
+                    csat::receive(current, rating, comment, facts)
+                }
             });
             Ok(acted?)
         })
@@ -350,7 +364,7 @@ impl App {
         .await
     }
 
-    /// Lists the notes, tasks or activities of an account, newest first.
+    /// Lists the notes, tasks, activities or relationships of an account, newest first.
     ///
     /// # Errors
     /// `NotFound` when there is no such account.
@@ -370,7 +384,7 @@ impl App {
         })
     }
 
-    async fn change(
+    pub(super) async fn change(
         &self,
         who: &Principal,
         (kind, change): (RecordKind, Change),
@@ -378,7 +392,7 @@ impl App {
         + Send
         + 'static,
     ) -> Result<Record, Error> {
-        let caller = Caller { actor: actor(who), cause: None };
+        let caller = self.engine().activities().caller(actor(who), None);
         self.write(who, change, move |tx, change| {
             let record = decide(&mut Desk::new(tx, &caller), change)?;
             change.target(id_of(&record));
@@ -442,7 +456,12 @@ impl From<DeskError> for Error {
             DeskError::NotFound { kind, id } => Error::NotFound { what: kind.name(), id },
             DeskError::Invalid(problems) => Error::Invalid(problems),
             DeskError::Conflict { code, detail } => {
-                let code = if code == "in_use" { "in_use" } else { "duplicate" };
+                let code = match code.as_str() {
+                    "in_use" => "in_use",
+                    "protected" => "protected",
+                    "too_many" => "too_many",
+                    _ => "duplicate", // Another record has its key.
+                };
                 Error::Conflict { code, detail }
             }
             DeskError::Store(error) => error.into(),

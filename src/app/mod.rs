@@ -4,8 +4,13 @@
 pub mod access;
 pub mod activities;
 pub mod audit;
+pub mod backtest;
+pub mod connection_test;
+pub mod connections;
+pub mod custom_objects;
 pub mod dashboard;
 pub mod definitions;
+pub mod deliveries;
 pub mod demo;
 pub mod desk;
 pub mod error;
@@ -14,26 +19,41 @@ pub mod events;
 pub mod explain;
 pub mod filters;
 pub mod first_start;
+pub mod forms;
+pub mod hooks;
 pub mod idempotency;
 pub mod keys;
 pub mod links;
+pub mod live_match;
+pub mod mail;
+pub mod members;
 pub mod one_time_code;
+pub mod organization;
 pub mod page;
 pub mod passwords;
 pub mod people;
 pub mod principal;
 pub mod profile;
+pub mod rejected;
 mod run_view;
 pub mod runs;
+pub mod schedules;
+pub mod secrets;
 pub mod sessions;
 pub mod settings;
 pub mod sign_in;
+pub mod statuses;
+pub mod streams;
 pub mod system;
 pub mod tenants;
 pub mod thena;
 pub mod throttle;
 pub mod trial;
 pub mod views;
+mod waiting;
+pub mod webhook_deliveries;
+mod webhook_draft;
+pub mod webhooks;
 pub mod workflows;
 
 use std::sync::Arc;
@@ -64,16 +84,43 @@ pub struct App {
     access: Arc<AccessSettings>,
     passwords: Arc<Passwords>,
     throttle: Arc<Throttle>,
+    intake: Arc<settings::IntakeSettings>,
 }
 
 impl App {
     /// Puts the use cases on top of a running engine.
     #[must_use]
-    pub fn new(engine: Engine, access: AccessSettings) -> App {
+    pub fn new(engine: Engine) -> App {
+        let access = AccessSettings::default();
+        App {
+            engine,
+            known: Arc::default(),
+            schemas: Arc::default(),
+            passwords: Arc::new(Passwords::new(&access)),
+            throttle: Arc::new(Throttle::new(&access)),
+            access: Arc::new(access),
+            intake: Arc::default(),
+        }
+    }
+
+    /// Sets the limits of signing in.
+    #[must_use]
+    pub fn with_access(self, access: AccessSettings) -> App {
         let passwords = Arc::new(Passwords::new(&access));
         let throttle = Arc::new(Throttle::new(&access));
-        let (known, schemas) = (Arc::default(), Arc::default());
-        App { engine, known, schemas, access: Arc::new(access), passwords, throttle }
+        App { passwords, throttle, access: Arc::new(access), ..self }
+    }
+
+    /// Sets the limits of what comes in from outside.
+    #[must_use]
+    pub fn with_intake(self, intake: settings::IntakeSettings) -> App {
+        App { intake: Arc::new(intake), ..self }
+    }
+
+    /// Returns the limits of what comes in from outside.
+    #[must_use]
+    pub fn intake(&self) -> &settings::IntakeSettings {
+        &self.intake
     }
 
     /// Returns the engine.

@@ -1,8 +1,7 @@
 //! One-time codes of an authenticator: RFC 6238 with SHA-1, six digits and steps of 30 seconds,
 //! which is what every authenticator understands.
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha1::Sha1;
+use ring::hmac::{self, HMAC_SHA1_FOR_LEGACY_USE_ONLY};
 use subtle::ConstantTimeEq as _;
 
 use crate::domain::time::Timestamp;
@@ -38,9 +37,9 @@ pub fn matching_step(secret: &[u8], code: &str, now: Timestamp, last_step: u64) 
 /// Returns the code of a step: RFC 4226, section 5.3.
 #[must_use]
 pub fn code_at(secret: &[u8], step: u64) -> String {
-    let mut mac = Hmac::<Sha1>::new_from_slice(secret).expect("a MAC takes a key of any length");
-    mac.update(&step.to_be_bytes());
-    let digest = mac.finalize().into_bytes();
+    let key = hmac::Key::new(HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret);
+    let digest = hmac::sign(&key, &step.to_be_bytes());
+    let digest = digest.as_ref();
     let offset = usize::from(digest[19] & 0x0f);
     let four = [digest[offset] & 0x7f, digest[offset + 1], digest[offset + 2], digest[offset + 3]];
     let number = u32::from_be_bytes(four) % 10_u32.pow(DIGITS as u32);

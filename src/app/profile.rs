@@ -1,5 +1,7 @@
 //! What somebody changes about themselves: the password and the second factor.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::App;
@@ -11,7 +13,7 @@ use super::one_time_code::{base32, otpauth};
 use super::people::{PersonView, Traced, show};
 use super::principal::{Kind, Principal};
 use super::sessions::end_all;
-use super::sign_in::{Entered, confirm, plain};
+use super::sign_in::{Entered, confirm, plain, seal};
 use crate::domain::desk::RecordKind;
 use crate::domain::role::Role;
 use crate::store::access::APPLIANCE;
@@ -138,7 +140,8 @@ impl App {
         }
         let random: Vec<u8> = (0..3).flat_map(|_| self.clock().random().to_be_bytes()).collect();
         let secret = random[..SECRET_BYTES].to_vec();
-        let (pending, uri) = (hex::encode(&secret), otpauth(&secret, &person.email));
+        let pending = seal(self.sealer(), &person, &secret);
+        let uri = otpauth(&secret, &person.email);
         self.amend(who, person, "person.beginSecondFactor", move |_, mut person| {
             person.second_factor.pending = Some(pending);
             Ok((person, ()))
@@ -160,8 +163,9 @@ impl App {
         let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| self.recovery_code()).collect();
         let digests: Vec<String> = codes.iter().map(|code| digest(&plain(code))).collect();
         let (code, keep) = (code.to_owned(), who.session.clone());
+        let sealer = Arc::clone(self.sealer());
         self.amend(who, person, "person.addSecondFactor", move |tx, mut person| {
-            confirm(tx, &mut person, &code)?;
+            confirm(tx.now(), &mut person, (&code, &sealer))?;
             person.second_factor.recovery = digests;
             end_all(tx, &person.id, keep.as_deref())?;
             Ok((person, ()))

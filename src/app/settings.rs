@@ -1,4 +1,4 @@
-//! What an operator may set about signing in.
+//! What an operator may set about signing in and about what comes in from outside.
 
 use std::time::Duration;
 
@@ -65,5 +65,27 @@ impl AccessSettings {
     #[must_use]
     pub fn link_life(&self) -> Duration {
         Duration::from_secs(self.link_hours * 60 * 60)
+    }
+}
+
+/// The `[intake]` part of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IntakeSettings {
+    /// How many deliveries of each connection are kept to be looked at and replayed.
+    pub hook_deliveries_max: u64,
+    /// The largest body of a delivery that is kept, in bytes.
+    pub hook_kept_bytes_max: usize,
+    /// How many submissions of forms one address may send in a minute.
+    pub form_submissions_per_minute: u32,
+}
+
+impl Default for IntakeSettings {
+    fn default() -> IntakeSettings {
+        IntakeSettings {
+            hook_deliveries_max: 200,
+            hook_kept_bytes_max: 256 * 1_024,
+            form_submissions_per_minute: 30,
+        }
     }
 }

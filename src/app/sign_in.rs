@@ -1,5 +1,7 @@
 //! Signing in: with a password and a code, or with a key, slowly for whoever guesses.
 
+use std::sync::Arc;
+
 use super::App;
 use super::access::{digest, refused};
 use super::audit::Change;
@@ -8,10 +10,11 @@ use super::one_time_code::matching_step;
 use super::passwords::Match;
 use super::principal::{Kind, Origin, Principal, Scopes};
 use super::throttle::Attempt;
+use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::store::access::{APPLIANCE, SessionRow};
 use crate::store::people::PersonRow;
-use crate::store::tenant::TenantTx;
+use crate::store::seal::{Place, Sealed, Sealer};
 
 const WRONG: &str = "the mail address, the password or the code is not right";
 const CODE_MISSING: &str = "enter the code of your authenticator as well, or a recovery code";
@@ -83,13 +86,14 @@ impl App {
         let (entered, session) = self.new_session(who);
         let mut change = Change::of("session.begin", &entered.id);
         change.after(&serde_json::json!({ "agent": session.agent }));
+        let sealer = Arc::clone(self.sealer());
         self.write_access(who, change, move |tx, _| {
             let person = tx.view().person(&checked.id)?;
             let same = |person: &PersonRow| {
                 person.password == checked.password && person.disabled_at.is_none()
             };
             let mut person = person.filter(same).ok_or_else(|| refused(WRONG))?;
-            take_code(&mut person, &code, tx.now())?;
+            take_code(tx.now(), &mut person, (&code, &sealer))?;
             person.signed_in_at = Some(tx.now());
             tx.put_person(&person);
             tx.put_session(&session);
@@ -168,10 +172,14 @@ impl App {
 }
 
 /// Takes a code so that it cannot be taken again.
-fn take_code(person: &mut PersonRow, code: &str, now: Timestamp) -> Result<(), Error> {
+fn take_code(
+    now: Timestamp,
+    person: &mut PersonRow,
+    (code, sealer): (&str, &Sealer),
+) -> Result<(), Error> {
+    let Some(sealed) = &person.second_factor.secret else { return Ok(()) };
+    let secret = open(sealer, person, sealed)?;
     let factor = &mut person.second_factor;
-    let Some(secret) = &factor.secret else { return Ok(()) };
-    let secret = hex::decode(secret).map_err(|error| Error::Internal(error.to_string()))?;
     if let Some(step) = matching_step(&secret, code, now, factor.last_step) {
         factor.last_step = step;
         return Ok(());
@@ -190,29 +198,44 @@ pub(super) fn plain(code: &str) -> String {
 
 /// Checks a code against a secret that waits to be confirmed, and takes it.
 pub(super) fn confirm(
-    tx: &mut TenantTx<'_, '_>,
+    now: Timestamp,
     person: &mut PersonRow,
-    code: &str,
+    (code, sealer): (&str, &Sealer),
 ) -> Result<(), Error> {
-    let factor = &mut person.second_factor;
-    let pending = factor.pending.take().ok_or_else(|| Error::Conflict {
+    let pending = person.second_factor.pending.take().ok_or_else(|| Error::Conflict {
         code: "not_begun",
         detail: "ask for a secret first".to_owned(),
     })?;
-    let secret = hex::decode(&pending).map_err(|error| Error::Internal(error.to_string()))?;
-    let step = matching_step(&secret, code, tx.now(), 0).ok_or_else(|| {
+    let secret = open(sealer, person, &pending)?;
+    let step = matching_step(&secret, code, now, 0).ok_or_else(|| {
         let detail = "is not the present code; is the clock of the authenticator right?";
         Error::Invalid(vec![crate::domain::problem::Problem::new("/code", "wrong", detail)])
     })?;
-    factor.secret = Some(pending);
-    factor.last_step = step;
+    person.second_factor.secret = Some(pending);
+    person.second_factor.last_step = step;
     Ok(())
+}
+
+/// Seals a person's shared secret, so that the file alone makes no codes.
+pub(super) fn seal(sealer: &Sealer, person: &PersonRow, secret: &[u8]) -> Sealed {
+    sealer.seal(place(person), &Secret::new(hex::encode(secret)))
+}
+
+fn open(sealer: &Sealer, person: &PersonRow, sealed: &Sealed) -> Result<Vec<u8>, Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::Internal(error.to_string());
+    let secret = sealer.open(place(person), sealed).map_err(|error| failed(&error))?;
+    hex::decode(secret.expose()).map_err(|error| failed(&error))
+}
+
+fn place(person: &PersonRow) -> Place<'_> {
+    Place { tenant: person.tenant, kind: "authenticator", id: &person.id, version: 1 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::app::one_time_code::{code_at, step_at};
+    use crate::clock::Clock;
     use crate::domain::id::TenantId;
     use crate::store::people::SecondFactor;
 
@@ -226,7 +249,6 @@ mod tests {
             teams: vec![],
             password: None,
             second_factor: SecondFactor {
-                secret: Some(hex::encode("12345678901234567890")),
                 recovery: vec![digest("abcd1234")],
                 ..SecondFactor::default()
             },
@@ -237,20 +259,27 @@ mod tests {
         }
     }
 
+    fn sealer() -> Sealer {
+        Sealer::new(&[7; 32], Clock::manual(Timestamp::from_millis(0)))
+    }
+
     #[test]
     fn a_code_and_a_recovery_code_are_taken_once() {
         let (mut ada, now) = (ada(), Timestamp::from_millis(1_111_111_109_000));
+        let sealer = sealer();
+        ada.second_factor.secret = Some(seal(&sealer, &ada, b"12345678901234567890"));
+        let mut take = |code: &str| take_code(now, &mut ada, (code, &sealer));
         let code = code_at(b"12345678901234567890", step_at(now));
-        assert!(take_code(&mut ada, &code, now).is_ok());
-        assert!(take_code(&mut ada, &code, now).is_err());
-        assert!(take_code(&mut ada, "ABCD-1234", now).is_ok());
-        assert!(take_code(&mut ada, "ABCD-1234", now).is_err());
-        assert!(take_code(&mut ada, "", now).is_err());
+        assert!(take(&code).is_ok());
+        assert!(take(&code).is_err());
+        assert!(take("ABCD-1234").is_ok());
+        assert!(take("ABCD-1234").is_err());
+        assert!(take("").is_err());
     }
 
     #[test]
     fn an_account_without_a_second_factor_asks_for_no_code() {
         let mut ada = PersonRow { second_factor: SecondFactor::default(), ..ada() };
-        assert!(take_code(&mut ada, "", Timestamp::from_millis(0)).is_ok());
+        assert!(take_code(Timestamp::from_millis(0), &mut ada, ("", &sealer())).is_ok());
     }
 }

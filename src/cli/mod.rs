@@ -26,6 +26,7 @@ mod run;
 mod serve;
 mod settings;
 mod setup_link;
+mod sse;
 mod tenant;
 mod user;
 mod version;
@@ -162,7 +163,7 @@ fn perform(cli: Cli, form: Form) -> Result<(), Failure> {
         return settings::run(command, &loaded, &mut printer);
     }
     let absent = match &command {
-        Command::Healthcheck => Absent::Refuse,
+        Command::Healthcheck | Command::Event(event::EventCommand::Tail(_)) => Absent::Refuse,
         _ => Absent::Start, // Everything else can be done without a server.
     };
     runtime()?.block_on(async {

@@ -23,7 +23,6 @@ use crate::app::keys::NewKey;
 use crate::app::page::PageRequest;
 use crate::app::principal::Principal;
 use crate::app::runs::RunFilter;
-use crate::app::settings::AccessSettings;
 use crate::app::views::RunSummary;
 use crate::app::workflows::Activation;
 use crate::boot::Appliance;
@@ -56,14 +55,8 @@ impl World {
         let egress = EgressSettings { allow, ..EgressSettings::default() };
         let activities = Activities::built_in(&egress);
         let metrics = Arc::new(Metrics::new());
-        let started = Appliance::start(
-            &store,
-            EngineSettings::default(),
-            activities,
-            metrics,
-            AccessSettings::default(),
-        )
-        .await;
+        let started =
+            Appliance::start(&store, EngineSettings::default(), activities, metrics, "").await;
         World { appliance: started.unwrap(), _directory: directory }
     }
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// Everything that a scope can be about.
-pub const RESOURCES: [&str; 22] = [
+pub const RESOURCES: [&str; 23] = [
+    "forms",
     "events",
     "workflows",
     "runs",
@@ -30,7 +31,7 @@ pub const RESOURCES: [&str; 22] = [
 
 const DESK: &[&str] = &["tickets", "accounts", "contacts", "teams", "users", "tags", "comments"];
 const WORK: &[&str] = &["events", "workflows", "runs", "schedules", "approvals"];
-const PLUMBING: &[&str] = &["connections", "apps", "webhooks"];
+const PLUMBING: &[&str] = &["connections", "apps", "webhooks", "forms"];
 const BOX: &[&str] = &["system", "demo"];
 const ACCESS: &[&str] = &["keys", "people", "secrets", "audit", "tenants"];
 

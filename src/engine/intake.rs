@@ -14,6 +14,7 @@ use crate::store::tenant::TenantTx;
 use super::Withheld;
 use super::listeners::Listener;
 use super::live::LiveRun;
+use super::schedules::queue_key;
 use super::tenant_state::TenantState;
 
 /// An event as it came in: what the sender left out is filled in at its acceptance.
@@ -66,6 +67,7 @@ pub(super) fn accept(
         && let Some(known) = tx.view().event_by_id(id, Some(&incoming.source))?
     {
         let runs = tx.view().event(known)?.map(|stored| stored.runs).unwrap_or_default();
+        tx.note_repeat(known)?;
         return Ok(Accepted { id: id.clone(), duplicate: true, runs });
     }
     let key = next_key(tenant, tx);
@@ -105,7 +107,8 @@ pub(super) fn accept_for(
     let listener = Listener { workflow, version };
     let run = begin(tenant, tx, &listener, &event, key, begun)?.map_err(Withheld::Because)?;
     let received_at = tx.now();
-    tx.put_event(key, &StoredEvent { event, received_at, runs: vec![run], withheld: Vec::new() });
+    let stored = StoredEvent { event, received_at, runs: vec![run], withheld: Vec::new() };
+    tx.put_event(key, &stored)?;
     tx.count_events(1);
     Ok(Accepted { id, duplicate: false, runs: vec![run] })
 }
@@ -158,7 +161,8 @@ fn store_and_match(
             }
         }
     }
-    tx.put_event(key, &stored);
+    tx.put_event(key, &stored)?;
+    tenant.deliveries.queue(tx, key, &stored.event)?;
     tx.count_events(1);
     tenant.shared.metrics.event_accepted(&tenant.facts.slug, &stored.event.kind);
     Ok(stored.runs)
@@ -184,7 +188,7 @@ pub(super) fn begin(
         return Ok(Err(reason));
     }
     let trigger = event.to_value();
-    let mut concurrency_key = None;
+    let concurrency_key;
     if let Some(concurrency) = &listener.workflow.concurrency {
         let scope = Scope::of_event(trigger.clone());
         let rendered = match concurrency.key.render_text(&scope) {
@@ -202,6 +206,8 @@ pub(super) fn begin(
             }
         }
         concurrency_key = Some(rendered);
+    } else {
+        concurrency_key = queue_key(&listener.workflow, event);
     }
     let id = key.run_id(tenant.part, begun.started.len(), tx.random());
     let (run, created) =

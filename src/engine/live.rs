@@ -146,7 +146,7 @@ impl LiveRun {
         let outcome = match tenant.activities().find(activity) {
             Some(Activity::Outside(_)) => return None,
             Some(Activity::Platform(found)) => {
-                tx.attempt(|tx| found.run(tx, &self.caller(), input), panicked)
+                tx.attempt(|tx| found.run(tx, &self.caller(tenant), input), panicked)
             }
             None => Err(unknown_activity(activity)),
         };
@@ -166,7 +166,7 @@ impl LiveRun {
         attempt: u32,
     ) -> Option<Input> {
         let state = self.run.step(&step)?;
-        let caller = self.caller();
+        let caller = self.caller(tenant);
         let outcome = match &self.workflow.steps[self.position(&step)?].compensate {
             Undo::Call { activity, .. } => match tenant.activities().find(activity) {
                 Some(Activity::Outside(_)) => return None,
@@ -185,10 +185,11 @@ impl LiveRun {
         })
     }
 
-    fn caller(&self) -> Caller {
+    fn caller(&self, tenant: &TenantState) -> Caller {
         let actor =
             Actor { id: self.id().to_string(), kind: "WORKFLOW".to_owned(), email: String::new() };
-        Caller { actor, cause: Some(Cause { run_id: self.id(), depth: self.depth }) }
+        let cause = Cause { run_id: self.id(), depth: self.depth };
+        tenant.activities().caller(actor, Some(cause))
     }
 
     fn position(&self, step: &str) -> Option<usize> {

@@ -22,12 +22,14 @@ use crate::store::seam::{Part, StoreError};
 use crate::store::tenant::{TenantTx, TenantView, Workflows};
 
 use super::alarms;
+use super::deliveries::Deliveries;
 use super::intake;
 use super::listeners::Listeners;
 use super::live::{LiveRun, deadlines_of};
 use super::run_actor::{Delivery, RunActor};
+use super::schedules;
 use super::shared::Shared;
-use super::supervisor::{Adopt, Deliver, Down, TenantSupervisor};
+use super::supervisor::{Adopt, Deliver, Down, SendDeliveries, TenantSupervisor};
 use super::timers::{Timers, TimersChanged};
 
 /// One tenant on the thread of its part.
@@ -40,6 +42,7 @@ pub(super) struct TenantState {
     pub(super) newest_event: Cell<EventKey>,
     pub(super) supervisor: RefCell<Option<Addr<TenantSupervisor>>>,
     pub(super) calls: Rc<Semaphore>,
+    pub(super) deliveries: Deliveries,
     timers: Addr<Timers>,
     pressure: Arc<AtomicUsize>,
     runs: RefCell<HashMap<RunId, (u64, Addr<RunActor>)>>,
@@ -66,6 +69,7 @@ impl TenantState {
             facts: TenantFacts { id: row.id, slug: row.slug, name: row.name },
             part,
             calls: Rc::new(Semaphore::new(shared.settings.outside_calls_max)),
+            deliveries: Deliveries::new(shared.settings.deliveries_in_flight_max),
             shared,
             ledger,
             listeners: RefCell::default(),
@@ -80,7 +84,10 @@ impl TenantState {
         let (newest, _) = state.ledger.transact(|tx| {
             let view = TenantView::new(state.facts.id, &*tx);
             state.read_listeners(view)?;
-            view.newest_event()
+            let newest = view.newest_event()?;
+            let mut tx = TenantTx::new(state.facts.id, tx, &state.shared.clock);
+            schedules::reconcile(&state, &mut tx)?;
+            Ok::<_, StoreError>(newest)
         })?;
         state.newest_event.set(newest.unwrap_or(EventKey(0)));
         Ok(Rc::new(state))
@@ -104,12 +111,17 @@ impl TenantState {
             let mut tx = TenantTx::new(self.id(), tx, &self.shared.clock);
             let value = decide(&mut tx)?;
             if tx.workflows() == Workflows::Changed {
+                schedules::reconcile(self, &mut tx)?;
                 self.read_listeners(tx.view())?;
             }
             let started = intake::accept_emitted(self, &mut tx)?;
             tx.write_counters()?;
             Ok::<_, E>((value, started, tx.take_timers()))
         })?;
+        let woken = self.deliveries.take_woken();
+        if !woken.is_empty() {
+            self.tell(SendDeliveries(woken));
+        }
         let (value, started, timers) = outcome;
         if !timers.is_empty() {
             self.timers.do_send(TimersChanged { tenant: self.id(), changes: timers });
@@ -275,6 +287,6 @@ impl TenantState {
         let listeners =
             Listeners::read(view, |name, version| self.definition(view, name, version))?;
         *self.listeners.borrow_mut() = Rc::new(listeners);
-        Ok(())
+        self.deliveries.read(view)
     }
 }

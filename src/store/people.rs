@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::APPLIANCE;
 use super::key::Key;
+use super::seal::Sealed;
 use super::seam::{Space, StoreError};
 use super::tenant::{TenantTx, TenantView};
 use crate::domain::id::TenantId;
@@ -52,9 +53,9 @@ pub struct PersonRow {
 #[serde(rename_all = "camelCase")]
 pub struct SecondFactor {
     /// The shared secret in hexadecimal, once it was confirmed.
-    pub secret: Option<String>,
+    pub secret: Option<Sealed>,
     /// A shared secret that waits to be confirmed.
-    pub pending: Option<String>,
+    pub pending: Option<Sealed>,
     /// The time step of the last code that was taken: no code is taken twice.
     #[serde(default)]
     pub last_step: u64,

@@ -3,6 +3,7 @@
 mod compare;
 mod operator;
 mod parse;
+mod sieve;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -19,6 +20,7 @@ use super::problem::Problem;
 use super::scope::Scope;
 use operator::Observed;
 pub use operator::{Kind, Operator, OperatorInfo, ValueType};
+pub use sieve::Sieve;
 pub use trace::Trace;
 
 /// A condition on what a scope holds.

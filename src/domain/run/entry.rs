@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::secret::Mask;
 use crate::domain::time::Timestamp;
 
 /// One line of a run's journal.
@@ -261,6 +262,14 @@ impl Failure {
     /// Describes a failure that leaves open whether the call acted.
     pub fn in_doubt(code: &str, message: impl Into<String>) -> Failure {
         Failure::new(FailureClass::InDoubt, code, message)
+    }
+
+    /// Takes secrets out of what it tells.
+    #[must_use]
+    pub fn masked(mut self, mask: &Mask) -> Failure {
+        self.message = mask.text(&self.message);
+        *self.details = mask.value(std::mem::take(&mut *self.details));
+        self
     }
 
     /// Adds what else is known.

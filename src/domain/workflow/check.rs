@@ -10,7 +10,7 @@ use super::fields::Findings;
 use super::schema::{Sight, seek};
 use super::step::{Draft, Placed};
 use super::trigger::{DraftTrigger, Trigger};
-use super::{Action, Concurrency, Undo};
+use super::{Action, Concurrency, Undo, secrets};
 use crate::domain::activity::{ActivitySpec, Compensation};
 use crate::domain::expression::Template;
 use crate::domain::filter::Filter;
@@ -48,6 +48,8 @@ enum Bare {
 const OF_TRIGGER: &[&str] = &["trigger", "tenant"];
 const OF_CONCURRENCY: &[&str] = &["trigger", "workflow", "tenant", "vars"];
 const OF_STEP: &[&str] = &["trigger", "steps", "run", "workflow", "tenant", "vars", "secrets"];
+/// Secrets are for the inputs of calls alone.
+const OF_CONDITION: &[&str] = &["trigger", "steps", "run", "workflow", "tenant", "vars"];
 const OF_UNDO: &[&str] =
     &["trigger", "steps", "run", "workflow", "tenant", "vars", "secrets", "error"];
 const OF_STEP_RECORD: [&str; 4] = ["output", "input", "status", "error"];
@@ -75,28 +77,39 @@ impl Subject<'_> {
     fn check_step<'s>(&'s self, draft: &'s Draft, own: usize, validators: &mut Validators<'s>) {
         let view = View { roots: OF_STEP, steps_before: own, own, bare: Bare::Unknown };
         if let Some(Some(condition)) = &draft.condition {
-            let view = View { bare: Bare::Event, ..view };
+            let view = View { roots: OF_CONDITION, bare: Bare::Event, ..view };
             self.check_filter(&condition.value, &condition.at, view);
         }
         match &draft.action {
             Some(Action::Call { input, .. }) => self.check_template(input, &draft.input.at, view),
-            Some(Action::Sleep { duration }) => self.check_template(duration, &draft.at, view),
+            Some(Action::Sleep { duration }) => {
+                let view = View { roots: OF_CONDITION, ..view };
+                self.check_template(duration, &draft.at, view);
+            }
             None => (),
         }
-        if let (Some(Action::Call { .. }), Some(spec)) = (&draft.action, &draft.spec) {
+        if let (Some(Action::Call { input, .. }), Some(spec)) = (&draft.action, &draft.spec) {
             validators.check(spec, &draft.input, self.findings);
+            self.check_secrets(input, &draft.input.at, spec);
         }
         if let Some(Undo::Call { input, .. }) = &draft.undo {
             let view = View { roots: OF_UNDO, steps_before: own + 1, ..view };
             self.check_template(input, &draft.undo_input.at, view);
             if let Some(spec) = &draft.undo_spec {
                 validators.check(spec, &draft.undo_input, self.findings);
+                self.check_secrets(input, &draft.undo_input.at, spec);
             }
         }
         for dependency in &draft.dependencies {
             self.check_step_name(&dependency.value, &dependency.at, own, own);
         }
         self.check_undo(draft);
+    }
+
+    fn check_secrets(&self, input: &Template, at: &str, spec: &ActivitySpec) {
+        for problem in secrets::problems(input, at, spec) {
+            self.findings.problem(problem);
+        }
     }
 
     fn check_undo(&self, draft: &Draft) {

@@ -164,7 +164,7 @@ fn row_88_tasks_have_exactly_thenas_statuses() {
 
     let mut gated = run("waiting", vec![step("nap", "waiting")]);
     gated.summary.waiting_for =
-        Some(WaitingForView { kind: "approval".to_owned(), until: None, step: None });
+        Some(WaitingForView { kind: "approval".to_owned(), ..WaitingForView::default() });
     let journal = [record(1, at(5), "sleepStarted")];
     assert_eq!(lines(&gated, &journal), ["\"nap\" AWAITING_USER_INPUT null"]);
 }
