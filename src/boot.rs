@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::activities::Activities;
 use crate::app::App;
-use crate::app::settings::IntakeSettings;
+use crate::app::settings::{AccessSettings, IntakeSettings};
 use crate::clock::Clock;
 use crate::engine::settings::EngineSettings;
 use crate::engine::{Engine, Parts};
@@ -84,6 +84,12 @@ impl Appliance {
     #[must_use]
     pub fn with_intake(self, intake: IntakeSettings) -> Appliance {
         Appliance { app: self.app.with_intake(intake), ..self }
+    }
+
+    /// Sets the limits of signing in.
+    #[must_use]
+    pub fn with_access(self, access: AccessSettings) -> Appliance {
+        Appliance { app: self.app.with_access(access), ..self }
     }
 
     /// Returns the use cases.

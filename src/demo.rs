@@ -21,7 +21,7 @@ use ipnet::IpNet;
 
 use crate::app::App;
 use crate::app::demo::Demo;
-use crate::app::principal::{Principal, Scopes};
+use crate::app::principal::Principal;
 use crate::domain::id::TenantId;
 
 pub use generator::{Deed, Generator, generator};
@@ -73,5 +73,5 @@ pub async fn begin(
 }
 
 fn author(tenant: TenantId) -> Principal {
-    Principal { tenant, id: "demo".to_owned(), name: AUTHOR.to_owned(), scopes: Scopes::owner() }
+    Principal { id: "demo".to_owned(), ..Principal::program(tenant, AUTHOR) }
 }

@@ -57,7 +57,9 @@
 //!    throws the partition's memory away and reads the store again.
 //! 8. **A version never changes under a run**, and a definition is checked whole when it is saved.
 //! 9. **Every queue, payload and loop has a limit**, with its unit in its name, in `config.toml`.
-//! 10. **A panic ends one attempt or one actor**; the supervisor builds a fresh actor from the
+//! 10. **What somebody changes is in the audit**, in the commit of the change itself: the only way
+//!     to write for a caller is [`app::App::write`], which asks what is changed.
+//! 11. **A panic ends one attempt or one actor**; the supervisor builds a fresh actor from the
 //!     store, and sets a run aside that crashes again and again.
 //!
 //! ## Where to add
@@ -70,6 +72,8 @@
 //! | an outside activity | one file in `activities/outside/`, one line in its list |
 //! | an endpoint | one entry in the route table beside its siblings in `web/api/` |
 //! | a page | one file in `web/ui/` with its template of the same name, one line in `PAGES` |
+//! | a change that somebody asks for | `App::write(who, Change::of("noun.verb", target), …)` |
+//! | a scope's resource | `domain/role.rs`: in `RESOURCES`, and with the roles that have it |
 //! | a kind of step | `domain/workflow` and `domain/run`; the compiler lists them all |
 //!
 //! ## Words

@@ -8,25 +8,35 @@ use sha2::{Digest as _, Sha256};
 
 use super::App;
 use super::error::Error;
-use super::principal::{Principal, Scopes};
+use super::principal::{Kind, Origin, Principal, Scopes};
 use crate::domain::id::TenantId;
-use crate::domain::time::Timestamp;
 use crate::store::access::{APPLIANCE, KeyRow, SessionRow, TenantRow};
+use crate::store::people::PersonRow;
+use crate::store::tenant::TenantTx;
 
-const SESSION_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
 const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 /// The principal of a person with access to the box.
 const LOCAL: &str = "local";
 
-/// The keys that were asked for since the last change of any key, by digest. Every change goes
-/// through this process, so a key that is revoked is forgotten at once.
+/// The keys and people that were asked for since the last change of any of them. Every change
+/// goes through this process, so whoever is revoked is forgotten at once.
 #[derive(Debug, Default)]
-pub struct KnownKeys(RwLock<HashMap<String, KeyRow>>);
+pub struct Known(RwLock<Facts>);
 
-impl KnownKeys {
+#[derive(Debug, Default)]
+struct Facts {
+    /// Counts the changes: what was read before one is not kept after it.
+    changes: u64,
+    keys: HashMap<String, KeyRow>,
+    people: HashMap<String, PersonRow>,
+}
+
+impl Known {
     /// Forgets everything, as after a change.
     pub fn forget(&self) {
-        self.0.write().clear();
+        let mut facts = self.0.write();
+        let changes = facts.changes + 1;
+        *facts = Facts { changes, ..Facts::default() };
     }
 }
 
@@ -37,54 +47,25 @@ impl App {
     /// `Unauthenticated` for a key that is unknown, revoked or expired.
     pub async fn authenticate(&self, key: &str) -> Result<Principal, Error> {
         let row = self.key_row(&digest(key))?;
-        self.note_use(&row);
-        Ok(principal(row))
+        self.note_key(&row);
+        self.of_key(row)
     }
 
     /// Returns the principal of a browser's session.
     ///
     /// # Errors
-    /// `Unauthenticated` for a session that has ended, or whose key has.
+    /// `Unauthenticated` for a session that has ended, or whose key or person has.
     pub async fn authenticate_session(&self, token: &str) -> Result<Principal, Error> {
         let session = self.read_of(APPLIANCE, |view| Ok(view.session(&digest(token))?))?;
-        let session = session.filter(|session| session.expires_at > self.now());
+        let session = session.filter(|session| self.is_alive(session));
         let session = session.ok_or_else(|| refused("the session has ended; sign in again"))?;
-        Ok(principal(self.key_row(&session.key_digest)?))
-    }
-
-    /// Begins a session for whoever shows a valid key, and returns its token, which is not kept.
-    ///
-    /// # Errors
-    /// `Unauthenticated` for a key that is not valid.
-    pub async fn sign_in(&self, key: &str) -> Result<String, Error> {
-        let row = self.key_row(&digest(key))?;
-        let token = self.secret();
-        let now = self.now();
-        let session = SessionRow {
-            digest: digest(&token),
-            key_digest: row.digest,
-            created_at: now,
-            expires_at: now + SESSION_LIFE,
+        let principal = match (&session.person, &session.key_digest) {
+            (Some(person), _) => self.of_person(self.person_row(person)?)?,
+            (None, Some(key)) => self.of_key(self.key_row(key)?)?,
+            (None, None) => return Err(refused("the session belongs to nobody; sign in again")),
         };
-        self.write_of(APPLIANCE, move |tx| {
-            tx.put_session(&session);
-            Ok(())
-        })
-        .await?;
-        Ok(token)
-    }
-
-    /// Ends a session; one that has ended already is no error.
-    ///
-    /// # Errors
-    /// Returns why it cannot be written now.
-    pub async fn sign_out(&self, token: &str) -> Result<(), Error> {
-        let digest = digest(token);
-        self.write_of(APPLIANCE, move |tx| {
-            tx.remove_session(&digest);
-            Ok(())
-        })
-        .await
+        self.note_session(&session);
+        Ok(Principal { session: Some(session.digest), ..principal })
     }
 
     /// Returns the principal of a person with access to the box: the owner, in the first tenant.
@@ -92,12 +73,9 @@ impl App {
     /// # Errors
     /// `Unavailable` before the first tenant is made.
     pub fn local_owner(&self) -> Result<Principal, Error> {
-        Ok(Principal {
-            tenant: self.first_tenant()?.id,
-            id: LOCAL.to_owned(),
-            name: LOCAL.to_owned(),
-            scopes: Scopes::owner(),
-        })
+        let tenant = self.first_tenant()?.id;
+        let (kind, id) = (Kind::Local, LOCAL.to_owned());
+        Ok(Principal { kind, id, ..Principal::program(tenant, "command line") })
     }
 
     /// Returns the tenant that `who` names by its slug, if they may act in it.
@@ -114,25 +92,21 @@ impl App {
         }
     }
 
-    /// Returns whether `who` may act in every tenant: an owner whose key belongs to the first
-    /// tenant, or a person on the box. An owner's key of another tenant rules that tenant alone.
+    /// Returns whether `who` may act in every tenant: an owner whose credential belongs to the
+    /// first tenant, or a person on the box. An owner of another tenant rules that one alone.
     ///
     /// # Errors
     /// Fails when the store cannot be read.
     pub fn owns_appliance(&self, who: &Principal) -> Result<bool, Error> {
-        if who.id == LOCAL {
-            return Ok(true);
+        match who.kind {
+            Kind::Local | Kind::Program => Ok(true),
+            Kind::Key | Kind::Person => {
+                Ok(who.scopes.is_owner() && who.home == self.first_tenant()?.id)
+            }
         }
-        let first = self.first_tenant()?.id;
-        if !who.scopes.is_owner() || who.tenant == first {
-            return Ok(who.scopes.is_owner());
-        }
-        // They have named another tenant already; their key says where it belongs.
-        let home = self.keys.0.read().values().find(|key| key.id == who.id).map(|key| key.tenant);
-        Ok(home == Some(first))
     }
 
-    fn first_tenant(&self) -> Result<TenantRow, Error> {
+    pub(super) fn first_tenant(&self) -> Result<TenantRow, Error> {
         let tenants = self.read_of(APPLIANCE, |view| Ok(view.tenants()?))?;
         let first = tenants.into_iter().min_by_key(|tenant| tenant.id);
         first.ok_or_else(|| Error::Unavailable {
@@ -141,14 +115,20 @@ impl App {
         })
     }
 
-    fn key_row(&self, digest: &str) -> Result<KeyRow, Error> {
-        let known = self.keys.0.read().get(digest).cloned();
+    pub(super) fn key_row(&self, digest: &str) -> Result<KeyRow, Error> {
+        let (known, changes) = {
+            let facts = self.known.0.read();
+            (facts.keys.get(digest).cloned(), facts.changes)
+        };
         let row = match known {
             Some(row) => row,
             None => {
                 let row = self.read_of(APPLIANCE, |view| Ok(view.key(digest)?))?;
                 let row = row.ok_or_else(|| refused("the key is not valid"))?;
-                self.keys.0.write().insert(digest.to_owned(), row.clone());
+                let mut facts = self.known.0.write();
+                if facts.changes == changes {
+                    facts.keys.insert(digest.to_owned(), row.clone());
+                }
                 row
             }
         };
@@ -158,20 +138,118 @@ impl App {
         }
     }
 
+    fn person_row(&self, id: &str) -> Result<PersonRow, Error> {
+        let (known, changes) = {
+            let facts = self.known.0.read();
+            (facts.people.get(id).cloned(), facts.changes)
+        };
+        if let Some(row) = known {
+            return Ok(row);
+        }
+        let row = self.read_of(APPLIANCE, |view| Ok(view.person(id)?))?;
+        let row = row.ok_or_else(|| refused("this account was removed"))?;
+        let mut facts = self.known.0.write();
+        if facts.changes == changes {
+            facts.people.insert(id.to_owned(), row.clone());
+        }
+        Ok(row)
+    }
+
+    /// A key that a person made never allows more than they may now, and ends with their account.
+    fn of_key(&self, row: KeyRow) -> Result<Principal, Error> {
+        let scopes = Scopes::new(row.scopes);
+        let maker = match &row.person {
+            Some(person) => Some(self.of_person(self.person_row(person)?)?),
+            None => None,
+        };
+        let (scopes, teams) = match maker {
+            Some(maker) => (scopes.within(&maker.scopes), maker.teams),
+            None => (scopes, Vec::new()),
+        };
+        Ok(Principal {
+            tenant: row.tenant,
+            home: row.tenant,
+            kind: Kind::Key,
+            id: row.id,
+            name: row.name,
+            email: None,
+            scopes,
+            roles: Vec::new(),
+            teams,
+            session: None,
+            origin: Origin::default(),
+        })
+    }
+
+    pub(super) fn of_person(&self, row: PersonRow) -> Result<Principal, Error> {
+        if row.disabled_at.is_some() {
+            return Err(refused("this account is disabled"));
+        }
+        Ok(Principal {
+            tenant: row.tenant,
+            home: row.tenant,
+            kind: Kind::Person,
+            id: row.id,
+            name: row.name,
+            email: Some(row.email),
+            scopes: Scopes::of_roles(&row.roles),
+            roles: row.roles,
+            teams: row.teams,
+            session: None,
+            origin: Origin::default(),
+        })
+    }
+
+    pub(super) fn is_alive(&self, session: &SessionRow) -> bool {
+        let now = self.now();
+        let seen = session.seen_at.unwrap_or(session.created_at);
+        session.expires_at > now && now.since(seen) < self.access.session_idle()
+    }
+
     /// Notes to the minute that a key was used; nobody waits for it.
-    fn note_use(&self, row: &KeyRow) {
+    fn note_key(&self, row: &KeyRow) {
         let now = self.now();
         if row.last_used_at.is_some_and(|last| now.since(last) < USE_NOTED_EVERY) {
             return;
         }
-        if let Some(known) = self.keys.0.write().get_mut(&row.digest) {
+        if let Some(known) = self.known.0.write().keys.get_mut(&row.digest) {
             known.last_used_at = Some(now);
         }
-        let (app, digest) = (self.clone(), row.digest.clone());
+        let digest = row.digest.clone();
+        self.note(move |tx| {
+            // It may have been revoked meanwhile, and must not come back.
+            if let Some(mut row) = tx.view().key(&digest)? {
+                row.last_used_at = Some(now);
+                tx.put_key(&row);
+            }
+            Ok(())
+        });
+    }
+
+    /// Notes to the minute that a session was used; nobody waits for it.
+    fn note_session(&self, session: &SessionRow) {
+        let (now, seen) = (self.now(), session.seen_at.unwrap_or(session.created_at));
+        if now.since(seen) < USE_NOTED_EVERY.min(self.access.session_idle() / 2) {
+            return;
+        }
+        let digest = session.digest.clone();
+        self.note(move |tx| {
+            if let Some(mut row) = tx.view().session(&digest)? {
+                row.seen_at = Some(now);
+                tx.put_session(&row);
+            }
+            Ok(())
+        });
+    }
+
+    fn note(
+        &self,
+        decide: impl FnOnce(&mut TenantTx<'_, '_>) -> Result<(), Error> + Send + 'static,
+    ) {
+        let app = self.clone();
         tokio::spawn(async move {
-            let noted = app.write_of(APPLIANCE, move |tx| note(tx, &digest, now)).await;
-            if let Err(error) = noted {
-                tracing::debug!(%error, "Could not note the use of a key");
+            if let Err(error) = app.write_of(APPLIANCE, decide).await {
+                tracing::debug!(%error, "Could not note a use");
             }
         });
     }
@@ -182,29 +260,12 @@ impl App {
     }
 }
 
-/// Reads the key again: it may have been revoked meanwhile, and must not come back.
-fn note(
-    tx: &mut crate::store::tenant::TenantTx<'_, '_>,
-    digest: &str,
-    now: Timestamp,
-) -> Result<(), Error> {
-    if let Some(mut row) = tx.view().key(digest)? {
-        row.last_used_at = Some(now);
-        tx.put_key(&row);
-    }
-    Ok(())
-}
-
 /// Returns the digest by which a key or a token is kept. They are long and random, so a fast hash
 /// is enough.
 pub(super) fn digest(secret: &str) -> String {
     hex::encode(Sha256::digest(secret.as_bytes()))
 }
 
-fn principal(row: KeyRow) -> Principal {
-    Principal { tenant: row.tenant, id: row.id, name: row.name, scopes: Scopes::new(row.scopes) }
-}
-
-fn refused(detail: &str) -> Error {
+pub(super) fn refused(detail: &str) -> Error {
     Error::Unauthenticated(detail.to_owned())
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::App;
+use super::audit::Change;
 use super::error::Error;
 use super::hooks::rules_of;
 use super::page::PageRequest;
@@ -275,7 +276,7 @@ impl App {
         self.claim_hook(who.tenant, &wanted.name).await?;
         let sealer = Arc::clone(self.sealer());
         let row = self
-            .write(who, move |tx| {
+            .write(who, Change::of("connection.create", &wanted.name), move |tx, change| {
                 if tx.view().connection(&wanted.name)?.is_some() {
                     return Err(taken);
                 }
@@ -294,6 +295,7 @@ impl App {
                 };
                 wanted.secrets.apply(&mut row, &sealer, tx)?;
                 tx.put_connection(&row);
+                change.after(&row);
                 Ok(row)
             })
             .await?;
@@ -308,20 +310,22 @@ impl App {
         &self,
         who: &Principal,
         name: &str,
-        change: ConnectionChange,
+        wanted: ConnectionChange,
     ) -> Result<ConnectionView, Error> {
         let (name, sealer) = (name.to_owned(), Arc::clone(self.sealer()));
         let row = self
-            .write(who, move |tx| {
+            .write(who, Change::of("connection.change", name.as_str()), move |tx, change| {
                 let found = tx.view().connection(&name)?;
+                change.before(&found);
                 let mut row = found.ok_or(Error::NotFound { what: "connection", id: name })?;
-                row.settings.extend(change.settings);
+                row.settings.extend(wanted.settings);
                 row.settings.retain(|_, value| !value.is_null());
                 check(&row.name, &row.app, &row.settings)?;
-                change.secrets.apply(&mut row, &sealer, tx)?;
+                wanted.secrets.apply(&mut row, &sealer, tx)?;
                 row.version += 1;
                 row.updated_at = tx.now();
                 tx.put_connection(&row);
+                change.after(&row);
                 Ok(row)
             })
             .await?;
@@ -357,8 +361,10 @@ impl App {
     /// `NotFound` when there is none.
     pub async fn remove_connection(&self, who: &Principal, name: &str) -> Result<(), Error> {
         let (tenant, own) = (who.tenant, name.to_owned());
-        self.write(who, move |tx| {
-            if tx.view().connection(&own)?.is_none() {
+        self.write(who, Change::of("connection.remove", name), move |tx, change| {
+            let before = tx.view().connection(&own)?;
+            change.before(&before);
+            if before.is_none() {
                 return Err(Error::NotFound { what: "connection", id: own });
             }
             tx.remove_connection(&own);

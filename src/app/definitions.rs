@@ -4,10 +4,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::App;
+use super::audit;
 use super::error::Error;
 use super::principal::Principal;
 use super::views::WorkflowView;
-use super::workflows::version_of;
+use super::workflows::{Traced, version_of};
 use crate::domain::event_type::{self, built_in};
 use crate::domain::id::Uid;
 use crate::domain::problem::Problem;
@@ -240,7 +241,16 @@ impl App {
     ) -> Result<Saved, Error> {
         let by = who.name.clone();
         let name = checked.workflow.name.clone();
-        let outcome = self.write(who, move |tx| put(tx, &checked, publish, expected, by)).await?;
+        let outcome = self
+            .write(who, audit::Change::of("workflow.save", &name), move |tx, change| {
+                let before = tx.view().workflow(&checked.workflow.name)?;
+                change.before(&before.as_ref().map(Traced::of));
+                let outcome = put(tx, &checked, publish, expected, by)?;
+                let after = tx.view().workflow(&checked.workflow.name)?;
+                change.after(&after.as_ref().map(Traced::of));
+                Ok(outcome)
+            })
+            .await?;
         let (made, version) = outcome;
         let view = self.workflow(who, &name, Some(version))?;
         Ok(match made {

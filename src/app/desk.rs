@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::App;
+use super::audit::Change;
 use super::error::Error;
 use super::events::actor;
 use super::page::PageRequest;
@@ -14,6 +15,7 @@ use crate::activities::desk::{
 };
 use crate::domain::desk::{RecordKind, comment, csat, ticket};
 use crate::domain::problem::Problem;
+use crate::store::tenant::TenantView;
 
 pub use crate::activities::desk::TicketQuery;
 
@@ -59,6 +61,23 @@ pub enum TicketAction {
         /// In words, or null.
         comment: Value,
     },
+}
+
+impl TicketAction {
+    /// Returns the word for it in the audit.
+    const fn name(&self) -> &'static str {
+        match self {
+            TicketAction::Archive => "archive",
+            TicketAction::Unarchive => "unarchive",
+            TicketAction::Escalate => "escalate",
+            TicketAction::Unescalate => "unescalate",
+            TicketAction::Assign(_) => "assign",
+            TicketAction::AddTags(_) => "addTags",
+            TicketAction::RemoveTags(_) => "removeTags",
+            TicketAction::SendSurvey => "sendSurvey",
+            TicketAction::AnswerSurvey { .. } => "answerSurvey",
+        }
+    }
 }
 
 /// What is done to a comment's reactions.
@@ -122,7 +141,17 @@ impl App {
             before: page.after.clone(),
             limit: Some(page.limit),
         };
-        self.read(who, |view| Ok(list(&view, kind, &query)?.into()))
+        self.read(who, |view| {
+            let mut found = list(&view, kind, &query)?;
+            let mut seen = Vec::with_capacity(found.items.len());
+            for record in found.items {
+                if check_sight(&view, who, kind, &record).is_ok() {
+                    seen.push(record);
+                }
+            }
+            found.items = seen;
+            Ok(found.into())
+        })
     }
 
     /// Lists tickets, newest first.
@@ -136,7 +165,7 @@ impl App {
         page: &PageRequest,
     ) -> Result<Page<Record>, Error> {
         let (before, limit) = (page.after.clone(), Some(page.limit));
-        let query = TicketQuery { before, limit, ..query };
+        let query = TicketQuery { before, limit, teams: who.teams.clone(), ..query };
         self.read(who, |view| Ok(search_tickets(&view, &query)?.into()))
     }
 
@@ -145,8 +174,12 @@ impl App {
     /// # Errors
     /// `NotFound` when there is none.
     pub fn record(&self, who: &Principal, kind: RecordKind, key: &str) -> Result<Record, Error> {
-        let found = self.read(who, |view| Ok(find(&view, kind, key)?))?;
-        found.ok_or_else(|| Error::NotFound { what: kind.name(), id: key.to_owned() })
+        self.read(who, |view| {
+            let missing = || Error::NotFound { what: kind.name(), id: key.to_owned() };
+            let found = find(&view, kind, key)?.ok_or_else(missing)?;
+            check_sight(&view, who, kind, &found)?;
+            Ok(found)
+        })
     }
 
     /// Makes a record.
@@ -159,7 +192,14 @@ impl App {
         kind: RecordKind,
         input: Record,
     ) -> Result<Record, Error> {
-        self.change(who, move |desk| Ok(desk.create(kind, &input)?)).await
+        let change = Change::of(format!("{}.create", kind.name()), "");
+        let teams = who.clone();
+        self.change(who, (kind, change), move |desk, _| {
+            let made = desk.create(kind, &input)?;
+            check_sight(&desk.view(), &teams, kind, &made)?;
+            Ok(made)
+        })
+        .await
     }
 
     /// Changes the fields that `patch` gives; null clears one.
@@ -173,10 +213,16 @@ impl App {
         patch: Record,
         precondition: Precondition,
     ) -> Result<Record, Error> {
-        let key = key.to_owned();
-        self.change(who, move |desk| {
-            precondition.check(&tag_of(&desk.get(kind, &key)?))?;
-            Ok(desk.update(kind, &key, &patch)?)
+        let (key, teams) = (key.to_owned(), who.clone());
+        let change = Change::of(format!("{}.update", kind.name()), "");
+        self.change(who, (kind, change), move |desk, change| {
+            let before = desk.get(kind, &key)?;
+            check_sight(&desk.view(), &teams, kind, &before)?;
+            precondition.check(&tag_of(&before))?;
+            note_before(change, kind, &before);
+            let after = desk.update(kind, &key, &patch)?;
+            check_team(&teams, kind, &after)?;
+            Ok(after)
         })
         .await
     }
@@ -191,9 +237,12 @@ impl App {
         (kind, key): (RecordKind, &str),
         precondition: Precondition,
     ) -> Result<Record, Error> {
-        let key = key.to_owned();
-        self.change(who, move |desk| {
-            precondition.check(&tag_of(&desk.get(kind, &key)?))?;
+        let (key, teams) = (key.to_owned(), who.clone());
+        let change = Change::of(format!("{}.remove", kind.name()), "");
+        self.change(who, (kind, change), move |desk, _| {
+            let before = desk.get(kind, &key)?;
+            check_sight(&desk.view(), &teams, kind, &before)?;
+            precondition.check(&tag_of(&before))?;
             Ok(desk.remove(kind, &key)?)
         })
         .await
@@ -210,9 +259,13 @@ impl App {
         action: TicketAction,
         precondition: Precondition,
     ) -> Result<Record, Error> {
-        let key = key.to_owned();
-        self.change(who, move |desk| {
-            precondition.check(&tag_of(&desk.get(RecordKind::Ticket, &key)?))?;
+        let (key, teams, kind) = (key.to_owned(), who.clone(), RecordKind::Ticket);
+        let change = Change::of(format!("ticket.{}", action.name()), "");
+        self.change(who, (kind, change), move |desk, change| {
+            let before = desk.get(kind, &key)?;
+            check_sight(&desk.view(), &teams, kind, &before)?;
+            precondition.check(&tag_of(&before))?;
+            note_before(change, kind, &before);
             let acted = desk.apply(RecordKind::Ticket, &key, |current, facts| match &action {
                 TicketAction::Archive => Ok(ticket::archive(current, facts)),
                 TicketAction::Unarchive => Ok(ticket::unarchive(current, facts)),
@@ -293,7 +346,11 @@ impl App {
         reaction: Reaction,
     ) -> Result<Record, Error> {
         let (key, user) = (key.to_owned(), who.id.clone());
-        self.change(who, move |desk| {
+        let kind = RecordKind::Comment;
+        let change = Change::of("comment.react", "");
+        let teams = who.clone();
+        self.change(who, (kind, change), move |desk, _| {
+            check_sight(&desk.view(), &teams, kind, &desk.get(kind, &key)?)?;
             let reacted = desk.apply(RecordKind::Comment, &key, |current, facts| {
                 Ok(match &reaction {
                     Reaction::Add(emoji) => comment::add_reaction(current, emoji, &user, facts),
@@ -330,11 +387,57 @@ impl App {
     pub(super) async fn change(
         &self,
         who: &Principal,
-        decide: impl FnOnce(&mut Desk<'_, '_, '_>) -> Result<Record, Error> + Send + 'static,
+        (kind, change): (RecordKind, Change),
+        decide: impl FnOnce(&mut Desk<'_, '_, '_>, &mut Change) -> Result<Record, Error>
+        + Send
+        + 'static,
     ) -> Result<Record, Error> {
         let caller = self.engine().activities().caller(actor(who), None);
-        self.write(who, move |tx| decide(&mut Desk::new(tx, &caller))).await
+        self.write(who, change, move |tx, change| {
+            let record = decide(&mut Desk::new(tx, &caller), change)?;
+            change.target(id_of(&record));
+            if kind != RecordKind::Comment && change.has_before() {
+                change.after(&record);
+            }
+            Ok(record)
+        })
+        .await
     }
+}
+
+/// What people wrote to each other stays out of a record that nobody can take back.
+fn note_before(change: &mut Change, kind: RecordKind, record: &Record) {
+    if kind != RecordKind::Comment {
+        change.before(record);
+    }
+}
+
+/// Hides also what people wrote about tickets of other teams.
+fn check_sight(
+    view: &TenantView<'_>,
+    who: &Principal,
+    kind: RecordKind,
+    record: &Record,
+) -> Result<(), Error> {
+    let ticket = record.get("entityId").and_then(Value::as_str);
+    match (kind, ticket) {
+        (RecordKind::Comment, Some(ticket)) if !who.teams.is_empty() => {
+            match view.record(RecordKind::Ticket, ticket)? {
+                Some(ticket) => check_team(who, RecordKind::Ticket, &ticket),
+                None => Ok(()), // It is about something else.
+            }
+        }
+        _ => check_team(who, kind, record), // Whatever is no comment.
+    }
+}
+
+/// Hides the tickets of other teams from whoever is limited to some.
+fn check_team(who: &Principal, kind: RecordKind, record: &Record) -> Result<(), Error> {
+    let team = record.get("teamId").and_then(Value::as_str).unwrap_or_default();
+    if kind != RecordKind::Ticket || who.sees_team(team) {
+        return Ok(());
+    }
+    Err(Error::NotFound { what: kind.name(), id: id_of(record) })
 }
 
 fn id_of(record: &Record) -> String {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::App;
+use super::audit::Change;
 use super::error::Error;
 use super::principal::Principal;
 use crate::domain::event_type::{self, EventType, Origin, built_in, incompatibilities};
@@ -152,7 +153,14 @@ impl App {
     ) -> Result<EventTypeView, Error> {
         let strictness = wanted.strictness;
         let row = self.registration(wanted)?;
-        let row = self.write(who, move |tx| register(tx, row, strictness)).await;
+        let row = self
+            .write(who, Change::of("eventType.save", &row.kind), move |tx, change| {
+                change.before(&tx.view().event_type(&row.kind)?);
+                let row = register(tx, row, strictness)?;
+                change.after(&row);
+                Ok(row)
+            })
+            .await;
         self.schemas.0.write().clear();
         row.map(EventTypeView::from)
     }
@@ -168,7 +176,12 @@ impl App {
             let detail = format!("`{}` is a built-in event type", known.kind);
             return Err(Error::Conflict { code: "event_type_exists", detail });
         }
-        let removed = self.write(who, move |tx| Ok(tx.remove_event_type(&known.kind)?)).await;
+        let removed = self
+            .write(who, Change::of("eventType.remove", &known.kind), move |tx, change| {
+                change.before(&tx.view().event_type(&known.kind)?);
+                Ok(tx.remove_event_type(&known.kind)?)
+            })
+            .await;
         self.schemas.0.write().clear();
         removed
     }

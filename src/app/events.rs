@@ -6,9 +6,10 @@ use serde_json::json;
 pub use crate::engine::IncomingEvent;
 
 use super::App;
+use super::audit::Change;
 use super::error::Error;
 use super::page::PageRequest;
-use super::principal::Principal;
+use super::principal::{Kind, Principal};
 use super::views::{EventView, Page};
 use crate::domain::event::{Actor, Event};
 use crate::domain::event_type;
@@ -172,6 +173,7 @@ impl App {
     ) -> Result<AcceptedEvent, Error> {
         let event = self.read(who, |view| Ok(stored_event(view, id)?.event))?;
         let again = repeated(event, "replayOf", id);
+        self.record_change(who, Change::of("event.replay", id)).await?;
         if let Some(name) = workflow {
             return self.start(who, name, None, again).await;
         }
@@ -223,7 +225,12 @@ pub(super) fn repeated(event: Event, role: &str, origin: &str) -> IncomingEvent 
 
 /// Names the caller as the one who made something happen.
 pub(super) fn actor(who: &Principal) -> Actor {
-    Actor { id: who.id.clone(), kind: "KEY".to_owned(), email: String::new() }
+    let kind = match who.kind {
+        Kind::Person => "USER",
+        Kind::Key | Kind::Local | Kind::Program => "KEY",
+    };
+    let email = who.email.clone().unwrap_or_default();
+    Actor { id: who.id.clone(), kind: kind.to_owned(), email }
 }
 
 fn more_after(view: TenantView<'_>, key: EventKey) -> Result<Option<String>, Error> {

@@ -2,6 +2,7 @@
 
 use super::App;
 use super::access::digest;
+use super::audit::Change;
 use super::error::Error;
 use super::principal::{Principal, Scopes};
 use crate::domain::id::TenantId;
@@ -38,7 +39,7 @@ impl App {
         Ok(outcome)
     }
 
-    /// Returns whether there is a key, so that somebody can sign in.
+    /// Returns whether there is a key.
     ///
     /// # Errors
     /// Fails when the store cannot be read.
@@ -47,12 +48,7 @@ impl App {
     }
 
     async fn make_first_tenant(&self) -> Result<TenantId, Error> {
-        let box_owner = Principal {
-            tenant: APPLIANCE,
-            id: "local".to_owned(),
-            name: "local".to_owned(),
-            scopes: Scopes::owner(),
-        };
+        let box_owner = Principal::program(APPLIANCE, "ergane");
         Ok(self.create_tenant(&box_owner, FIRST_SLUG, FIRST_NAME).await?.id)
     }
 
@@ -67,11 +63,16 @@ impl App {
             created_at: self.now(),
             expires_at: None,
             last_used_at: None,
+            created_by: Some("configuration".to_owned()),
+            person: None,
         };
-        self.write_of(APPLIANCE, move |tx| {
-            if tx.view().keys()?.is_empty() {
-                tx.put_key(&row);
-            }
+        if self.has_key()? {
+            return Ok(());
+        }
+        let who = Principal::program(tenant, "ergane");
+        self.write_access(&who, Change::of("key.create", &row.id), move |tx, change| {
+            tx.put_key(&row);
+            change.after(&super::keys::view(row));
             Ok(())
         })
         .await

@@ -6,10 +6,11 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::App;
+use super::audit::Change;
 use super::error::Error;
 use super::events::{AcceptedEvent, EventOutcome, IncomingEvent};
 use super::page::PageRequest;
-use super::principal::{Principal, Scopes};
+use super::principal::{Kind, Principal, Scopes};
 use super::views::Page;
 use crate::domain::event::Actor;
 use crate::domain::event_type;
@@ -155,8 +156,9 @@ impl App {
         wanted.check()?;
         let slug = self.tenant(who.tenant)?.slug;
         let row = self
-            .write(who, move |tx| {
+            .write(who, Change::of("form.save", &wanted.name), move |tx, change| {
                 let before = tx.view().form(&wanted.name)?;
+                change.before(&before);
                 if before.is_some() && place == Place::Free {
                     let detail = format!("there is a form `{}` already", wanted.name);
                     return Err(Error::Conflict { code: "form_exists", detail });
@@ -167,6 +169,7 @@ impl App {
                 }
                 let row = wanted.row(before.as_ref(), tx.now());
                 tx.put_form(&row);
+                change.after(&row);
                 Ok(row)
             })
             .await?;
@@ -179,10 +182,12 @@ impl App {
     /// `NotFound` when there is none.
     pub async fn remove_form(&self, who: &Principal, name: &str) -> Result<(), Error> {
         let name = name.to_owned();
-        self.write(who, move |tx| {
-            if tx.view().form(&name)?.is_none() {
+        self.write(who, Change::of("form.remove", name.as_str()), move |tx, change| {
+            let before = tx.view().form(&name)?;
+            if before.is_none() {
                 return Err(Error::NotFound { what: "form", id: name });
             }
+            change.before(&before);
             tx.remove_form(&name);
             Ok(())
         })
@@ -218,10 +223,10 @@ impl App {
             return Ok(Submission::Wrong(wrong));
         }
         let who = Principal {
-            tenant: open.tenant,
+            kind: Kind::Key,
             id: format!("form:{}", open.row.name),
-            name: open.row.title.clone(),
             scopes: Scopes::new(vec!["events:write".to_owned()]),
+            ..Principal::program(open.tenant, &open.row.title)
         };
         let event = self.submission(open, values, id);
         let outcomes = self.accept_events(&who, vec![event]).await?;

@@ -8,7 +8,7 @@ use tracing::warn;
 use super::App;
 use super::error::Error;
 use super::events::{AcceptedEvent, EventOutcome, IncomingEvent};
-use super::principal::{Principal, Scopes};
+use super::principal::{Kind, Principal, Scopes};
 use crate::domain::event::Actor;
 use crate::domain::event_type;
 use crate::domain::hook::slack::{Request, SlackEvent};
@@ -228,10 +228,10 @@ impl Believed {
 
     pub(super) fn principal(&self) -> Principal {
         Principal {
-            tenant: self.tenant,
+            kind: Kind::Key,
             id: format!("connection:{}", self.row.name),
-            name: self.row.name.clone(),
             scopes: Scopes::new(vec!["events:write".to_owned()]),
+            ..Principal::program(self.tenant, &self.row.name)
         }
     }
 

@@ -64,7 +64,7 @@ impl App {
             body: kept.body,
             expires_at: now + KEPT_FOR,
         };
-        self.write(who, move |tx| {
+        self.write_of(who.tenant, move |tx| {
             for expired in tx.view().expired_answers(now, SWEPT_AT_ONCE)? {
                 tx.forget_answer(&expired);
             }

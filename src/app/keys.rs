@@ -2,39 +2,16 @@
 
 use super::App;
 use super::access::digest;
+use super::audit::Change;
 use super::error::Error;
 use super::page::PageRequest;
-use super::principal::Principal;
+use super::principal::{Kind, Principal};
 use super::views::{KeyView, Page};
 use crate::domain::problem::{Problem, nearest};
+use crate::domain::role::RESOURCES;
 use crate::domain::time::Timestamp;
 use crate::store::access::{APPLIANCE, KeyRow};
 
-/// What scopes are about.
-const RESOURCES: [&str; 22] = [
-    "forms",
-    "events",
-    "workflows",
-    "runs",
-    "tickets",
-    "accounts",
-    "contacts",
-    "teams",
-    "users",
-    "tags",
-    "keys",
-    "tenants",
-    "secrets",
-    "connections",
-    "apps",
-    "webhooks",
-    "schedules",
-    "approvals",
-    "audit",
-    "system",
-    "comments",
-    "demo",
-];
 const PREFIX_CHARS: usize = 12;
 
 /// A key that is asked for.
@@ -76,16 +53,32 @@ impl App {
     /// # Errors
     /// `Invalid` for scopes that do not exist, `Forbidden` for scopes that the caller lacks.
     pub async fn create_key(&self, who: &Principal, wanted: NewKey) -> Result<MadeKey, Error> {
+        let (row, key) = self.new_key(who, wanted)?;
+        let made = MadeKey { view: view(row.clone()), key };
+        self.write_access(who, Change::of("key.create", &row.id), move |tx, change| {
+            tx.put_key(&row);
+            change.after(&view(row));
+            Ok(())
+        })
+        .await?;
+        Ok(made)
+    }
+
+    /// Checks what is asked for and makes a key that is not kept yet.
+    pub(super) fn new_key(
+        &self,
+        who: &Principal,
+        wanted: NewKey,
+    ) -> Result<(KeyRow, String), Error> {
         check_scopes(who, &wanted.scopes)?;
         let now = self.now();
         if wanted.expires_at.is_some_and(|end| end <= now) {
             let problem = Problem::new("/expiresAt", "in_the_past", "must lie in the future");
             return Err(Error::Invalid(vec![problem]));
         }
-        let id = format!("key_{:016x}", self.clock().random());
         let key = format!("erg_{}", self.secret());
         let row = KeyRow {
-            id,
+            id: format!("key_{:016x}", self.clock().random()),
             digest: digest(&key),
             tenant: who.tenant,
             name: wanted.name,
@@ -94,14 +87,10 @@ impl App {
             created_at: now,
             expires_at: wanted.expires_at,
             last_used_at: None,
+            created_by: Some(who.email.clone().unwrap_or_else(|| who.name.clone())),
+            person: (who.kind == Kind::Person).then(|| who.id.clone()),
         };
-        let made = MadeKey { view: view(row.clone()), key };
-        self.write_of(APPLIANCE, move |tx| {
-            tx.put_key(&row);
-            Ok(())
-        })
-        .await?;
-        Ok(made)
+        Ok((row, key))
     }
 
     /// Revokes a key; what it began goes on, but it opens nothing any more.
@@ -111,15 +100,16 @@ impl App {
     pub async fn revoke_key(&self, who: &Principal, id: &str) -> Result<(), Error> {
         let (tenant, id) = (who.tenant, id.to_owned());
         let outcome = self
-            .write_of(APPLIANCE, move |tx| {
+            .write_access(who, Change::of("key.revoke", &id), move |tx, change| {
                 let mut keys = tx.view().keys()?.into_iter();
                 let row = keys.find(|row| row.tenant == tenant && row.id == id);
                 let row = row.ok_or(Error::NotFound { what: "key", id })?;
                 tx.remove_key(&row.digest);
+                change.before(&view(row));
                 Ok(())
             })
             .await;
-        self.keys.forget();
+        self.known.forget();
         outcome
     }
 }
@@ -141,13 +131,7 @@ fn check_scopes(who: &Principal, scopes: &[String]) -> Result<(), Error> {
     if !problems.is_empty() {
         return Err(Error::Invalid(problems));
     }
-    let excess = scopes.iter().find(|scope| match scope.as_str() {
-        "*" => !who.scopes.is_owner(),
-        scope => match scope.strip_suffix(":*") {
-            Some(resource) => !who.scopes.allow(&format!("{resource}:write")),
-            None => !who.scopes.allow(scope),
-        },
-    });
+    let excess = scopes.iter().find(|scope| !who.scopes.cover(scope));
     match excess {
         Some(scope) => Err(Error::Forbidden { scope: scope.clone() }),
         None => Ok(()),
@@ -170,7 +154,7 @@ fn scope_problem(index: usize, scope: &str) -> Option<Problem> {
     })
 }
 
-fn view(row: KeyRow) -> KeyView {
+pub(super) fn view(row: KeyRow) -> KeyView {
     KeyView {
         id: row.id,
         name: row.name,
@@ -179,6 +163,7 @@ fn view(row: KeyRow) -> KeyView {
         created_at: row.created_at,
         expires_at: row.expires_at,
         last_used_at: row.last_used_at,
+        created_by: row.created_by,
     }
 }
 
@@ -191,10 +176,8 @@ mod tests {
     #[test]
     fn nobody_gives_away_more_than_they_have() {
         let who = |scopes: &[&str]| Principal {
-            tenant: TenantId(1),
-            id: String::new(),
-            name: String::new(),
             scopes: Scopes::new(scopes.iter().map(|scope| (*scope).to_owned()).collect()),
+            ..Principal::program(TenantId(1), "test")
         };
         for (own, wanted, fits) in [
             (&["*"][..], &["*"][..], true),

@@ -5,7 +5,7 @@ use serde_json::{Map, json};
 use super::App;
 use super::error::Error;
 use super::events::{EventOutcome, IncomingEvent};
-use super::principal::{Principal, Scopes};
+use super::principal::{Kind, Principal, Scopes};
 use crate::domain::event::Actor;
 use crate::domain::id::TenantId;
 use crate::domain::mail::Mail;
@@ -41,10 +41,9 @@ impl App {
     pub async fn accept_mail(&self, mail: &Mail, recipients: &[Recipient]) -> Result<(), Error> {
         for recipient in recipients {
             let who = Principal {
-                tenant: recipient.tenant,
-                id: "mail".to_owned(),
-                name: "mail".to_owned(),
+                kind: Kind::Key,
                 scopes: Scopes::new(vec!["events:write".to_owned()]),
+                ..Principal::program(recipient.tenant, "mail")
             };
             let outcomes = self.accept_events(&who, vec![event(mail, recipient)]).await?;
             let label = match outcomes.into_iter().next() {

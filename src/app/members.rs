@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::App;
+use super::audit::Change;
 use super::desk::Record;
 use super::error::Error;
 use super::principal::Principal;
@@ -46,8 +47,10 @@ impl App {
         membership: Membership,
     ) -> Result<Record, Error> {
         let team = team.to_owned();
-        self.change(who, move |desk| {
+        let change = Change::of("team.changeMembers", "");
+        self.change(who, (RecordKind::Team, change), move |desk, change| {
             let current = desk.get(RecordKind::Team, &team)?;
+            change.before(&current);
             let mut ids = member_ids(&current);
             match membership {
                 Membership::Join(users) => ids.extend(users),

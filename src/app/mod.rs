@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod activities;
+pub mod audit;
 pub mod backtest;
 pub mod connection_test;
 pub mod connections;
@@ -23,24 +24,31 @@ pub mod hooks;
 pub mod idempotency;
 mod joined;
 pub mod keys;
+pub mod links;
 pub mod live_match;
 pub mod mail;
 pub mod members;
+pub mod one_time_code;
 pub mod organization;
 pub mod page;
+pub mod passwords;
+pub mod people;
 pub mod principal;
+pub mod profile;
 pub mod rejected;
 mod run_view;
 pub mod runs;
 pub mod schedules;
 pub mod secrets;
+pub mod sessions;
 pub mod settings;
-pub mod setup;
+pub mod sign_in;
 pub mod statuses;
 pub mod streams;
 pub mod system;
 pub mod tenants;
 pub mod thena;
+pub mod throttle;
 pub mod trial;
 pub mod views;
 mod waiting;
@@ -60,7 +68,10 @@ use crate::store::seam::StoreError;
 use crate::store::tenant::{TenantTx, TenantView};
 
 use error::Error;
+use passwords::Passwords;
 use principal::Principal;
+use settings::AccessSettings;
+use throttle::Throttle;
 
 /// When a client that met an overload or a store in trouble may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -69,9 +80,11 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct App {
     engine: Engine,
-    keys: Arc<access::KnownKeys>,
+    known: Arc<access::Known>,
     schemas: Arc<event_types::KnownSchemas>,
-    setup: Arc<setup::OpenLink>,
+    access: Arc<AccessSettings>,
+    passwords: Arc<Passwords>,
+    throttle: Arc<Throttle>,
     intake: Arc<settings::IntakeSettings>,
 }
 
@@ -79,13 +92,24 @@ impl App {
     /// Puts the use cases on top of a running engine.
     #[must_use]
     pub fn new(engine: Engine) -> App {
+        let access = AccessSettings::default();
         App {
             engine,
-            keys: Arc::default(),
+            known: Arc::default(),
             schemas: Arc::default(),
-            setup: Arc::default(),
+            passwords: Arc::new(Passwords::new(&access)),
+            throttle: Arc::new(Throttle::new(&access)),
+            access: Arc::new(access),
             intake: Arc::default(),
         }
+    }
+
+    /// Sets the limits of signing in.
+    #[must_use]
+    pub fn with_access(self, access: AccessSettings) -> App {
+        let passwords = Arc::new(Passwords::new(&access));
+        let throttle = Arc::new(Throttle::new(&access));
+        App { passwords, throttle, access: Arc::new(access), ..self }
     }
 
     /// Sets the limits of what comes in from outside.
@@ -143,19 +167,8 @@ impl App {
         look(TenantView::new(tenant, &snapshot))
     }
 
-    /// Changes something of the caller's tenant, and answers when that is durable.
-    ///
-    /// # Errors
-    /// Returns the refusal of `decide`, or why nothing, or perhaps nothing, was written.
-    pub async fn write<T, F>(&self, who: &Principal, decide: F) -> Result<T, Error>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut TenantTx<'_, '_>) -> Result<T, Error> + Send + 'static,
-    {
-        self.write_of(who.tenant, decide).await
-    }
-
-    /// Changes something of a tenant that was decided on by the program itself.
+    /// Changes something of a tenant on the program's own account: no person or key asked for it,
+    /// so the audit says nothing. What somebody asked for goes through `write`.
     ///
     /// # Errors
     /// Returns the refusal of `decide`, or why nothing, or perhaps nothing, was written.

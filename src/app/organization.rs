@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::App;
+use super::audit::Change;
 use super::desk::{Precondition, Record, tag_of};
 use super::error::Error;
 use super::events::actor;
@@ -57,10 +58,11 @@ impl App {
         let (id, tenant) = (who.tenant.to_string(), self.tenant(who.tenant)?);
         let input = described(&tenant);
         let changed = self
-            .change(who, move |desk| {
+            .change(who, (KIND, Change::of("organization.update", "")), move |desk, change| {
                 if desk.view().record(KIND, &id)?.is_none() {
                     desk.create(KIND, &input)?;
                 }
+                change.before(&desk.get(KIND, &id)?);
                 Ok(desk.update(KIND, &id, &patch)?)
             })
             .await?;
@@ -119,7 +121,19 @@ impl App {
         }
         self.tell_of_the_end(who, row.id).await?;
         let now = self.now();
-        self.write_of(APPLIANCE, move |tx| {
+        let change = Change::of("tenant.close", slug);
+        self.write_access(who, change, move |tx, _| {
+            for session in tx.view().sessions()? {
+                let person =
+                    session.person.as_deref().map(|id| tx.view().person(id)).transpose()?;
+                if person.flatten().is_some_and(|person| person.tenant == row.id) {
+                    tx.remove_session(&session.digest);
+                }
+            }
+            for person in tx.view().people()?.iter().filter(|person| person.tenant == row.id) {
+                super::links::end_links(tx, &person.id)?;
+                tx.remove_person(person);
+            }
             for key in tx.view().keys()?.iter().filter(|key| key.tenant == row.id) {
                 tx.remove_key(&key.digest);
             }
@@ -127,7 +141,7 @@ impl App {
             Ok::<_, Error>(())
         })
         .await?;
-        self.keys.forget();
+        self.known.forget();
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 use tracing::warn;
 
 use super::App;
+use super::audit::Change;
 use super::error::Error;
 use super::events::{AcceptedEvent, EventOutcome};
 use super::page::PageRequest;
@@ -39,7 +40,7 @@ impl App {
             })
             .collect();
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
-        let kept = self.write(who, move |tx| {
+        let kept = self.write_of(who.tenant, move |tx| {
             for row in &rows {
                 tx.keep_rejected(row, limits.rejected_events_max)?;
             }
@@ -137,7 +138,7 @@ impl App {
             row.problems.clone_from(&problems);
             row.tried_at = self.now();
             row.attempts += 1;
-            self.write(who, move |tx| {
+            self.write_of(who.tenant, move |tx| {
                 if tx.view().rejected_event(&row.id)?.is_some() {
                     tx.put_rejected(&row);
                 }
@@ -179,6 +180,7 @@ impl App {
 
     async fn forget_rejected(&self, who: &Principal, id: &str) -> Result<(), Error> {
         let id = id.to_owned();
-        self.write(who, move |tx| Ok(tx.forget_rejected(&id)?)).await
+        let change = Change::of("rejectedEvent.remove", id.as_str());
+        self.write(who, change, move |tx, _| Ok(tx.forget_rejected(&id)?)).await
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::App;
+use super::audit::Change;
 use super::error::Error;
 use super::events::{AcceptedEvent, IncomingEvent, is_of_kind, repeated};
 use super::page::PageRequest;
@@ -170,6 +171,9 @@ impl App {
             let detail = format!("the run has ended: it is {}", status.as_str());
             return Err(Error::Conflict { code: "run_ended", detail });
         }
+        let mut change = Change::of("run.cancel", id.to_string());
+        change.after(&json!({ "compensate": cancel == Cancel::Undo }));
+        self.record_change(who, change).await?;
         let input = Input::Cancel { by: who.name.clone(), compensate: cancel == Cancel::Undo };
         self.engine().deliver(who.tenant, id, input).await?;
         self.run(who, id)
@@ -200,6 +204,9 @@ impl App {
             return Err(refusal(problem));
         }
         let Retry { from, version, input } = retry;
+        let mut change = Change::of("run.retry", id.to_string());
+        change.after(&json!({ "from": from, "version": version }));
+        self.record_change(who, change).await?;
         let input = Input::Retry { by: who.name.clone(), from, input, version };
         self.engine().deliver(who.tenant, id, input).await?;
         self.run(who, id)
@@ -213,6 +220,7 @@ impl App {
     pub async fn restart_run(&self, who: &Principal, id: RunId) -> Result<RunView, Error> {
         let loaded = self.loaded(who, id)?;
         let event = repeated(loaded.event, "restartOf", &id.to_string());
+        self.record_change(who, Change::of("run.restart", id.to_string())).await?;
         let accepted = self.start(who, &loaded.run.workflow, None, event).await?;
         self.started(who, &accepted)
     }

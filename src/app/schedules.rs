@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::App;
+use super::audit;
 use super::error::Error;
 use super::events::{AcceptedEvent, actor};
 use super::page::PageRequest;
@@ -191,7 +192,19 @@ impl App {
     ) -> Result<ScheduleView, Error> {
         let listed_max = self.engine().settings().schedule_listed_max;
         let asked = Asked { name: name.clone(), change, by: who.name.clone(), listed_max };
-        self.write(who, move |tx| asked.apply(tx)).await?;
+        let action = match change {
+            ScheduleChange::Pause => "schedule.pause",
+            ScheduleChange::Resume => "schedule.resume",
+            ScheduleChange::SkipNext => "schedule.skipNext",
+        };
+        let own = name.clone();
+        self.write(who, audit::Change::of(action, &name.workflow), move |tx, change| {
+            change.before(&find(tx.view(), &own)?);
+            asked.apply(tx)?;
+            change.after(&find(tx.view(), &own)?);
+            Ok(())
+        })
+        .await?;
         self.schedule(who, name)
     }
 
@@ -205,6 +218,7 @@ impl App {
         name: &ScheduleName,
     ) -> Result<RunView, Error> {
         let row = self.read(who, |view| find(view, name))?;
+        self.record_change(who, audit::Change::of("schedule.run", &row.workflow)).await?;
         let started =
             self.engine().run_schedule(who.tenant, row.workflow, row.trigger, actor(who)).await?;
         self.started(who, &AcceptedEvent::from(started))

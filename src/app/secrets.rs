@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::App;
+use super::audit::Change;
 use super::error::Error;
 use super::page::PageRequest;
 use super::principal::Principal;
@@ -88,8 +89,9 @@ impl App {
     ) -> Result<SecretView, Error> {
         wanted.check()?;
         let sealer = Arc::clone(self.sealer());
-        self.write(who, move |tx| {
+        self.write(who, Change::of("secret.save", &wanted.name), move |tx, change| {
             let before = tx.view().secret(&wanted.name)?;
+            change.before(&before.clone().map(SecretView::from));
             if before.is_none() && tx.view().secrets()?.len() >= SECRETS_MAX {
                 let detail = format!("a tenant has at most {SECRETS_MAX} secrets");
                 return Err(Error::Conflict { code: "too_many_secrets", detail });
@@ -108,7 +110,9 @@ impl App {
                 updated_at: now,
             };
             tx.put_secret(&row);
-            Ok(row.into())
+            let view = SecretView::from(row);
+            change.after(&view);
+            Ok(view)
         })
         .await
     }
@@ -119,7 +123,7 @@ impl App {
     /// `NotFound` when there is none.
     pub async fn remove_secret(&self, who: &Principal, name: &str) -> Result<(), Error> {
         let name = name.to_owned();
-        self.write(who, move |tx| {
+        self.write(who, Change::of("secret.remove", name.as_str()), move |tx, _| {
             if tx.view().secret(&name)?.is_none() {
                 return Err(Error::NotFound { what: "secret", id: name });
             }

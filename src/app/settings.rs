@@ -1,6 +1,72 @@
-//! The limits of what comes in from outside, each with its unit in its name.
+//! What an operator may set about signing in and about what comes in from outside.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+/// The `[access]` part of the configuration.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccessSettings {
+    /// After how many minutes without a request a session ends.
+    pub session_idle_minutes: u64,
+    /// After how many hours a session ends however much it is used.
+    pub session_hours_max: u64,
+    /// How many hours a one-time link is good for.
+    pub link_hours: u64,
+    /// How many characters a password has at least.
+    pub password_chars_min: usize,
+    /// How much memory the hash of a password takes, in KiB.
+    pub password_memory_kib: u32,
+    /// How many times the hash of a password goes over its memory.
+    pub password_passes: u32,
+    /// How many passwords are checked at once.
+    pub passwords_at_once: usize,
+    /// How many further passwords may wait to be checked before the door answers 503.
+    pub passwords_waiting_max: usize,
+    /// How often an account may fail to sign in before it has to wait; an address four times that.
+    pub sign_in_failures_free: u32,
+    /// The longest wait after a failed sign-in, in milliseconds.
+    pub sign_in_delay_ms_max: u64,
+}
+
+impl Default for AccessSettings {
+    fn default() -> AccessSettings {
+        AccessSettings {
+            session_idle_minutes: 60,
+            session_hours_max: 12,
+            link_hours: 24,
+            password_chars_min: 12,
+            // The first of the equal choices in the OWASP Password Storage Cheat Sheet.
+            password_memory_kib: 19_456,
+            password_passes: 2,
+            passwords_at_once: 2,
+            passwords_waiting_max: 64,
+            sign_in_failures_free: 5,
+            sign_in_delay_ms_max: 60_000,
+        }
+    }
+}
+
+impl AccessSettings {
+    /// Returns after how long without a request a session ends.
+    #[must_use]
+    pub fn session_idle(&self) -> Duration {
+        Duration::from_secs(self.session_idle_minutes * 60)
+    }
+
+    /// Returns after how long a session ends at the latest.
+    #[must_use]
+    pub fn session_life(&self) -> Duration {
+        Duration::from_secs(self.session_hours_max * 60 * 60)
+    }
+
+    /// Returns how long a one-time link is good for.
+    #[must_use]
+    pub fn link_life(&self) -> Duration {
+        Duration::from_secs(self.link_hours * 60 * 60)
+    }
+}
 
 /// The `[intake]` part of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -88,10 +88,13 @@ impl App {
             })
             .await?;
         }
+        let app = self.clone();
         self.write_of(APPLIANCE, move |tx| {
-            let sessions = tx.view().sessions()?;
-            for session in sessions.iter().filter(|session| session.expires_at <= now) {
+            for session in tx.view().sessions()?.iter().filter(|session| !app.is_alive(session)) {
                 tx.remove_session(&session.digest);
+            }
+            for link in tx.view().links()?.iter().filter(|link| link.expires_at <= now) {
+                tx.remove_link(&link.digest);
             }
             Ok(())
         })

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::App;
+use super::audit::Change;
 use super::error::Error;
 use super::page::PageRequest;
 use super::principal::Principal;
@@ -68,8 +69,9 @@ impl App {
         }
         check_slug(slug)?;
         let (slug, name, now) = (slug.to_owned(), name.to_owned(), self.now());
+        let change = Change::of("tenant.create", slug.as_str());
         let row = self
-            .write_of(APPLIANCE, move |tx| {
+            .write_access(who, change, move |tx, change| {
                 let tenants = tx.view().tenants()?;
                 if tenants.iter().any(|tenant| tenant.slug == slug && tenant.deleted_at.is_none()) {
                     let detail = format!("there is a tenant `{slug}` already");
@@ -84,6 +86,7 @@ impl App {
                     deleted_at: None,
                 };
                 tx.put_tenant(&row);
+                change.after(&view(row.clone()));
                 Ok(row)
             })
             .await?;

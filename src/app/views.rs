@@ -364,6 +364,8 @@ pub struct KeyView {
     pub expires_at: Option<Timestamp>,
     /// When it was used last, to the minute.
     pub last_used_at: Option<Timestamp>,
+    /// Who made it.
+    pub created_by: Option<String>,
 }
 
 /// What the dashboard shows.

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::App;
+use super::audit::Change;
 use super::error::Error;
 use super::page::PageRequest;
 use super::principal::Principal;
@@ -166,7 +167,7 @@ impl App {
     ) -> Result<DeliveryView, Error> {
         let (webhook, id) = (webhook.to_owned(), id.to_owned());
         let row = self
-            .write(who, move |tx| {
+            .write(who, Change::of("webhook.redeliver", id.as_str()), move |tx, _| {
                 let mut row = found_delivery(tx.view(), &webhook, &id)?;
                 check_enabled(&found(tx.view(), &webhook)?)?;
                 match row.status {
@@ -210,7 +211,7 @@ impl App {
         for numbers in dead.chunks(CHUNK) {
             let (webhook, numbers) = (webhook.to_owned(), numbers.to_vec());
             queued += self
-                .write(who, move |tx| {
+                .write(who, Change::of("webhook.recover", webhook.as_str()), move |tx, _| {
                     let mut queued = 0;
                     for number in numbers {
                         let row = tx.view().webhook_delivery(&webhook, number)?;
@@ -246,7 +247,7 @@ impl App {
             let rest = events.wanted.split_off(events.wanted.len().min(CHUNK));
             let chunk = std::mem::replace(&mut events.wanted, rest);
             let webhook = webhook.to_owned();
-            self.write(who, move |tx| {
+            self.write(who, Change::of("webhook.replay", webhook.as_str()), move |tx, _| {
                 found(tx.view(), &webhook)?;
                 for (key, id, kind) in chunk {
                     tx.queue_delivery(&webhook, (key, &id, &kind), Origin::Replay)?;

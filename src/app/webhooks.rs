@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::App;
+use super::audit::Change;
 use super::error::Error;
 use super::page::PageRequest;
 use super::principal::Principal;
@@ -175,12 +176,13 @@ impl App {
         row.secrets = vec![checks.seal_secret(&row, &secret)];
         let webhooks_max = checks.webhooks_max;
         let made = row.clone();
-        self.write(who, move |tx| {
+        self.write(who, Change::of("webhook.create", &row.id), move |tx, change| {
             if tx.view().webhooks()?.len() >= webhooks_max {
                 let detail = format!("there are {webhooks_max} subscriptions, which is the limit");
                 return Err(Error::Conflict { code: "too_many_webhooks", detail });
             }
             tx.put_webhook(&row);
+            change.after(&row);
             Ok(())
         })
         .await?;
@@ -201,8 +203,9 @@ impl App {
         let checks = self.checks(who)?;
         let (by, id) = (who.id.clone(), id.to_owned());
         let (row, state, now) = self
-            .write(who, move |tx| {
+            .write(who, Change::of("webhook.change", id.as_str()), move |tx, change| {
                 let mut row = found(tx.view(), &id)?;
+                change.before(&row);
                 let before = (row.enabled, row.url.clone());
                 checks.complete(&mut row, draft, Vec::new())?;
                 row.updated_at = tx.now();
@@ -211,6 +214,7 @@ impl App {
                     turn(tx, &mut row, switch, &by)?;
                 }
                 tx.put_webhook(&row);
+                change.after(&row);
                 let state = tx.view().webhook_state(&id)?;
                 Ok((row, state, tx.now()))
             })
@@ -230,10 +234,12 @@ impl App {
     ) -> Result<WebhookView, Error> {
         let (by, id) = (who.id.clone(), id.to_owned());
         let (row, state, now) = self
-            .write(who, move |tx| {
+            .write(who, Change::of("webhook.switch", id.as_str()), move |tx, change| {
                 let mut row = found(tx.view(), &id)?;
+                change.before(&row);
                 turn(tx, &mut row, switch, &by)?;
                 tx.put_webhook(&row);
+                change.after(&row);
                 let state = tx.view().webhook_state(&id)?;
                 Ok((row, state, tx.now()))
             })
@@ -248,7 +254,13 @@ impl App {
     pub async fn delete_webhook(&self, who: &Principal, id: &str) -> Result<(), Error> {
         loop {
             let (by, id) = (who.id.clone(), id.to_owned());
-            let is_done = self.write(who, move |tx| remove_some(tx, &id, &by)).await?;
+            let change = Change::of("webhook.remove", id.as_str());
+            let is_done = self
+                .write(who, change, move |tx, change| {
+                    change.before(&found(tx.view(), &id)?);
+                    remove_some(tx, &id, &by)
+                })
+                .await?;
             if is_done {
                 return Ok(());
             }
@@ -274,8 +286,9 @@ impl App {
         let secret = given.map_or_else(|| self.new_secret(), Secret::new);
         let (shown, id) = (secret.expose().to_owned(), id.to_owned());
         let (row, state, now) = self
-            .write(who, move |tx| {
+            .write(who, Change::of("webhook.rotateSecret", id.as_str()), move |tx, change| {
                 let mut row = found(tx.view(), &id)?;
+                change.before(&row);
                 let now = tx.now();
                 for former in &mut row.secrets {
                     let until = now + overlap;
@@ -287,6 +300,7 @@ impl App {
                 row.secrets.truncate(SECRETS_MAX);
                 row.updated_at = now;
                 tx.put_webhook(&row);
+                change.after(&row);
                 let state = tx.view().webhook_state(&id)?;
                 Ok((row, state, now))
             })

@@ -1,10 +1,12 @@
 //! Workflows: checked and saved in versions, switched on and off, started by hand, exported.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 pub use super::definitions::{Definition, Plan, Publish, Saved, Verdict};
 
 use super::App;
+use super::audit::Change;
 use super::error::Error;
 use super::events::{IncomingEvent, actor, repeated, stored_event};
 use super::page::PageRequest;
@@ -131,8 +133,13 @@ impl App {
         activation: Activation,
     ) -> Result<WorkflowView, Error> {
         let wanted = name.to_owned();
-        self.write(who, move |tx| {
+        let action = match activation {
+            Activation::On { .. } => "workflow.enable",
+            Activation::Off => "workflow.disable",
+        };
+        self.write(who, Change::of(action, name), move |tx, change| {
             let mut row = present(tx.view(), &wanted)?;
+            change.before(&Traced::of(&row));
             let active = matches!(activation, Activation::On { .. });
             let version = match activation {
                 Activation::On { version: Some(version) } => {
@@ -146,6 +153,7 @@ impl App {
                 row.updated_at = tx.now();
                 tx.put_workflow(&row);
             }
+            change.after(&Traced::of(&row));
             Ok(())
         })
         .await?;
@@ -158,8 +166,9 @@ impl App {
     /// `NotFound` for an unknown workflow.
     pub async fn delete_workflow(&self, who: &Principal, name: &str) -> Result<(), Error> {
         let name = name.to_owned();
-        self.write(who, move |tx| {
+        self.write(who, Change::of("workflow.delete", name.as_str()), move |tx, change| {
             let mut row = present(tx.view(), &name)?;
+            change.before(&Traced::of(&row));
             row.active = false;
             row.deleted_at = Some(tx.now());
             row.updated_at = tx.now();
@@ -187,6 +196,7 @@ impl App {
         if !problems.is_empty() {
             return Err(Error::Invalid(problems.into_iter().map(in_payload).collect()));
         }
+        self.record_change(who, Change::of("workflow.run", &view.name)).await?;
         let accepted = self.start(who, &view.name, version, event).await?;
         self.started(who, &accepted)
     }
@@ -280,6 +290,20 @@ impl App {
         event.subject = request.subject.or(event.subject);
         event.actor.get_or_insert_with(|| actor(who));
         Ok(event)
+    }
+}
+
+/// What the audit tells of a workflow; its versions keep the definitions.
+#[derive(Serialize)]
+pub(super) struct Traced {
+    active: bool,
+    version: u32,
+    newest: u32,
+}
+
+impl Traced {
+    pub(super) fn of(row: &WorkflowRow) -> Traced {
+        Traced { active: row.active, version: row.version, newest: row.newest }
     }
 }
 

@@ -97,6 +97,7 @@ impl Serving {
         )
         .await?;
         let appliance = appliance.with_intake(config.intake.clone());
+        let appliance = appliance.with_access(config.access.clone());
         let app = appliance.app();
         let demo = match stage {
             Some(address) => demo::begin(app, address, &config.http.base()).await?,
@@ -118,7 +119,7 @@ impl Serving {
         let ended = tokio::task::spawn_local(server);
         let mail = smtp.map(|listener| MailDoor::open(app.clone(), config.mail.clone(), listener));
         let mail = mail.transpose().context("cannot open the door for mail")?;
-        let token = if doors == Doors::All { app.open_setup_link()? } else { None };
+        let link = if doors == Doors::All { app.first_link().await? } else { None };
         Ok(Serving {
             appliance,
             housekeeping,
@@ -129,7 +130,7 @@ impl Serving {
             address,
             mail,
             mail_address,
-            setup_path: token.map(|token| format!("/setup?t={token}")),
+            setup_path: link.map(|link| link.path),
         })
     }
 

@@ -25,6 +25,7 @@ pub struct Client {
     place: String,
     key: Option<String>,
     tenant: Option<String>,
+    pages: String,
     appliance: Option<Beside>,
 }
 
@@ -40,7 +41,7 @@ pub enum Body {
 
 impl Client {
     /// Reaches the server that listens on the socket at `path`.
-    pub fn of_socket(path: &Path) -> Result<Client, Failure> {
+    pub fn of_socket(path: &Path, pages: String) -> Result<Client, Failure> {
         let http = builder().unix_socket(path.to_path_buf()).build();
         Ok(Client {
             http: http.context("cannot prepare a connection to the control socket")?,
@@ -48,6 +49,7 @@ impl Client {
             place: format!("the server at {}", path.display()),
             key: None,
             tenant: None,
+            pages,
             appliance: None,
         })
     }
@@ -61,6 +63,7 @@ impl Client {
             place: url.to_owned(),
             key,
             tenant: None,
+            pages: url.trim_end_matches('/').to_owned(),
             appliance: None,
         })
     }
@@ -70,6 +73,12 @@ impl Client {
     pub fn in_tenant(mut self, tenant: Option<String>) -> Client {
         self.tenant = tenant;
         self
+    }
+
+    /// Returns the address of a page for a browser.
+    #[must_use]
+    pub fn page(&self, path: &str) -> String {
+        format!("{}{path}", self.pages)
     }
 
     /// Stops the appliance that was started for the command; returns when everything is durable.
@@ -195,7 +204,7 @@ pub async fn connect(target: Target, loaded: &Loaded, absent: Absent) -> Result<
     }
     let socket = loaded.config.control_socket();
     let client = match (tokio::net::UnixStream::connect(&socket).await, absent) {
-        (Ok(_), _) => Client::of_socket(&socket)?,
+        (Ok(_), _) => Client::of_socket(&socket, pages(loaded))?,
         (Err(_), Absent::Start) => in_process(loaded).await?,
         (Err(_), Absent::Refuse) => {
             return Err(Failure::Unreachable(format!(
@@ -207,10 +216,15 @@ pub async fn connect(target: Target, loaded: &Loaded, absent: Absent) -> Result<
     Ok(client.in_tenant(target.tenant))
 }
 
+/// Returns where a browser on this machine finds the pages, as far as the settings tell.
+fn pages(loaded: &Loaded) -> String {
+    format!("http://{}{}", loaded.config.http.listen, loaded.config.http.base())
+}
+
 /// Starts the appliance on the control socket alone.
 async fn in_process(loaded: &Loaded) -> Result<Client, Failure> {
     let appliance = Beside::start(loaded.config.clone()).await?;
-    let mut client = Client::of_socket(&loaded.config.control_socket())?;
+    let mut client = Client::of_socket(&loaded.config.control_socket(), pages(loaded))?;
     client.appliance = Some(appliance);
     Ok(client)
 }

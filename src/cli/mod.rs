@@ -11,6 +11,7 @@ use client::{Absent, Client, Target};
 use failure::Failure;
 use printer::{Form, Printer};
 
+mod audit;
 mod bench;
 mod client;
 mod completions;
@@ -24,8 +25,10 @@ mod printer;
 mod run;
 mod serve;
 mod settings;
+mod setup_link;
 mod sse;
 mod tenant;
+mod user;
 mod version;
 mod workflow;
 
@@ -75,6 +78,14 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// People who sign in
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Makes a one-time link whose holder becomes an owner
+    SetupLink,
+    /// Who changed what
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// The organizations of this appliance
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
@@ -179,6 +190,9 @@ async fn converse(command: Command, session: &mut Session<'_>) -> Result<(), Fai
         Command::Event(command) => event::run(command, session).await,
         Command::Run(command) => run::run(command, session).await,
         Command::Key(command) => key::run(command, session).await,
+        Command::User(command) => user::run(command, session).await,
+        Command::SetupLink => setup_link::run(session).await,
+        Command::Audit(command) => audit::run(command, session).await,
         Command::Tenant(command) => tenant::run(command, session).await,
         Command::Healthcheck => healthcheck::run(session).await,
         Command::Openapi => openapi::run(session).await,

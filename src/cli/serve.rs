@@ -58,7 +58,7 @@ fn welcome(loaded: &Loaded, serving: &Serving, out: &mut dyn Write) -> std::io::
         }
         None => writeln!(
             out,
-            "  sign in  with a key; another is made by: ergane key create NAME --scope '*'"
+            "  sign in  with a password or a key; a way in is made by: ergane setup-link"
         )?,
     }
     if !address.ip().is_loopback() {

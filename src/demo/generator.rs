@@ -183,7 +183,7 @@ impl Generator {
         let chosen = self.opening.next().unwrap_or_else(|| self.chance.weighted(&OFTEN));
         let deed = within_bounds(chosen, &scene);
         let Some(change) = self.decide(deed, &scene) else { return Ok(None) };
-        self.app.write(&self.who, move |tx| perform(tx, &change)).await?;
+        self.app.write_of(self.who.tenant, move |tx| perform(tx, &change)).await?;
         self.switch.count();
         Ok(Some(deed))
     }

@@ -15,7 +15,7 @@ use crate::activities::desk::{Desk, DeskError, Query, find, list};
 use crate::app::App;
 use crate::app::definitions::{Definition, Publish};
 use crate::app::error::Error;
-use crate::app::principal::{Principal, Scopes};
+use crate::app::principal::Principal;
 use crate::domain::desk::RecordKind;
 use crate::domain::event::Actor;
 use crate::store::access::{APPLIANCE, TenantRow};
@@ -63,7 +63,7 @@ pub async fn seed(app: &App, own_url: &str) -> anyhow::Result<Seeded> {
         Found::Room => {}
     }
     name(app, tenant).await?;
-    app.write(&who, people).await.context("cannot make the people of the demo")?;
+    app.write_of(who.tenant, people).await.context("cannot make the people of the demo")?;
     let tickets = content::tickets();
     let ids = make_tickets(app, &who, &tickets).await.context("cannot make tickets")?;
     talk(app, &who, tickets, ids).await.context("cannot make conversations")?;
@@ -77,12 +77,7 @@ async fn demo_tenant(app: &App) -> anyhow::Result<TenantRow> {
     if let Some(row) = default_tenant(app)? {
         return Ok(row);
     }
-    let owner = Principal {
-        tenant: APPLIANCE,
-        id: "local".to_owned(),
-        name: "local".to_owned(),
-        scopes: Scopes::owner(),
-    };
+    let owner = Principal::program(APPLIANCE, "demo");
     app.create_tenant(&owner, SLUG, NAME).await.context("cannot make the tenant")?;
     default_tenant(app)?.context("the tenant that was just made is gone")
 }
@@ -195,7 +190,7 @@ async fn make_tickets(
             let made = Desk::new(tx, &caller).create(RecordKind::Ticket, &input)?;
             Ok(text(&made, "id").to_owned())
         };
-        ids.push(app.write(who, make).await?);
+        ids.push(app.write_of(who.tenant, make).await?);
     }
     Ok(ids)
 }
@@ -215,7 +210,7 @@ async fn talk(
         tokio::time::sleep(BETWEEN_ROUNDS).await;
         let (people, tickets) = (Arc::clone(&people), Arc::clone(&tickets));
         let (ids, before) = (ids.clone(), answered.clone());
-        let written = app.write(who, move |tx| {
+        let written = app.write_of(who.tenant, move |tx| {
             let mut written = Vec::new();
             for (number, ticket) in tickets.iter().enumerate() {
                 let Some(message) = ticket.message(round) else { continue };

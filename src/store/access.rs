@@ -55,6 +55,12 @@ pub struct KeyRow {
     pub expires_at: Option<Timestamp>,
     /// When it was used last, to the minute.
     pub last_used_at: Option<Timestamp>,
+    /// Who made it, for people.
+    #[serde(default)]
+    pub created_by: Option<String>,
+    /// The id of the person who made it, if a person did: it never allows more than they may.
+    #[serde(default)]
+    pub person: Option<String>,
 }
 
 /// A signed-in browser, kept by the digest of its cookie.
@@ -63,12 +69,28 @@ pub struct KeyRow {
 pub struct SessionRow {
     /// SHA-256 of the cookie, in hexadecimal.
     pub digest: String,
-    /// The digest of the key that signed in: a session ends with its key.
-    pub key_digest: String,
+    /// Names the session in lists; not secret.
+    #[serde(default)]
+    pub id: String,
+    /// The digest of the key that signed in, if a key did: the session ends with its key.
+    #[serde(default)]
+    pub key_digest: Option<String>,
+    /// The person who signed in, if a person did.
+    #[serde(default)]
+    pub person: Option<String>,
     /// When it began.
     pub created_at: Timestamp,
-    /// When it ends.
+    /// When it was used last, to the minute.
+    #[serde(default)]
+    pub seen_at: Option<Timestamp>,
+    /// When it ends however much it is used.
     pub expires_at: Timestamp,
+    /// The network address that it began from.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// What the browser calls itself.
+    #[serde(default)]
+    pub agent: Option<String>,
 }
 
 /// An answer kept for the repeat of a request with the same `Idempotency-Key`.
@@ -157,7 +179,7 @@ impl TenantView<'_> {
         Ok(expired)
     }
 
-    fn appliance_rows<T: serde::de::DeserializeOwned>(
+    pub(super) fn appliance_rows<T: serde::de::DeserializeOwned>(
         &self,
         tag: u8,
     ) -> Result<Vec<T>, StoreError> {

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod alarms;
+pub mod audit;
 pub mod codec;
 pub mod connections;
 pub mod counters;
@@ -14,6 +15,7 @@ pub mod forms;
 pub mod key;
 mod layer;
 pub mod ledger;
+pub mod people;
 pub mod records;
 pub mod redb_store;
 pub mod rejected;

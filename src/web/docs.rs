@@ -62,7 +62,7 @@ fn operation(route: &Route, base: &str) -> OperationPart {
     let in_query = route.query.iter().map(|param| (param.name, param.kind, param.about));
     let access = match route.access {
         Access::Public => "public".to_owned(),
-        Access::Known => "any key".to_owned(),
+        Access::Known | Access::OwnPage => "any key".to_owned(),
         Access::Scope(scope) | Access::Page(scope) => format!("scope {scope}"),
     };
     let (status, answer) = route.answer;

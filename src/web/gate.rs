@@ -14,7 +14,7 @@ use url::{Position, Url};
 use super::error::ApiError;
 use super::route::{Access, Route, Verb};
 use super::state::{Allowance, Front, Verdict};
-use super::{auth, idempotency};
+use super::{auth, idempotency, origin};
 use crate::app::App;
 use crate::app::error::Error;
 use crate::app::principal::Principal;
@@ -77,7 +77,7 @@ async fn admit(
 ) -> Result<Option<Principal>, Stop> {
     let scope = match route.access {
         Access::Public => return Ok(None),
-        Access::Known => None,
+        Access::Known | Access::OwnPage => None,
         Access::Scope(scope) | Access::Page(scope) => Some(scope),
     };
     match auth::identify(app, request).await {
@@ -88,7 +88,9 @@ async fn admit(
                 Err(Stop::Refused(Error::Forbidden { scope }.into()))
             }
         },
-        Err(Error::Unauthenticated(_)) if matches!(route.access, Access::Page(_)) => {
+        Err(Error::Unauthenticated(_))
+            if matches!(route.access, Access::Page(_) | Access::OwnPage) =>
+        {
             Err(Stop::Led(to_sign_in(request)))
         }
         Err(error) => Err(Stop::Refused(error.into())),
@@ -157,7 +159,7 @@ fn bucket(principal: Option<&Principal>, request: &ServiceRequest) -> u64 {
     let hasher = ahash::RandomState::with_seeds(1, 2, 3, 4);
     match principal {
         Some(principal) => hasher.hash_one((principal.tenant, &principal.id)),
-        None => hasher.hash_one(request.peer_addr().map(|address| address.ip())),
+        None => hasher.hash_one(origin::of(request.request()).address),
     }
 }
 

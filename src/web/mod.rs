@@ -16,6 +16,7 @@ pub mod idempotency;
 pub mod json;
 pub mod metrics;
 pub mod openapi;
+pub mod origin;
 pub mod query;
 pub mod route;
 pub mod settings;
@@ -70,6 +71,9 @@ pub static GROUPS: &[&Group] = &[
     &api::organization::GROUP,
     &api::webhooks::GROUP,
     &api::keys::GROUP,
+    &api::people::GROUP,
+    &api::profile::GROUP,
+    &api::audit::GROUP,
     &api::tenants::GROUP,
     &api::secrets::GROUP,
     &api::connections::GROUP,

@@ -90,7 +90,7 @@ fn operation(tag: &str, route: &Route) -> Value {
     }
     match route.access {
         Access::Public => operation["security"] = json!([]),
-        Access::Known => {}
+        Access::Known | Access::OwnPage => {}
         Access::Scope(scope) | Access::Page(scope) => operation["x-scope"] = json!(scope),
     }
     operation

@@ -79,6 +79,8 @@ pub enum Access {
     Scope(&'static str),
     /// A person with this scope; one without a session is led to the sign-in page.
     Page(&'static str),
+    /// Anybody with a session; one without is led to the sign-in page.
+    OwnPage,
 }
 
 /// One query parameter.
@@ -185,6 +187,12 @@ impl Route {
     /// Lets a person with `scope` ask, and leads others to the sign-in page.
     pub const fn page(mut self, scope: &'static str) -> Route {
         self.access = Access::Page(scope);
+        self
+    }
+
+    /// Lets everybody who is signed in ask, and leads others to the sign-in page.
+    pub const fn own_page(mut self) -> Route {
+        self.access = Access::OwnPage;
         self
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 /// The `[http]` part of the configuration.
@@ -13,6 +14,8 @@ pub struct WebSettings {
     pub listen: String,
     /// The path under which a proxy serves everything, such as `/ergane`; empty for the root.
     pub base_path: String,
+    /// The networks whose proxies are believed when they say whom they speak for.
+    pub trusted_proxies: Vec<IpNet>,
     /// How many threads take requests, at least 1.
     pub workers: usize,
     /// The largest request body, in bytes.
@@ -56,6 +59,7 @@ impl Default for WebSettings {
         WebSettings {
             listen: "127.0.0.1:7171".to_owned(),
             base_path: String::new(),
+            trusted_proxies: Vec::new(),
             workers: 1,
             body_bytes_max: 1 << 20,
             event_bytes_max: 256 << 10,

@@ -57,6 +57,9 @@ return {
 };
 """
 
+EMAIL = "olga@example.com"
+PASSWORD = "violet kettle umbrella"
+
 
 class Appliance:
     """A demo in a new data directory, and its API."""
@@ -180,6 +183,7 @@ class Walk:
             group("change a ticket", self.change)
             group("disable and enable a workflow", self.disable)
             group("hostile text", self.hostile)
+            group("invite somebody", self.invite)
             group("sign out and in", self.door)
             group("a session ends", self.session_ends)
         finally:
@@ -193,6 +197,9 @@ class Walk:
         link = self.appliance.link()
         browser.open(link)
         self.look("welcome")
+        browser.type("#name", "Olga Owner")
+        browser.type("#email", EMAIL)
+        browser.type("#password", PASSWORD)
         browser.click("form .button")
         key = browser.text("pre.code")
         self.check(f"the key is shown, not `{key}`", re.fullmatch(r"\S{20,}", key))
@@ -202,7 +209,6 @@ class Walk:
         browser.wait("the dashboard", lambda: browser.path() == "/")
         self.check("the dashboard follows", browser.texts("h1") == ["Dashboard"])
         browser.open(link)
-        browser.click("form .button")
         browser.find('[role="alert"]')
         self.look("link that was used", 401)
 
@@ -256,6 +262,10 @@ class Walk:
             ("ticket", f"/tickets/{ticket}", 200),
             ("docs", "/docs", 200),
             ("demo messages", "/demo", 200),
+            ("people", "/people", 200),
+            ("audit", "/audit", 200),
+            ("audit, none", "/audit?actor=nobody", 200),
+            ("profile", "/profile", 200),
             ("sign-in", "/sign-in", 200),
             ("no such page", "/nowhere", 404),
             ("no such run", "/runs/run_00000000000000000000000000", 404),
@@ -529,10 +539,32 @@ class Walk:
             self.sign_in(browser)
             self.check(f"{path} leads to {browser.path()}", browser.path() == "/")
 
+    def invite(self):
+        browser = self.browser
+        browser.open("/people")
+        browser.type("#email", "bob@example.com")
+        browser.type("#name", "Bob")
+        browser.click('form[action="/people"] [value="viewer"]')
+        browser.click('form[action="/people"] .button')
+        link = browser.text("pre.code")
+        self.check(f"the link is shown, not {link}", "/join?t=" in link)
+        self.look("people, invited")
+        guest = Browser(self.driver, self.appliance.base)
+        try:
+            guest.open(link)
+            guest.type("#password", PASSWORD)
+            guest.click("form .button")
+            guest.wait("the dashboard", lambda: guest.path() == "/")
+            guest.open("/people")
+            self.check("a viewer sees no people", guest.texts("h1") != ["People"])
+        finally:
+            guest.close()
+
     # The door.
 
     def sign_in(self, browser):
-        browser.type("#key", self.appliance.key)
+        browser.type("#email", EMAIL)
+        browser.type("#password", PASSWORD)
         browser.click('form[action="/sign-in"] .button')
         browser.wait("the way in", lambda: not browser.path().startswith("/sign-in"))
 
@@ -544,14 +576,15 @@ class Walk:
         browser.open("/events?matched=true")
         self.check("a page leads to the door", browser.path().startswith("/sign-in?next="))
         self.look("sign-in, signed out")
-        browser.type("#key", "no-such-key-0123456789")
+        browser.type("#email", EMAIL)
+        browser.type("#password", "not the password")
         browser.click('form[action="/sign-in"] .button')
         browser.find('[role="alert"]')
-        self.check("a wrong key is refused", browser.path() == "/sign-in")
+        self.check("a wrong password is refused", browser.path() == "/sign-in")
         self.look("sign-in, refused", 401)
         self.sign_in(browser)
         where = browser.path()
-        self.check(f"the key leads on, to {where}", where == "/events?matched=true")
+        self.check(f"the password leads on, to {where}", where == "/events?matched=true")
         self.quiet("door", 401)
 
     def session_ends(self):
@@ -579,7 +612,7 @@ class Walk:
             off = browser.run("return matchMedia('(scripting: none)').matches")
             self.check("scripts are off", off)
             self.sign_in(browser)
-            self.check("the key leads on", browser.path() == "/runs?status=failed")
+            self.check("the password leads on", browser.path() == "/runs?status=failed")
             scripted = "return [...document.querySelectorAll('.scripted')]"
             shown = browser.run(f"{scripted}.some(element => element.offsetParent)")
             self.check("what needs a script is not shown", not shown)

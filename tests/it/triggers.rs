@@ -31,8 +31,8 @@ async fn send(app: &TestApp, kind: &str, payload: Value) -> String {
 /// Returns what is told of a workflow about an event.
 async fn explained(app: &TestApp, event: &str, workflow: &str) -> Value {
     let body = app.get(&format!("/v1/events/{event}/explain")).await.expect(200);
-    let of_workflow = body["data"].as_array().expect("a list").iter();
-    let found = of_workflow.filter(|it| it["workflow"] == workflow).next().cloned();
+    let mut of_workflow = body["data"].as_array().expect("a list").iter();
+    let found = of_workflow.find(|it| it["workflow"] == workflow).cloned();
     found.unwrap_or_else(|| panic!("{workflow} is not told of: {body:#}"))
 }
 

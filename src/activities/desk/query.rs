@@ -42,6 +42,9 @@ pub struct TicketQuery {
     /// A team, by id or identifier.
     #[serde(alias = "team")]
     pub team_id: Option<String>,
+    /// The ids of the teams that whoever asks may see; none for every team.
+    #[serde(skip)]
+    pub teams: Vec<String>,
     /// An account, by id or domain.
     #[serde(alias = "account")]
     pub account_id: Option<String>,
@@ -136,6 +139,11 @@ impl TicketQuery {
         is(&self.status, &["statusName", "statusId", "parentStatusName"])
             && is(&self.priority, &["priorityName", "priorityId"])
             && is(&self.team_id, &["teamId", "teamIdentifier", "teamName"])
+            && (self.teams.is_empty()
+                || self
+                    .teams
+                    .iter()
+                    .any(|team| ticket.get("teamId").is_some_and(|own| own == team)))
             && is(&self.assigned_agent_id, &["assignedAgentId", "assignedAgentEmail"])
             && is(&self.requestor_email, &["requestorEmail", "customerContactId"])
             && (is(&self.account_id, &["accountId"]) || domain == self.account_id.as_deref())

@@ -30,10 +30,6 @@ pub static GROUP: Group = Group {
             .named("keys_revoke", "Revokes a key at once.")
             .scope("keys:write")
             .answers(204, ""),
-        Route::get("/v1/me", || web::to(me))
-            .named("keys_me", "Says who is asking and what they may do.")
-            .known()
-            .answers(200, "Me"),
     ],
     schemas: &[
         (
@@ -49,7 +45,7 @@ pub static GROUP: Group = Group {
             r#"{"type":"object","properties":{"id":{"type":"string"},"name":{"type":"string"},
                 "prefix":{"type":"string"},"scopes":{"type":"array","items":{"type":"string"}},
                 "createdAt":{"type":"string"},"expiresAt":{"type":["string","null"]},
-                "lastUsedAt":{"type":["string","null"]}}}"#,
+                "lastUsedAt":{"type":["string","null"]},"createdBy":{"type":["string","null"]}}}"#,
         ),
         (
             "CreatedKey",
@@ -61,11 +57,6 @@ pub static GROUP: Group = Group {
             r##"{"type":"object","properties":{
                 "data":{"type":"array","items":{"$ref":"#/components/schemas/Key"}},
                 "nextCursor":{"type":["string","null"]}}}"##,
-        ),
-        (
-            "Me",
-            r#"{"type":"object","properties":{"id":{"type":"string"},"name":{"type":"string"},
-                "tenant":{"type":"object"},"scopes":{"type":"array","items":{"type":"string"}}}}"#,
         ),
     ],
     made: &[],
@@ -95,14 +86,4 @@ async fn create(app: web::Data<App>, Caller(who): Caller, body: Json) -> Answer 
 async fn revoke(app: web::Data<App>, Caller(who): Caller, id: web::Path<String>) -> Answer {
     app.revoke_key(&who, &id).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-async fn me(app: web::Data<App>, Caller(who): Caller) -> Answer {
-    let tenant = app.tenant(who.tenant)?;
-    Ok(HttpResponse::Ok().json(json!({
-        "id": who.id,
-        "name": who.name,
-        "tenant": {"slug": tenant.slug, "name": tenant.name},
-        "scopes": who.scopes.as_slice(),
-    })))
 }

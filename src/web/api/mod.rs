@@ -3,6 +3,7 @@
 pub mod account_entries;
 pub mod accounts;
 pub mod activities;
+pub mod audit;
 pub mod comments;
 pub mod connections;
 pub mod contacts;
@@ -16,6 +17,8 @@ pub mod filters;
 pub mod forms;
 pub mod keys;
 pub mod organization;
+pub mod people;
+pub mod profile;
 pub mod records;
 pub mod rejected;
 pub mod runs;

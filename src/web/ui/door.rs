@@ -1,4 +1,4 @@
-//! Signing in with a key, signing out, and the switch between light and dark.
+//! Signing in and out, and the switch between light and dark.
 
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
 use actix_web::http::StatusCode;
@@ -10,8 +10,13 @@ use super::visit::{self, THEME_COOKIE, see_other, with_status};
 use super::{assets, sign_in};
 use crate::app::App;
 use crate::app::error::Error;
-use crate::web::auth::SESSION_COOKIE;
+use crate::app::sign_in::Credentials;
+use crate::web::auth::{HOST_COOKIE, SESSION_COOKIE, session_cookie as session_token};
 use crate::web::error::Answer;
+use crate::web::origin;
+
+/// What a form that another site sent is answered with.
+pub(super) const FOREIGN: &str = "The form came from another site. Please try again here.";
 
 /// Where a good key leads.
 #[derive(Debug, Deserialize)]
@@ -25,35 +30,81 @@ pub async fn show(request: HttpRequest, query: web::Query<Next>) -> Answer {
     visit::html(&sign_in::page(visit::shell(&request), next, None))
 }
 
-/// What the form at the door sends.
+/// What the forms at the door send: a mail address with a password, or a key.
 #[derive(Deserialize)]
 pub struct SignIn {
-    key: String,
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    code: String,
+    key: Option<String>,
     next: Option<String>,
 }
 
-/// Takes a key and begins a session.
+/// Takes a password or a key and begins a session; one that the browser had ends.
 pub async fn enter(request: HttpRequest, app: web::Data<App>, form: web::Form<SignIn>) -> Answer {
     let shell = visit::shell(&request);
+    let form = form.into_inner();
     let next = form.next.as_deref().unwrap_or_default();
-    if is_foreign(&request) {
-        let problem = "The form came from another site. Please try again here.".to_owned();
-        return Ok(refused(StatusCode::FORBIDDEN, shell, next, problem));
+    if !origin::is_own_page(&request) {
+        return Ok(refused(StatusCode::FORBIDDEN, shell, next, FOREIGN.to_owned()));
     }
-    match app.sign_in(form.key.trim()).await {
-        Ok(token) => {
-            let place = place(&shell, next);
-            let mut answer = see_other(place);
-            let cookie = session_cookie(&shell, token);
+    let from = origin::of(&request);
+    let entered = match form.key.as_deref().map(str::trim).filter(|key| !key.is_empty()) {
+        Some(key) => app.sign_in_with_key(key, from).await,
+        None => {
+            let (email, password, code) = (form.email, form.password, form.code);
+            app.sign_in(Credentials { email, password, code }, from).await
+        }
+    };
+    match entered {
+        Ok(entered) => {
+            if let Some(former) = session_token(&request) {
+                app.sign_out(&former).await?;
+            }
+            let mut answer = see_other(place(&shell, next));
+            let cookie = session_cookie(&shell, entered.token);
             answer.add_cookie(&cookie).map_err(|error| Error::Internal(error.to_string()))?;
             Ok(answer)
         }
-        Err(Error::Unauthenticated(_)) => {
-            let problem = "This key is not known, it has ended, or it was revoked.".to_owned();
-            Ok(refused(StatusCode::UNAUTHORIZED, shell, next, problem))
-        }
-        Err(error) => Err(error.into()),
+        Err(error) => match refusal(&error) {
+            Some((status, problem)) => Ok(refused(status, shell, next, problem)),
+            None => Err(error.into()),
+        },
     }
+}
+
+/// Says what a form on a page of its own is answered with when it is refused.
+pub(super) fn refusal(error: &Error) -> Option<(StatusCode, String)> {
+    match error {
+        Error::Unauthenticated(detail) => Some((StatusCode::UNAUTHORIZED, sentence(detail))),
+        Error::Busy { detail, retry_after } => {
+            let seconds = retry_after.as_millis().div_ceil(1_000).max(1);
+            let text = format!("{} Try again in {seconds} s.", sentence(detail));
+            Some((StatusCode::TOO_MANY_REQUESTS, text))
+        }
+        Error::Conflict { detail, .. } => Some((StatusCode::CONFLICT, sentence(detail))),
+        Error::Invalid(problems) => {
+            let lines = problems.iter().map(|problem| {
+                let field = problem.pointer.trim_start_matches('/');
+                sentence(format!("{field} {}", problem.detail).trim())
+            });
+            Some((StatusCode::UNPROCESSABLE_ENTITY, lines.collect::<Vec<_>>().join(" ")))
+        }
+        Error::Forbidden { scope } => {
+            let text = format!("This needs the scope {scope}, which you do not have.");
+            Some((StatusCode::FORBIDDEN, text))
+        }
+        _ => None, // The page of errors says it.
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().collect::<String>());
+    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
 }
 
 /// Returns where to go: the page that was asked for, or the dashboard.
@@ -68,26 +119,23 @@ fn refused(status: StatusCode, shell: Shell, next: &str, problem: String) -> Htt
     with_status(status, &sign_in::page(shell, next, Some(problem)))
 }
 
-/// Tells whether another site made the browser send this, so as to sign it in as someone else.
-pub(super) fn is_foreign(request: &HttpRequest) -> bool {
-    let site = request.headers().get("sec-fetch-site").and_then(|value| value.to_str().ok());
-    matches!(site, Some("cross-site" | "same-site"))
-}
-
-pub(super) fn session_cookie(shell: &Shell, token: String) -> Cookie<'static> {
-    Cookie::build(SESSION_COOKIE, token)
+/// Returns the cookie of a session; where that can be had, one that this very host alone may set.
+pub fn session_cookie(shell: &Shell, token: String) -> Cookie<'static> {
+    let is_host = shell.is_secure() && shell.base.is_empty();
+    let name = if is_host { HOST_COOKIE } else { SESSION_COOKIE };
+    Cookie::build(name, token)
         .path(shell.cookie_path().to_owned())
         .http_only(true)
         .same_site(SameSite::Lax)
-        .secure(shell.origin.starts_with("https://"))
+        .secure(shell.is_secure())
         .finish()
 }
 
 /// Ends the session.
 pub async fn leave(request: HttpRequest, app: web::Data<App>) -> Answer {
     let shell = visit::shell(&request);
-    if let Some(cookie) = request.cookie(SESSION_COOKIE).filter(|_| !is_foreign(&request)) {
-        app.sign_out(cookie.value()).await?;
+    if let Some(token) = session_token(&request).filter(|_| origin::is_own_page(&request)) {
+        app.sign_out(&token).await?;
     }
     let mut answer = see_other(shell.url("/sign-in"));
     let mut cookie = session_cookie(&shell, String::new());

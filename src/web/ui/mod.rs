@@ -2,15 +2,19 @@
 
 mod actions;
 pub mod assets;
+pub mod audit;
 pub mod dashboard;
 mod desk;
-mod door;
+pub mod door;
 pub mod errors;
 pub mod event;
 pub mod events;
 mod form;
+pub mod join;
 mod pages;
 pub mod parts;
+pub mod people;
+pub mod profile;
 pub mod run;
 pub mod runs;
 #[cfg(test)]
@@ -186,6 +190,52 @@ pub static PAGES: Group = Group {
         Route::post("/setup", || web::to(set_up::begin))
             .named("page_set_up_begin", "Makes the holder of the one-time link the owner.")
             .public(),
+        Route::get("/join", || web::to(join::show))
+            .named("page_join", "Welcomes whoever was invited or sets another password.")
+            .public(),
+        Route::post("/join", || web::to(join::begin))
+            .named("page_join_begin", "Sets the password of the holder of a one-time link.")
+            .public(),
+        Route::get("/profile", || web::to(profile::show))
+            .named("page_profile", "Shows the visitor's account and sessions.")
+            .own_page(),
+        Route::post("/profile/password", || web::to(profile::password))
+            .named("page_profile_password", "Sets another password.")
+            .own_page(),
+        Route::post("/profile/second-factor", || web::to(profile::begin))
+            .named("page_profile_second_factor", "Makes a secret for an authenticator.")
+            .own_page(),
+        Route::post("/profile/second-factor/confirm", || web::to(profile::confirm))
+            .named("page_profile_second_factor_confirm", "Takes the authenticator into use.")
+            .own_page(),
+        Route::post("/profile/second-factor/remove", || web::to(profile::remove))
+            .named("page_profile_second_factor_remove", "Takes the authenticator away.")
+            .own_page(),
+        Route::post("/profile/sessions/end", || web::to(profile::end))
+            .named("page_profile_session_end", "Ends a session, or every other one.")
+            .own_page(),
+        Route::get("/people", || web::to(people::show))
+            .named("page_people", "Lists people and their roles.")
+            .page("people:read"),
+        Route::post("/people", || web::to(people::invite))
+            .named("page_people_invite", "Invites somebody.")
+            .page("people:write"),
+        Route::post("/people/{id}", || web::to(people::change))
+            .named("page_people_change", "Changes somebody's roles.")
+            .page("people:write"),
+        Route::post("/people/{id}/{deed}", || web::to(people::act))
+            .named("page_people_act", "Disables, enables, resets or removes somebody.")
+            .page("people:write"),
+        Route::get("/audit", || web::to(audit::show))
+            .named("page_audit", "Lists who changed what.")
+            .page("audit:read")
+            .query(&[
+                Param::text("actor", "Who made the change."),
+                Param::text("action", "What was done."),
+                Param::text("target", "What it was done to."),
+                SINCE,
+                CURSOR,
+            ]),
         Route::post("/theme", || web::to(door::theme))
             .named("page_theme", "Keeps the chosen theme.")
             .public(),

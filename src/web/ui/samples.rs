@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::app::audit::{ActorView, AuditView, FromView};
+use crate::app::people::PersonView;
+use crate::app::profile::{MeView, MyTenant};
 use crate::app::schedules::{FiringView, MissedView, NextView, ScheduleView};
+use crate::app::sessions::SessionView;
 use crate::app::views::*;
 use crate::domain::event::{Actor, Cause};
 use crate::domain::id::RunId;
 use crate::domain::problem::Problem;
+use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 
 /// What a page must not let through.
@@ -496,4 +501,86 @@ pub fn comments() -> Vec<Value> {
         json!({"id": "C2", "author": "Escalate urgent", "authorUserType": "WORKFLOW", "content": "Escalated: no answer for 15 minutes.", "commentVisibility": "public", "createdAt": ago(3_000_000).to_string()}),
         json!({"id": "C3", "author": "Lee Park", "content": "Do not tell them about the launch freeze yet.", "commentVisibility": "private", "createdAt": ago(2_000_000).to_string(), "isEdited": true}),
     ]
+}
+
+/// Somebody who was invited.
+pub fn invited() -> crate::app::links::Invited {
+    crate::app::links::Invited {
+        name: "Ada".to_owned(),
+        email: "ada@example.com".to_owned(),
+        purpose: crate::app::links::Purpose::Invitation,
+    }
+}
+
+/// Three people, called `name`.
+pub fn people(name: &str) -> Vec<PersonView> {
+    let one = |number: i64, status| PersonView {
+        id: format!("psn_{number}"),
+        email: name.to_owned(),
+        name: name.to_owned(),
+        roles: vec![Role::Editor, Role::Approver],
+        teams: vec![],
+        status,
+        second_factor: number == 1,
+        created_at: NOW,
+        created_by: name.to_owned(),
+        signed_in_at: (number == 1).then_some(NOW),
+    };
+    vec![one(1, "active"), one(2, "invited"), one(3, "disabled")]
+}
+
+/// Somebody signed in, called `name`.
+pub fn me(name: &str) -> MeView {
+    MeView {
+        id: "psn_1".to_owned(),
+        kind: "person",
+        name: name.to_owned(),
+        tenant: MyTenant { slug: "acme".to_owned(), name: "Acme".to_owned() },
+        scopes: vec![],
+        roles: vec![Role::Editor],
+        teams: vec![],
+        person: people(name).into_iter().next(),
+        user: None,
+    }
+}
+
+/// Two sessions of a browser.
+pub fn sessions(agent: &str) -> Vec<SessionView> {
+    let one = |id: &str, current| SessionView {
+        id: id.to_owned(),
+        person: Some("psn_1".to_owned()),
+        name: "ada@example.com".to_owned(),
+        created_at: NOW,
+        seen_at: NOW,
+        expires_at: NOW,
+        address: Some("192.0.2.7".to_owned()),
+        agent: Some(agent.to_owned()),
+        current,
+    };
+    vec![one("ses_1", false), one("ses_2", true)]
+}
+
+/// Two records of the audit.
+pub fn audit() -> Page<AuditView> {
+    let one = |id: &str, action: &str, after: Value| AuditView {
+        id: id.to_owned(),
+        at: NOW,
+        actor: ActorView {
+            kind: "person".to_owned(),
+            id: "psn_1".to_owned(),
+            name: "ada@example.com".to_owned(),
+        },
+        action: action.to_owned(),
+        target: "escalate-urgent".to_owned(),
+        before: Value::Null,
+        after,
+        from: FromView { address: Some("192.0.2.7".to_owned()), request_id: None },
+        hash: "ab".repeat(32),
+        previous_hash: "00".repeat(32),
+    };
+    let data = vec![
+        one("work-2", "workflow.disable", json!({ "active": false })),
+        one("work-1", "workflow.save", json!({ "active": true, "version": 1 })),
+    ];
+    Page { data, next_cursor: None }
 }

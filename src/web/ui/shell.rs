@@ -6,6 +6,7 @@ use super::parts::icon::Icon;
 use super::parts::mark::Mark;
 use super::parts::moment::Moment;
 use super::{NAVIGATION, NavEntry};
+use crate::app::principal::Scopes;
 use crate::domain::time::Timestamp;
 
 /// Light or dark; without one the system decides.
@@ -50,10 +51,21 @@ pub enum Data {
 /// Who is signed in, and to which tenant.
 #[derive(Clone, Debug)]
 pub struct Viewer {
-    /// What the key is called.
+    /// What the person or the key is called.
     pub name: String,
     /// The tenant's label.
     pub tenant: String,
+    /// What they may do.
+    pub scopes: Scopes,
+    /// Whether a person signed in and not a key.
+    pub is_person: bool,
+}
+
+impl Viewer {
+    /// Returns whether they may do what `scope` names.
+    pub fn may(&self, scope: &str) -> bool {
+        self.scopes.allow(scope)
+    }
 }
 
 /// The frame of a page.
@@ -145,6 +157,11 @@ impl Shell {
         }
     }
 
+    /// Returns whether the browser speaks to us over TLS.
+    pub fn is_secure(&self) -> bool {
+        self.origin.starts_with("https://")
+    }
+
     /// Returns the base path as a cookie's path.
     pub fn cookie_path(&self) -> &str {
         if self.base.is_empty() { "/" } else { &self.base }
@@ -182,7 +199,12 @@ impl Shell {
             base: base.to_owned(),
             origin: "http://127.0.0.1:7171".to_owned(),
             here: "/".to_owned(),
-            viewer: Some(Viewer { name: "operator".to_owned(), tenant: "acme".to_owned() }),
+            viewer: Some(Viewer {
+                name: "operator".to_owned(),
+                tenant: "acme".to_owned(),
+                scopes: Scopes::owner(),
+                is_person: true,
+            }),
             theme: None,
             data: Data::Real,
             now: super::samples::NOW,
@@ -201,7 +223,9 @@ pub fn safe_return(path: &str) -> &str {
     let local = path.starts_with('/')
         && !path.starts_with("//")
         && !path.contains(['\\', '\r', '\n', '\t'])
-        && !path.starts_with("/sign-");
+        && !path.starts_with("/sign-")
+        && !path.starts_with("/join")
+        && !path.starts_with("/setup");
     if local { path } else { "/" }
 }
 

@@ -94,9 +94,37 @@ fn pages() -> Vec<(&'static str, String)> {
     pages.into_iter().chain(schedule_pages()).collect()
 }
 
+/// The pages about who may do what.
+fn access_pages() -> Vec<(&'static str, String)> {
+    let away = Shell { viewer: None, ..shell("/sign-in") };
+    vec![
+        ("set-up", set_up::page(away.clone(), "token").to_string()),
+        ("join", join::page(away, "token", Some(samples::invited())).to_string()),
+        ("people", people::page(shell("/people"), samples::people("Ada")).to_string()),
+        ("people-none", people::page(shell("/people"), vec![]).to_string()),
+        ("audit", audit::page(shell("/audit"), &Default::default(), &samples::audit()).to_string()),
+        ("audit-none", audit::page(shell("/audit"), &Default::default(), &no_page()).to_string()),
+        ("profile", account(profile::Outcome::None)),
+        ("profile-done", account(profile::Outcome::Done("Done.".to_owned()))),
+        ("profile-enrolled", account(profile::Outcome::Enrolled(vec!["a-b".to_owned()]))),
+        ("profile-enrolling", account(enrolling("JBSWY3DP"))),
+    ]
+}
+
+fn account(outcome: profile::Outcome) -> String {
+    let shell = shell("/profile");
+    profile::page(shell, samples::me("Ada"), samples::sessions("Firefox/1 Linux"), outcome)
+        .to_string()
+}
+
+fn enrolling(secret: &str) -> profile::Outcome {
+    let (secret, qr_code) = (secret.to_owned(), profile::qr_code(secret));
+    profile::Outcome::Enrolling { secret, qr_code, problem: None }
+}
+
 #[test]
 fn nothing_is_inline_and_every_page_has_one_heading_and_a_main() {
-    for (name, html) in pages() {
+    for (name, html) in pages().into_iter().chain(access_pages()) {
         for refused in [" style=", " onclick", "onload=", "javascript:", "<style", "<script>"] {
             assert!(!html.contains(refused), "{name} has {refused}");
         }
@@ -109,7 +137,7 @@ fn nothing_is_inline_and_every_page_has_one_heading_and_a_main() {
 
 #[test]
 fn every_identifier_is_unique_in_its_page() {
-    for (name, html) in pages() {
+    for (name, html) in pages().into_iter().chain(access_pages()) {
         let mut ids: Vec<&str> =
             html.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         let count = ids.len();
@@ -121,7 +149,7 @@ fn every_identifier_is_unique_in_its_page() {
 
 #[test]
 fn hostile_text_is_shown_and_never_run() {
-    for (name, html) in hostile_pages() {
+    for (name, html) in hostile_pages().into_iter().chain(hostile_access_pages()) {
         assert!(!html.contains("<img src=x"), "{name}");
         assert!(!html.contains("</script><"), "{name}");
         assert!(html.contains("&#60;img src=x onerror=1&#62;"), "{name} does not show it");
@@ -189,6 +217,35 @@ fn hostile_pages() -> Vec<(&'static str, String)> {
     ]
 }
 
+fn hostile_access_pages() -> Vec<(&'static str, String)> {
+    let shell = shell(HOSTILE);
+    vec![
+        ("people", people::page(shell.clone(), samples::people(HOSTILE)).to_string()),
+        (
+            "profile",
+            profile::page(
+                shell.clone(),
+                samples::me(HOSTILE),
+                samples::sessions(HOSTILE),
+                profile::Outcome::Refused(HOSTILE.to_owned()),
+            )
+            .to_string(),
+        ),
+        ("audit", audit::page(shell.clone(), &Default::default(), &hostile_audit()).to_string()),
+    ]
+}
+
+fn hostile_audit() -> Page<crate::app::audit::AuditView> {
+    let mut list = samples::audit();
+    for record in &mut list.data {
+        for text in [&mut record.action, &mut record.target, &mut record.actor.name] {
+            HOSTILE.clone_into(text);
+        }
+        (record.before, record.after) = (poisoned(&record.before), poisoned(&record.after));
+    }
+    list
+}
+
 fn poison_workflow(view: &mut crate::app::views::WorkflowView) {
     for text in [&mut view.name, &mut view.title, &mut view.description, &mut view.created_by] {
         HOSTILE.clone_into(text);
@@ -251,7 +308,7 @@ fn pages_are_written_to_be_looked_at() {
     let Ok(folder) = std::env::var("ERGANE_PAGES_DIR") else {
         return;
     };
-    for (name, html) in pages() {
+    for (name, html) in pages().into_iter().chain(access_pages()) {
         std::fs::write(format!("{folder}/{name}.html"), html).expect("a writable folder");
     }
     for file in ["app.css", "app.js", "vendor/htmx.min.js", "favicon.svg"] {

@@ -10,8 +10,9 @@ use askama::Template;
 
 use super::shell::{Data, Shell, Theme, Viewer};
 use crate::app::App;
-use crate::app::principal::Principal;
+use crate::app::principal::{Kind, Principal};
 use crate::web::error::{Answer, ApiError};
+use crate::web::origin;
 use crate::web::state::Front;
 
 /// The cookie that holds the chosen theme.
@@ -67,7 +68,7 @@ pub fn shell(request: &HttpRequest) -> Shell {
         None => Data::Real,
     };
     Shell {
-        origin: origin(request),
+        origin: address(request),
         here: path.strip_prefix(base.as_str()).unwrap_or(path).to_owned(),
         base,
         viewer,
@@ -77,18 +78,17 @@ pub fn shell(request: &HttpRequest) -> Shell {
     }
 }
 
-/// The connection's facts are borrowed from the request and must be given back before its cookies
-/// are read.
-fn origin(request: &HttpRequest) -> String {
-    let connection = request.connection_info();
-    format!("{}://{}", connection.scheme(), connection.host())
+fn address(request: &HttpRequest) -> String {
+    let scheme = if origin::is_secure(request) { "https" } else { "http" };
+    format!("{scheme}://{}", origin::host(request))
 }
 
 fn viewer(request: &HttpRequest) -> Option<Viewer> {
     let who = request.extensions().get::<Principal>().cloned()?;
     let app = request.app_data::<web::Data<App>>()?;
     let tenant = app.tenant(who.tenant).ok()?;
-    Some(Viewer { name: who.name, tenant: tenant.slug })
+    let is_person = who.kind == Kind::Person;
+    Some(Viewer { name: who.name, tenant: tenant.slug, scopes: who.scopes, is_person })
 }
 
 /// Answers with a page.
