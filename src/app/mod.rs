@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod activities;
+pub mod approvals;
 pub mod dashboard;
 pub mod definitions;
 pub mod demo;

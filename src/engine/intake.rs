@@ -1,12 +1,14 @@
 //! How an event is accepted: recognised if it came before, stored, matched, and its runs begun,
 //! all in one transaction.
 
+use std::sync::Arc;
+
 use crate::domain::event::{Actor, Event};
 use crate::domain::id::RunId;
 use crate::domain::run::Run;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
-use crate::domain::workflow::ConcurrencyPolicy;
+use crate::domain::workflow::{ConcurrencyPolicy, Workflow};
 use crate::store::events::{EventKey, StoredEvent};
 use crate::store::seam::StoreError;
 use crate::store::tenant::TenantTx;
@@ -15,6 +17,7 @@ use super::Withheld;
 use super::listeners::Listener;
 use super::live::LiveRun;
 use super::tenant_state::TenantState;
+use super::waiting::tell_waiting;
 
 /// An event as it came in: what the sender left out is filled in at its acceptance.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -110,6 +113,32 @@ pub(super) fn accept_for(
     Ok(Accepted { id, duplicate: false, runs: vec![run] })
 }
 
+/// Accepts the event that a step made for another workflow and starts that one alone.
+pub(super) fn accept_child(
+    tenant: &TenantState,
+    tx: &mut TenantTx<'_, '_>,
+    (workflow, version): (Arc<Workflow>, u32),
+    mut event: Event,
+    parent: RunId,
+    begun: &mut Begun,
+) -> Result<Result<RunId, String>, StoreError> {
+    let key = next_key(tenant, tx);
+    event.id = key.to_id();
+    let listener = Listener { workflow, version };
+    let run = match begin(tenant, tx, &listener, &event, key, begun)? {
+        Ok(run) => run,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    if let Some(live) = begun.started.last_mut() {
+        live.parent = Some(parent);
+        live.write(tenant, tx)?;
+    }
+    let received_at = tx.now();
+    tx.put_event(key, &StoredEvent { event, received_at, runs: vec![run], withheld: Vec::new() });
+    tx.count_events(1);
+    Ok(Ok(run))
+}
+
 /// Accepts the events that follow from the changes of a transaction. The runs that they start do
 /// nothing within it, so nothing further follows.
 pub(super) fn accept_emitted(
@@ -159,6 +188,7 @@ fn store_and_match(
         }
     }
     tx.put_event(key, &stored);
+    tell_waiting(tenant, tx, key, &stored.event)?;
     tx.count_events(1);
     tenant.shared.metrics.event_accepted(&tenant.facts.slug, &stored.event.kind);
     Ok(stored.runs)
@@ -216,8 +246,14 @@ pub(super) fn begin(
         journal_len: 0,
         unwritten: vec![created],
         deadlines: Default::default(),
+        parent: None,
+        waits: Default::default(),
+        looked_back: Default::default(),
+        gates: Default::default(),
+        has_mail: false,
+        is_cut: false,
     };
-    live.write(tx)?;
+    live.write(tenant, tx)?;
     begun.started.push(live);
     Ok(Ok(id))
 }

@@ -2,6 +2,7 @@
 //! tenant, one actor for each run that has work. Nothing outside this layer sees an actor.
 
 mod alarms;
+mod children;
 mod dispatch;
 mod intake;
 mod listeners;
@@ -14,6 +15,7 @@ mod shared;
 mod supervisor;
 mod tenant_state;
 mod timers;
+mod waiting;
 
 #[cfg(test)]
 mod tests;

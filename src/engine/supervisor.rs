@@ -21,6 +21,17 @@ use super::live::LiveRun;
 use super::run_actor::{Delivery, RunActor};
 use super::tenant_state::TenantState;
 
+/// Runs that had no actor when the process began, or no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ToLoad {
+    /// Those in this status.
+    InStatus(Status),
+    /// Those for which others left something to look at.
+    WithNotices,
+}
+
+const QUEUED: ToLoad = ToLoad::InStatus(Status::Queued);
+
 /// How many runs are loaded from the store before other work has its turn.
 const LOAD_CHUNK: usize = 128;
 
@@ -52,7 +63,7 @@ pub(super) struct Deliver {
     pub(super) delivery: Delivery,
 }
 
-/// Runs with a deadline that has come.
+/// Runs with a deadline that has come, or with something else to look at.
 #[derive(Default, Message)]
 #[rtype(result = "()")]
 pub(super) struct Wake(pub(super) Vec<RunId>);
@@ -112,16 +123,21 @@ pub(super) struct TenantSupervisor {
     tenant: Rc<TenantState>,
     crashes: HashMap<RunId, u32>,
     seen: Observation,
-    /// Statuses whose runs have still to be loaded, with the last run that was.
-    to_load: Vec<(Status, Option<RunId>)>,
+    /// Which runs have still to be loaded, with the last run that was.
+    to_load: Vec<(ToLoad, Option<RunId>)>,
     loading: bool,
 }
 
 impl TenantSupervisor {
     pub(super) fn new(tenant: Rc<TenantState>) -> TenantSupervisor {
         let (crashes, seen) = Default::default();
-        let to_load =
-            vec![(Status::Queued, None), (Status::Running, None), (Status::Compensating, None)];
+        let in_status = |status| (ToLoad::InStatus(status), None);
+        let to_load = vec![
+            (ToLoad::WithNotices, None),
+            in_status(Status::Queued),
+            in_status(Status::Running),
+            in_status(Status::Compensating),
+        ];
         TenantSupervisor { tenant, crashes, seen, to_load, loading: false }
     }
 
@@ -196,10 +212,13 @@ impl TenantSupervisor {
 
     /// Loads the next runs that had no actor; answers whether there may be more.
     fn load_chunk(&mut self) -> Result<(), StoreError> {
-        let Some((status, after)) = self.to_load.pop() else { return Ok(()) };
+        let Some((which, after)) = self.to_load.pop() else { return Ok(()) };
         let tenant = Rc::clone(&self.tenant);
         let chunk = tenant
-            .transact(|tx| tx.view().runs_in_status(status, after, LOAD_CHUNK))
+            .transact(|tx| match which {
+                ToLoad::InStatus(status) => tx.view().runs_in_status(status, after, LOAD_CHUNK),
+                ToLoad::WithNotices => tx.view().runs_with_notices(after, LOAD_CHUNK),
+            })
             .map(|settled| settled.value);
         let chunk = match chunk {
             Ok(chunk) => chunk,
@@ -207,7 +226,7 @@ impl TenantSupervisor {
             Err(Abort::Closed(_)) => return Ok(()),
         };
         if let (Some(last), true) = (chunk.last(), chunk.len() == LOAD_CHUNK) {
-            self.to_load.push((status, Some(*last)));
+            self.to_load.push((which, Some(*last)));
         }
         for id in chunk {
             if self.tenant.address_of(id).is_none() {
@@ -233,7 +252,7 @@ impl TenantSupervisor {
         let message = format!("set aside after {crashes} crashes, the last one: {reason}");
         let outcome = tenant.transact(|tx| {
             let Some(mut live) = tenant.load_run(tx.view(), run)? else { return Ok(()) };
-            tx.attempt(|tx| live.quarantine(tx, &message), StoreError::Unavailable)
+            tx.attempt(|tx| live.quarantine(&tenant, tx, &message), StoreError::Unavailable)
         });
         if let Err(Abort::Refused(error)) = outcome {
             error!(run.id = %run, "Cannot set the run aside: {error}");
@@ -273,9 +292,9 @@ impl Handler<Adopt> for TenantSupervisor {
         for live in started {
             if self.has_room() {
                 self.begin(live, None);
-            } else if !self.to_load.iter().any(|(status, _)| *status == Status::Queued) {
+            } else if !self.to_load.iter().any(|(which, _)| *which == QUEUED) {
                 // It stays `queued` in the store until there is room.
-                self.to_load.insert(0, (Status::Queued, None));
+                self.to_load.insert(0, (QUEUED, None));
             }
         }
     }

@@ -2,11 +2,13 @@
 
 pub mod access;
 pub mod alarms;
+pub mod approvals;
 pub mod codec;
 pub mod counters;
 mod envelope;
 pub mod event_types;
 pub mod events;
+pub mod inbox;
 pub mod key;
 mod layer;
 pub mod ledger;
@@ -18,6 +20,7 @@ pub mod seam;
 pub mod sim;
 pub mod tenant;
 pub mod timers;
+pub mod waits;
 pub mod workflows;
 
 #[cfg(test)]

@@ -32,6 +32,9 @@ pub struct RunRow {
     /// The rendered concurrency key that it counts for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency_key: Option<String>,
+    /// The run whose step started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<RunId>,
 }
 
 /// Where a list of runs comes from.

@@ -47,6 +47,7 @@ pub static GROUPS: &[&Group] = &[
     &api::events::GROUP,
     &api::workflows::GROUP,
     &api::runs::GROUP,
+    &api::approvals::GROUP,
     &api::activities::GROUP,
     &api::event_types::GROUP,
     &api::filters::GROUP,

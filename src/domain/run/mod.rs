@@ -7,12 +7,18 @@
 //! The records of one decision belong together: they are written in one batch or not at all.
 
 mod apply;
+mod closing;
 mod decide;
+mod doing;
 mod effect;
 mod entry;
+mod gate;
+mod group;
 mod head;
 mod input;
+mod nested;
 mod next;
+mod redo;
 mod retry;
 mod state;
 mod status;
@@ -31,12 +37,15 @@ mod story;
 mod tests;
 
 pub use decide::decide;
+pub use doing::{Closing, Doing, Gate, Nest, NestKind, StopAsked};
 pub use effect::{Effect, Timer};
-pub use entry::{Compensation, Ending, Entry, Failure, FailureClass, Outcome, Record, RunError};
+pub use entry::{
+    Compensation, Decision, Ending, Entry, Failure, FailureClass, Outcome, Record, RunError,
+};
 pub use head::RunHead;
 pub use input::Input;
 pub use next::SLEEP_MAX;
 pub use retry::{UNDO_RETRY, retry_refusal};
 pub use state::{Cancel, Origin, Phase, Run, TenantFacts};
 pub use status::{Status, StepStatus, UndoStatus, WaitKind, WaitingFor};
-pub use step::{Attempt, AttemptOutcome, StepState, UndoState};
+pub use step::{Attempt, AttemptOutcome, Decided, StepState, UndoState};

@@ -1,16 +1,21 @@
 //! A workflow: what was checked at its saving, and what a run follows.
 
+mod approval;
 mod check;
 pub mod diff;
 pub mod document;
 pub mod export;
 mod fields;
+mod inputs;
+mod kind;
+mod nesting;
 pub mod parse;
 mod schema;
 mod step;
 #[cfg(test)]
 mod tests;
 mod thena;
+pub mod tree;
 mod trigger;
 
 use std::collections::BTreeMap;
@@ -22,6 +27,10 @@ use serde_json::{Map, Value};
 use super::expression::Template;
 use super::filter::Filter;
 
+pub use kind::{
+    Approval, Awaits, Case, Each, Escalation, ITEMS_MAX, Join, LookBack, OnSilence, OnTimeout,
+    RUN_STEPS_MAX, Wait,
+};
 pub use trigger::Trigger;
 
 /// A named, versioned definition that passed every check; a run keeps the version it began with.
@@ -102,6 +111,10 @@ pub struct Step {
     pub title: String,
     /// Skipped when this does not hold.
     pub condition: Option<Filter>,
+    /// Somebody must approve it first.
+    pub approval: Option<Approval>,
+    /// The ids of the steps of its list that it waits for; empty for all that stand before it.
+    pub after: Vec<String>,
     /// What it does.
     pub action: Action,
     /// How often an attempt is made.
@@ -130,6 +143,28 @@ pub enum Action {
     Sleep {
         /// Rendered when the step begins.
         duration: Template,
+    },
+    /// Pauses until an event comes.
+    Wait(Wait),
+    /// Does the first case whose condition holds.
+    Branch(Vec<Case>),
+    /// Does the same for each item of an array.
+    Each(Each),
+    /// Does several lists of steps at once.
+    Parallel {
+        /// How many of them must finish.
+        join: Join,
+        /// Each a list of steps.
+        branches: Vec<Vec<Step>>,
+    },
+    /// Starts another workflow.
+    Run {
+        /// Its name.
+        workflow: String,
+        /// The payload of the event that it is started with.
+        input: Template,
+        /// Whether the step waits for its end.
+        awaits: Awaits,
     },
 }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::check::event_schema;
 use super::fields::{Field, Fields, is_off};
+use super::nesting::Awaited;
 use super::parse::{KnownEvent, Origin, Reading};
 use super::thena::{Spelling, event_names};
 use crate::domain::filter::Filter;
@@ -48,6 +49,11 @@ impl DraftTrigger {
     fn new(trigger: Option<Trigger>, filter_at: String, payload: Value) -> DraftTrigger {
         let event = event_schema(&payload);
         DraftTrigger { trigger, filter_at, payload, event }
+    }
+
+    /// Stands for the event of a wait, whose filter is read like that of a trigger.
+    pub(super) fn of_wait(awaited: &Awaited) -> DraftTrigger {
+        DraftTrigger::new(None, awaited.filter_at.clone(), awaited.payload.clone())
     }
 
     /// A trigger that could not be read; the findings say why.
@@ -147,7 +153,7 @@ impl<'a> Reading<'a> {
         Some(DraftTrigger::new(trigger, filter_at, payload))
     }
 
-    fn event(&self, field: &Field<'a>) -> Option<KnownEvent> {
+    pub(super) fn event(&self, field: &Field<'a>) -> Option<KnownEvent> {
         let names = event_names(field)?;
         let known = match self.origin {
             Origin::Stored => {

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod activities;
+pub mod approvals;
 pub mod comments;
 pub mod contacts;
 pub mod cursor;
