@@ -26,7 +26,7 @@ use crate::store::tenant::TenantTx;
 use checked::{CheckedOutside, CheckedPlatform};
 use outside::http_request::HttpRequest;
 use platform::{OnDesk, accounts, comments, contacts, publish_event, sleep};
-use platform::{teams, threads, ticket_verbs, tickets, transform, users};
+use platform::{teams, threads, ticket_verbs, tickets, transform, users, waits};
 use settings::EgressSettings;
 
 /// Every built-in activity on the platform's own records.
@@ -138,7 +138,10 @@ impl Activities {
     pub fn built_in(egress: &EgressSettings) -> Activities {
         let on_desk = ON_DESK.into_iter().map(|found| Activity::Platform(Arc::new(found)));
         let outside = [Activity::Outside(Arc::new(HttpRequest::new(egress)))];
-        Activities::new(on_desk.chain(outside).collect(), vec![sleep::spec()])
+        Activities::new(
+            on_desk.chain(outside).collect(),
+            vec![sleep::spec(), waits::wait_for_event(), waits::run_workflow()],
+        )
     }
 
     /// Collects activities, and the specs of those that the run itself carries out. Each is held to

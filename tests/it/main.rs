@@ -2,11 +2,13 @@
 
 mod acceptance;
 mod api;
+mod approvals;
 mod architecture;
 mod bad_input;
 mod contract;
 mod faults;
 mod peer;
 mod process;
+mod step_kinds;
 mod support;
 mod thena;

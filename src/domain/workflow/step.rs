@@ -164,6 +164,12 @@ impl<'a> Reading<'a> {
             &does.action,
             spec.as_deref(),
         );
+        // Whatever another spelling says of them: a wait and a step around others have none of these.
+        let plain = does.inner.is_some() || matches!(does.action, Some(Action::Wait(_)));
+        let (retry, timeout, undone) = match plain {
+            true => (Some(Retry::NEVER), Some(TIMEOUT), Undone::of(Undo::None)),
+            false => (retry, timeout, undone),
+        };
         let dependencies = dependencies(&mut fields, &mut kept);
         let approval = self.approval(&mut fields, &mut kept);
         fields.refuse("annotations", "this build joins no related records into the context");
@@ -218,7 +224,8 @@ impl<'a> Reading<'a> {
     fn action(&self, fields: &mut Fields<'a>, kept: &mut ThenaStep, depth: usize) -> Does {
         let sleep = fields.take(&["sleep"]);
         let activity = fields.take(&["activity"]);
-        let kinds: Vec<Field<'a>> = KINDS.iter().filter_map(|kind| fields.take(&[*kind])).collect();
+        let kinds = KINDS.iter().filter_map(|kind| fields.take(&[*kind]));
+        let kinds: Vec<Field<'a>> = kinds.filter(|field| !is_off(field.value)).collect();
         let input = fields.take(&["input"]);
         let marked = fields.take(&["isSleepActivity"]).and_then(|field| field.truth());
         let mut does = Does::default();
@@ -247,7 +254,7 @@ impl<'a> Reading<'a> {
 
     /// Reads `sleep: 4h`, or `sleep: {until: …}` with a time.
     fn sleep_step(&self, field: &Field<'a>) -> Option<Action> {
-        if !field.value.is_object() {
+        if is_off(field.value) || !field.value.is_object() {
             return self.sleep(field, field.value, field.at.clone());
         }
         let mut fields = field.object()?;
@@ -295,6 +302,17 @@ impl<'a> Reading<'a> {
         let Some(named) = named else { return };
         kept.version = named.noted;
         does.spec = self.checked_spec(&named, activity);
+        if named.identifier == thena::WAIT || named.identifier == thena::RUN {
+            does.input.value = Value::Null;
+            let Some(input) = input else {
+                let problem = activity.problem("missing", "it has no `input`");
+                activity.findings.problem(problem);
+                return;
+            };
+            let waits = named.identifier == thena::WAIT;
+            does.take(if waits { self.wait_for(input) } else { self.run(input) });
+            return;
+        }
         let sleeps = named.identifier == thena::SLEEP
             || does.spec.as_ref().is_some_and(|spec| spec.reach == Reach::Sleep);
         if sleeps {
@@ -306,17 +324,6 @@ impl<'a> Reading<'a> {
                     activity.report(problem.with_hint("such as {duration: 4h}"))
                 }
             };
-            return;
-        }
-        if named.identifier == thena::WAIT || named.identifier == thena::RUN {
-            does.input.value = Value::Null;
-            let Some(input) = input else {
-                let problem = activity.problem("missing", "it has no `input`");
-                activity.findings.problem(problem);
-                return;
-            };
-            let waits = named.identifier == thena::WAIT;
-            does.take(if waits { self.wait_for(input) } else { self.run(input) });
             return;
         }
         if marked_as_sleep && does.spec.is_some() {

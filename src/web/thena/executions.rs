@@ -232,6 +232,8 @@ mod tests {
                 kind: kind.to_owned(),
                 until: None,
                 step: None,
+                approvers: Vec::new(),
+                run: None,
             });
             assert_eq!(state(&run), theirs, "{ours} {waiting:?}");
             let wanted = |status| Wanted { statuses: vec![status], ..Wanted::default() };

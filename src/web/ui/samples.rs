@@ -384,6 +384,8 @@ pub fn runs() -> Page<RunSummary> {
                 kind: "retry".to_owned(),
                 until: Some(NOW + std::time::Duration::from_secs(12)),
                 step: Some("notify".to_owned()),
+                approvers: Vec::new(),
+                run: None,
             }),
             ..summary(1, "escalate-urgent", "retrying")
         },
