@@ -28,6 +28,8 @@ mod unwind;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod nests;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod simulation;
