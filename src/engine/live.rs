@@ -141,7 +141,7 @@ impl LiveRun {
         let row = RunRow { head, event, depth, concurrency_key: key, parent };
         tx.put_run(self.written, &row);
         self.keep_concurrency(tx, status);
-// A run that had succeeded may be undone within one transaction.
+        // A run that had succeeded may be undone within one transaction.
         let ended = status.is_final() && self.written != Some(status);
         self.written = Some(status);
         self.keep_deadlines(tx);

@@ -35,10 +35,7 @@ fn the_items_of_a_loop_are_undone_in_reverse_order() {
         act("last"),
     ]);
     let story = play(steps, &[("last", "!")]);
-    assert_eq!(
-        story.log,
-        ["loop[0].a", "loop[1].a", "last", "undo loop[1].a", "undo loop[0].a"]
-    );
+    assert_eq!(story.log, ["loop[0].a", "loop[1].a", "last", "undo loop[1].a", "undo loop[0].a"]);
     assert_eq!(story.run.compensation, Compensation::Done);
 }
 
@@ -129,7 +126,7 @@ fn a_waiting_run_says_for_whom() {
 fn a_rejection_follows_what_the_step_says_of_failure() {
     for (policy, status) in [("compensate", Status::Failed), ("continue", Status::Succeeded)] {
         let mut gate = act("b");
-        gate["approval"] = json!({});
+        gate["approval"] = json!({ "approvers": ["role:lead"] });
         gate["onFailure"] = json!(policy);
         let story = play(json!([act("a"), gate]), &[("b", "!")]);
         assert_eq!(story.run.status(), status);

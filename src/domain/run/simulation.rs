@@ -272,6 +272,7 @@ struct World {
     now: Timestamp,
     retries_left: u64,
     tally: Tally,
+    tells: bool,
 }
 
 impl World {
@@ -290,6 +291,7 @@ impl World {
             now: Timestamp::from_millis(1_000_000),
             retries_left: random.below(3),
             tally: Tally::default(),
+            tells: std::env::var_os("SEED").is_some(),
             random,
         };
         world.perform(&BTreeSet::new());
@@ -345,6 +347,9 @@ impl World {
             assert!(records.iter().map(|record| &record.entry).eq(&entries));
         }
         for record in &records {
+            if self.tells {
+                println!("{record:?}");
+            }
             self.shadow.apply(&self.plan, record);
             self.ledger.read(&self.plan, &record.entry, &mut self.tally);
         }

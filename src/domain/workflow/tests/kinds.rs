@@ -96,7 +96,7 @@ fn short_forms_mean_the_same_as_long_ones() {
 fn wrong_kinds_are_refused_at_their_place() {
     for (text, pointer, code) in [
         ("id: a, waitFor: {event: 'no:such'}", "/waitFor/event", "unknown_event_type"),
-        ("id: a, waitFor: {}", "/waitFor", "missing"),
+        ("id: a, waitFor: {timeout: 1h}", "/waitFor", "missing"),
         (
             "id: a, waitFor: {event: 'ticket:escalated', timeout: soon}",
             "/waitFor/timeout",
