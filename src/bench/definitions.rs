@@ -120,8 +120,71 @@ pub fn payload(ticket: &str) -> Value {
         "number": OPEN_NUMBER,
         "ticketId": ticket,
         "customer": { "name": "Ada Lovelace", "email": "ada@example.com", "plan": "enterprise" },
-        "note": "x".repeat(PAYLOAD_BYTES - 200),
+        "note": note(),
     })
+}
+
+/// Prose of words that come as they do in a language: the store packs values, and letters that
+/// repeat without end would flatter it.
+fn note() -> String {
+    const WORDS: [&str; 48] = [
+        "the",
+        "printer",
+        "on",
+        "third",
+        "floor",
+        "does",
+        "not",
+        "answer",
+        "since",
+        "morning",
+        "and",
+        "our",
+        "customers",
+        "wait",
+        "for",
+        "invoice",
+        "number",
+        "please",
+        "call",
+        "back",
+        "before",
+        "noon",
+        "we",
+        "have",
+        "tried",
+        "restart",
+        "cable",
+        "network",
+        "password",
+        "is",
+        "correct",
+        "but",
+        "screen",
+        "stays",
+        "dark",
+        "with",
+        "error",
+        "after",
+        "update",
+        "of",
+        "last",
+        "week",
+        "urgent",
+        "because",
+        "payment",
+        "was",
+        "refused",
+        "again",
+    ];
+    let mut place = 1_usize;
+    let mut note = String::with_capacity(PAYLOAD_BYTES);
+    while note.len() < PAYLOAD_BYTES - 200 {
+        place = place * 75 % 65_537;
+        note.push_str(WORDS[place % WORDS.len()]);
+        note.push(if place % 11 == 0 { ',' } else { ' ' });
+    }
+    note
 }
 
 /// A CloudEvents batch of `size` events of one type; their numbers are left open.

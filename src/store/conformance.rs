@@ -330,7 +330,14 @@ fn parts_and_spaces_do_not_see_each_other() {
 fn values_are_replaced_and_removed_and_counted() {
     on_every_store(|store, part| {
         let mut owner = store.claim(part).unwrap();
-        let big = vec![7; 300_000];
+        // Noise, which no store can make smaller.
+        let mut noise = 7_u64;
+        let big: Vec<u8> = (0..300_000)
+            .map(|_| {
+                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (noise >> 56) as u8
+            })
+            .collect();
         commit(&mut *owner, vec![put(Space::Row, "a", "1"), put(Space::Blob, "big", &big)])
             .unwrap();
         commit(&mut *owner, vec![put(Space::Row, "a", ""), put(Space::Row, "b", "22")]).unwrap();

@@ -62,9 +62,7 @@ impl Rows {
         self.bytes.extend_from_slice(key);
         let key_end = self.bytes.len();
         let value_end = value.map(|value| {
-            let head = envelope::head(space as u8, &self.bytes[key_start..key_end], value);
-            self.bytes.extend_from_slice(&head);
-            self.bytes.extend_from_slice(value);
+            envelope::seal_onto(&mut self.bytes, space as u8, key_start..key_end, value);
             self.bytes.len()
         });
         self.spans.push(Span { space, key_start, key_end, value_end });

@@ -94,6 +94,6 @@ pub fn opened_place(key: &[u8], row: &[u8]) -> Result<(u32, Part), StoreError> {
     let wrong = |reason: &str| damaged(Space::Meta, key, format!("row of a place: {reason}"));
     let payload = envelope::open(PLACES_TAG, key, row).map_err(wrong)?;
     let tenant = key.try_into().map_err(|_| wrong("its key is not of 4 bytes"))?;
-    let part = payload.try_into().map_err(|_| wrong("it is not of 2 bytes"))?;
+    let part = payload.as_ref().try_into().map_err(|_| wrong("it is not of 2 bytes"))?;
     Ok((u32::from_be_bytes(tenant), Part::from_be_bytes(part)))
 }

@@ -74,7 +74,7 @@ impl View for RedbView {
             };
             let payload = envelope::open(space as u8, &stored, value.value())
                 .map_err(|reason| damaged(space, key, reason))?;
-            Ok(Some(Bytes::copy_from_slice(payload)))
+            Ok(Some(Bytes::from(payload.into_owned())))
         })
     }
 
@@ -119,7 +119,7 @@ fn pair(
     let stored = key.value();
     let payload = envelope::open(space as u8, stored, value.value())
         .map_err(|reason| damaged(space, &stored[PART_BYTES.min(stored.len())..], reason))?;
-    Ok((Bytes::copy_from_slice(&stored[PART_BYTES..]), Bytes::copy_from_slice(payload)))
+    Ok((Bytes::copy_from_slice(&stored[PART_BYTES..]), Bytes::from(payload.into_owned())))
 }
 
 /// Returns the last owner and commit of `part`.
