@@ -5,6 +5,22 @@
 //! path: perform what is newly owed. `Run::advance` is decide and apply in one, without a copy.
 //!
 //! The records of one decision belong together: they are written in one batch or not at all.
+//!
+//! # Steps inside steps
+//!
+//! A step of a run is named by its path (`notify`, `loop[2].notify`), and which one is next is
+//! computed from what is over, so that there is no position to keep. What was decided for them:
+//!
+//! - Steps are undone in reverse order of completion, wherever they stand.
+//! - A failure leaves its branch, case or item unless it is continued, and ends the nearest step
+//!   around it that can do without: a parallel step that needs fewer branches gives up that branch,
+//!   a step with `onFailure: continue` all that is inside; otherwise the run ends as the step that
+//!   failed says.
+//! - What is given up ends: waits at once, calls in flight are awaited, and what had finished there
+//!   is undone while the rest goes on (unless the step that failed says `abort`).
+//! - A step that waits for another run stops that run before it ends, and undoing the step undoes
+//!   that run by its own journal.
+//! - A run never waits for an event that it caused itself.
 
 mod apply;
 mod closing;

@@ -161,15 +161,12 @@ impl Planner<'_> {
         for list in step.fixed_lists() {
             list.iter().for_each(|step| self.forget(step, prefix));
         }
-        if let Action::Each(each) = &step.action {
-            let begun = match &state.nest {
-                Some(Nest { kind: NestKind::Loop { next, .. }, .. }) => *next,
-                _ => 0, // It has not begun.
-            };
-            for item in 0..begun {
-                let prefix = item_prefix(&path, item);
-                each.steps.iter().for_each(|step| self.forget(step, &prefix));
-            }
+        if let Action::Each(_) = &step.action {
+            // Those of an earlier life too, which may have gone through more items.
+            let items = format!("{path}[");
+            let inside = self.run.steps.iter().filter(|state| state.id.starts_with(&items));
+            let touched = inside.filter(|state| was_touched(state));
+            self.plan.again.extend(touched.map(|state| state.id.clone()));
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::domain::workflow::{
     OnTimeout, Retry, Step, Undo, Wait, Workflow,
 };
 
-const RUNS: u64 = 100_000;
+const RUNS: u64 = 50_000;
 const TURNS_MAX: u32 = 5_000;
 const DEPTH_MAX: u32 = 3;
 

@@ -17,6 +17,7 @@ mod tests;
 mod thena;
 pub mod tree;
 mod trigger;
+mod undoing;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -11,8 +11,9 @@ use super::fields::{Field, Fields, is_off};
 use super::nesting::{Awaited, Inner, KINDS, Read};
 use super::parse::Reading;
 use super::thena::{self, Named};
+use super::undoing::{Undone, Unsaid};
 use super::{Action, OnFailure, Retry, Step, ThenaStep, Undo};
-use crate::domain::activity::{ActivitySpec, Compensation, Reach};
+use crate::domain::activity::{ActivitySpec, Reach};
 use crate::domain::expression::Template;
 use crate::domain::filter::Filter;
 use crate::domain::problem::{Problem, nearest, pointer_to};
@@ -59,9 +60,6 @@ pub(super) struct Draft {
     timeout: Option<Duration>,
     on_failure: Option<OnFailure>,
 }
-
-/// Says that a definition leaves something to the default.
-pub(super) struct Unsaid;
 
 impl Draft {
     pub(super) fn finish(self) -> Option<Step> {
@@ -383,7 +381,11 @@ impl<'a> Reading<'a> {
     }
 
     /// Finds the spec of an activity; reports one that does not exist in this version.
-    fn checked_spec(&self, named: &Named, field: &Field<'a>) -> Option<Arc<ActivitySpec>> {
+    pub(super) fn checked_spec(
+        &self,
+        named: &Named,
+        field: &Field<'a>,
+    ) -> Option<Arc<ActivitySpec>> {
         let super::parse::Origin::Written(known) = self.origin else { return None };
         let Some(spec) = self.spec(&named.identifier) else {
             let detail = format!("there is no activity `{}`", named.identifier);
@@ -436,74 +438,6 @@ impl<'a> Reading<'a> {
         let jitter = jitter.map_or(Some(standard.jitter), |f| f.truth());
         Some(Retry { attempts: attempts?, initial, factor: factor?, max: max?, jitter: jitter? })
     }
-
-    fn undo(
-        &self,
-        field: Option<Field<'a>>,
-        action: &Option<Action>,
-        spec: Option<&ActivitySpec>,
-    ) -> Undone {
-        let starts = matches!(action, Some(Action::Run { .. }));
-        let automatic =
-            if starts { Some(Compensation::Automatic) } else { spec.map(|spec| spec.compensation) };
-        let Some(field) = field.filter(|field| !is_off(field.value)) else {
-            let undo = match automatic {
-                Some(Compensation::Automatic) => Undo::Auto,
-                Some(Compensation::NotNeeded | Compensation::Manual) | None => Undo::None,
-            };
-            return Undone { undo: Some(undo), unsaid: Some(Unsaid), ..Undone::default() };
-        };
-        if field.value.is_string() {
-            return match field.choice(&[("auto", UndoWord::Auto), ("none", UndoWord::None)]) {
-                Some(UndoWord::Auto) => self.automatic(&field, spec),
-                Some(UndoWord::None) => Undone::of(Undo::None),
-                None => Undone::default(),
-            };
-        }
-        self.called_undo(&field)
-    }
-
-    fn automatic(&self, field: &Field<'a>, spec: Option<&ActivitySpec>) -> Undone {
-        match spec.map(|spec| (spec.compensation, &spec.identifier)) {
-            Some((Compensation::Automatic, _)) | None => Undone::of(Undo::Auto),
-            Some((Compensation::NotNeeded, _)) => Undone::of(Undo::None),
-            Some((Compensation::Manual, identifier)) => {
-                let detail = format!("`{identifier}` cannot be put back by itself");
-                let problem = field.problem("not_undoable", detail);
-                let hint = "name the activity that undoes it, or write `none`";
-                field.findings.problem(problem.with_hint(hint));
-                Undone::default()
-            }
-        }
-    }
-
-    fn called_undo(&self, field: &Field<'a>) -> Undone {
-        let Some(mut fields) = field.object() else { return Undone::default() };
-        let activity = fields.need(&["activity"], "name the activity that undoes the step");
-        let input = fields.take(&["input"]);
-        fields.close();
-        let template = self.input(input.as_ref());
-        let placed = Placed {
-            at: input.as_ref().map_or_else(|| field.at.clone(), |input| input.at.clone()),
-            value: input.map_or_else(|| Value::Object(Map::new()), |input| input.value.clone()),
-        };
-        let Some((activity, named)) =
-            activity.and_then(|field| thena::activity(self, &field).map(|named| (field, named)))
-        else {
-            return Undone::default();
-        };
-        let spec = self.checked_spec(&named, &activity);
-        if spec.as_ref().is_some_and(|spec| spec.reach == Reach::Sleep) {
-            let detail = "a pause undoes nothing";
-            activity.findings.problem(activity.problem("not_undoable", detail));
-        }
-        let undo = template.map(|input| Undo::Call {
-            activity: named.identifier,
-            version: named.pinned,
-            input,
-        });
-        Undone { undo, input: placed, spec, unsaid: None }
-    }
 }
 
 #[derive(Default)]
@@ -524,26 +458,6 @@ impl Does {
             self.input = read.input;
         }
     }
-}
-
-#[derive(Default)]
-struct Undone {
-    undo: Option<Undo>,
-    input: Placed<Value>,
-    spec: Option<Arc<ActivitySpec>>,
-    unsaid: Option<Unsaid>,
-}
-
-impl Undone {
-    fn of(undo: Undo) -> Undone {
-        Undone { undo: Some(undo), ..Undone::default() }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum UndoWord {
-    Auto,
-    None,
 }
 
 fn dependencies(fields: &mut Fields<'_>, kept: &mut ThenaStep) -> Vec<Placed<String>> {
