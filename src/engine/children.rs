@@ -103,7 +103,7 @@ impl LiveRun {
         let result = match head.status {
             Status::Succeeded => {
                 let live = tenant.load_run(tx.view(), run)?;
-                let result = live.as_ref().map(|live| last_output(live)).unwrap_or_default();
+                let result = live.as_ref().map(last_output).unwrap_or_default();
                 Ok(json!({ "runId": run, "status": "succeeded", "result": result }))
             }
             Status::Failed | Status::Cancelled => {

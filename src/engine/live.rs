@@ -71,6 +71,7 @@ impl LiveRun {
         for turn in 1.. {
             let Some(input) = next.take() else { break };
             let records = self.run.advance(&self.workflow, input, tx.now());
+            self.publish_approvals(tx, &records);
             self.unwritten.extend(records);
             if turn == TURNS_MAX {
                 self.is_cut = true; // What it owes is still owed when it looks again.
@@ -270,7 +271,7 @@ impl LiveRun {
         })
     }
 
-    fn caller(&self) -> Caller {
+    pub(super) fn caller(&self) -> Caller {
         let actor =
             Actor { id: self.id().to_string(), kind: "WORKFLOW".to_owned(), email: String::new() };
         Caller { actor, cause: Some(Cause { run_id: self.id(), depth: self.depth }) }

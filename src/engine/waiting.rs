@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
 use crate::domain::event::Event;
 use crate::domain::filter::Filter;
 use crate::domain::path::Path;
-use crate::domain::run::{Doing, Gate, Input, Run};
+use crate::domain::run::{Doing, Entry, Gate, Input, Record, Run};
 use crate::domain::scope::Scope;
+use crate::domain::time::Timestamp;
 use crate::domain::workflow::{Action, LookBack, Wait};
 use crate::store::approvals::{ApprovalOutcome, ApprovalRow};
 use crate::store::events::EventKey;
@@ -76,7 +79,7 @@ impl LiveRun {
         let mut least = self.event;
         if let LookBack::Last(last) = wait.look_back {
             let from = since.millis() - i64::try_from(last.as_millis()).unwrap_or(i64::MAX);
-            let from = crate::domain::time::Timestamp::from_millis(from);
+            let from = Timestamp::from_millis(from);
             least = least.max(EventKey::at(from));
         }
         if let Some(id) = &self.run.last_awaited {
@@ -149,14 +152,43 @@ impl LiveRun {
         Some((place, row))
     }
 
-    fn wait_of(
-        &self,
-        step: &str,
-    ) -> Option<(&Wait, &[serde_json::Value], crate::domain::time::Timestamp)> {
+    fn wait_of(&self, step: &str) -> Option<(&Wait, &[Value], Timestamp)> {
         let Action::Wait(wait) = &self.workflow.step_at(step)?.action else { return None };
         match &self.run.step(step)?.doing {
             Doing::Awaiting { values, since, .. } => Some((wait, values, *since)),
             _ => None, // It waits no longer.
+        }
+    }
+
+    /// Publishes what happened to approvals, so that workflows can tell those who are asked.
+    pub(super) fn publish_approvals(&self, tx: &mut TenantTx<'_, '_>, records: &[Record]) {
+        for record in records {
+            let kind = match &record.entry {
+                Entry::ApprovalRequested { .. } => "approval:requested",
+                Entry::ApprovalReminded { .. } => "approval:reminded",
+                Entry::ApprovalEscalated { .. } => "approval:escalated",
+                Entry::ApprovalDecided { .. } => "approval:decided",
+                _ => continue, // Not about an approval.
+            };
+            let mut payload = json!(record.entry);
+            if let Some(fields) = payload.as_object_mut() {
+                fields.shift_remove("entry");
+                fields.insert("runId".to_owned(), json!(self.run.id));
+                fields.insert("workflow".to_owned(), json!(self.run.workflow));
+                fields.insert("subject".to_owned(), json!(self.run.head().subject));
+            }
+            let caller = self.caller();
+            tx.emit(Event {
+                id: String::new(),
+                kind: kind.to_owned(),
+                source: "ergane/approvals".to_owned(),
+                subject: Some(self.run.id.to_string()),
+                time: tx.now(),
+                actor: caller.actor,
+                payload,
+                metadata: serde_json::Map::new(),
+                cause: caller.cause,
+            });
         }
     }
 
@@ -173,10 +205,7 @@ impl LiveRun {
             let decided = self.run.step(&step).and_then(|state| state.decided.as_ref());
             let outcome = match decided {
                 Some(decided) => ApprovalOutcome {
-                    decision: serde_json::json!(decided.decision)
-                        .as_str()
-                        .unwrap_or_default()
-                        .to_owned(),
+                    decision: json!(decided.decision).as_str().unwrap_or_default().to_owned(),
                     by: decided.by.clone(),
                     comment: decided.comment.clone(),
                     at: decided.at,

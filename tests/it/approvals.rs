@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::acceptance::{begun, by_hand, ended, stands, step, transform, undone};
+use crate::acceptance::{begun, by_hand, ended, events, stands, step, transform, undone};
 use crate::support::{TestApp, with_app};
 
 fn asked(id: &str, approval: Value) -> Value {
@@ -132,6 +132,10 @@ fn silence_decides_after_a_reminder_and_an_escalation() {
             let kinds: Vec<&str> = entries.filter_map(|it| it["entry"]["type"].as_str()).collect();
             for kind in ["approvalRequested", "approvalReminded", "approvalEscalated"] {
                 assert!(kinds.contains(&kind), "{kind}: {kinds:?}");
+            }
+            for kind in ["requested", "reminded", "escalated", "decided"] {
+                let events = events(&app, &format!("approval:{kind}")).await;
+                assert!(events.iter().any(|event| event["payload"]["runId"] == id), "{kind}");
             }
         }
     });

@@ -420,6 +420,7 @@ fn with_runtime<F: Future<Output = ()>>(test: F) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one life before the kill, one after it")]
 fn a_kill_amid_every_kind_of_step_repeats_nothing_that_was_finished() {
     with_runtime(async {
         let directory = TempDir::new().expect("a directory");

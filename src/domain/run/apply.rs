@@ -16,6 +16,7 @@ impl Run {
     /// Folds one record into the state; `workflow` is the version that the run follows now.
     ///
     /// A journal may tell of steps that only an earlier version had: they are remembered aside.
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of entry")]
     pub fn apply(&mut self, workflow: &Workflow, record: &Record) {
         let at = record.at;
         if self.updated_at != at {

@@ -58,6 +58,7 @@ impl Run {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of entry")]
     pub(super) fn apply_wait(&mut self, path: &str, entry: &Entry, at: Timestamp) {
         let step = self.touch(path);
         match entry {

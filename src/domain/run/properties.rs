@@ -54,6 +54,7 @@ fn records() -> impl Strategy<Value = Record> {
         .prop_map(|(at, entry)| Record { at: Timestamp::from_millis(at), entry })
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of entry")]
 fn entries() -> impl Strategy<Value = Entry> {
     let parts = (".{0,6}", any::<u32>(), values(), failures(), any::<bool>(), 0i64..4_000_000_000);
     (0usize..37, parts).prop_map(|(kind, (step, attempt, value, failure, compensate, at))| {

@@ -9,8 +9,8 @@ use super::nesting::native_wait;
 use super::step::TIMEOUT;
 use super::thena::{RUN, SLEEP, WAIT};
 use super::{
-    Action, Awaits, Concurrency, ConcurrencyPolicy, Join, OnFailure, Retry, Step, ThenaFields,
-    ThenaStep, Trigger, Undo, Workflow,
+    Action, Approval, Awaits, Concurrency, ConcurrencyPolicy, Join, OnFailure, Retry, Step,
+    ThenaFields, ThenaStep, Trigger, Undo, Workflow,
 };
 use crate::domain::activity::{Catalogue, Compensation};
 use crate::domain::expression::Template;
@@ -389,18 +389,7 @@ fn step_beyond_thena(step: &Step, catalogue: &Catalogue) -> Vec<(&'static str, &
             return found;
         }
     };
-    if let Some(approval) = &step.approval {
-        let plain = approval.timeout.is_none()
-            && approval.reminder.is_none()
-            && approval.escalate.is_none()
-            && approval.reason.is_none();
-        if !plain {
-            found.push(("/approval", "Thena has no time limits and reasons of approvals"));
-        }
-        if approval.approvers.source().is_string() {
-            found.push(("/approval/approvers", "Thena has no expression for who approves"));
-        }
-    }
+    found.extend(step.approval.as_ref().and_then(approval_beyond_thena));
     if let Some(condition) = &step.condition {
         if is_extended(condition.source()) {
             found.push(("/if", "Thena does not have all operators of this condition"));
@@ -442,6 +431,18 @@ fn step_beyond_thena(step: &Step, catalogue: &Catalogue) -> Vec<(&'static str, &
         found.push(("/compensate", "Thena cannot say that a step stays as it is"));
     }
     found
+}
+
+fn approval_beyond_thena(approval: &Approval) -> Option<(&'static str, &'static str)> {
+    let plain = approval.timeout.is_none()
+        && approval.reminder.is_none()
+        && approval.escalate.is_none()
+        && approval.reason.is_none();
+    if !plain {
+        return Some(("/approval", "Thena has no time limits and reasons of approvals"));
+    }
+    let rendered = approval.approvers.source().is_string();
+    rendered.then_some(("/approval/approvers", "Thena has no expression for who approves"))
 }
 
 fn reads_named_step(template: &Template) -> bool {

@@ -130,6 +130,7 @@ pub struct Step {
 
 /// What a step does.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one per step; a box would save nothing")]
 pub enum Action {
     /// Calls an activity.
     Call {

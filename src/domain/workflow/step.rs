@@ -150,13 +150,7 @@ impl<'a> Reading<'a> {
             || Some(spec.as_ref().map_or(TIMEOUT, |spec| spec.timeout)),
             |field| field.duration(Duration::from_millis(1)..=self.limits().step_timeout_max),
         );
-        let on_failure = fields.take(&["onFailure"]).map_or(Some(OnFailure::default()), |field| {
-            field.choice(&[
-                ("compensate", OnFailure::Compensate),
-                ("abort", OnFailure::Abort),
-                ("continue", OnFailure::Continue),
-            ])
-        });
+        let on_failure = on_failure(fields.take(&["onFailure"]));
         let undone = self.undo(
             fields.take(&["compensate", "compensationActivity"]),
             &does.action,
@@ -458,6 +452,15 @@ impl Does {
             self.input = read.input;
         }
     }
+}
+
+fn on_failure(field: Option<Field<'_>>) -> Option<OnFailure> {
+    let Some(field) = field else { return Some(OnFailure::default()) };
+    field.choice(&[
+        ("compensate", OnFailure::Compensate),
+        ("abort", OnFailure::Abort),
+        ("continue", OnFailure::Continue),
+    ])
 }
 
 fn dependencies(fields: &mut Fields<'_>, kept: &mut ThenaStep) -> Vec<Placed<String>> {

@@ -71,7 +71,7 @@ async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer 
         Some("decided") => Approvals::Decided,
         Some(other) => {
             let detail = format!("`{other}` is no status; it must be one of pending, decided");
-            return Err(ApiError::bad_parameter("status", detail).into());
+            return Err(ApiError::bad_parameter("status", detail));
         }
     };
     let page = app.approvals(&who, list, &query.page()?)?;

@@ -93,6 +93,7 @@ fn short_forms_mean_the_same_as_long_ones() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn wrong_kinds_are_refused_at_their_place() {
     for (text, pointer, code) in [
         ("id: a, waitFor: {event: 'no:such'}", "/waitFor/event", "unknown_event_type"),
