@@ -60,6 +60,25 @@ fn a_thousand_filters_on_one_event(bencher: Bencher) {
     bencher.bench(|| filters.iter().filter(|filter| filter.matches(black_box(&scope))).count());
 }
 
+/// As a thousand workflows that listen to one type ask: four conditions each, of which a tenth hold
+/// to the last.
+#[divan::bench]
+fn a_thousand_workflows_on_one_type(bencher: Bencher) {
+    let scope = event();
+    let filter = |number: usize| {
+        json!({
+            "ticket.priorityName": {"~in": ["urgent", "high"]},
+            "ticket.teamId": {"~eq": format!("team-{}", number % 10)},
+            "ticket.requestorEmail": {"~regex": "@customer\\.example$"},
+            "ticket.tags": {"~contains": "vip"},
+        })
+    };
+    let filters: Vec<Filter> = (0..1_000)
+        .map(|number| Filter::parse(&filter(number), "").expect("a fine filter"))
+        .collect();
+    bencher.bench(|| filters.iter().filter(|filter| filter.matches(black_box(&scope))).count());
+}
+
 #[divan::bench]
 fn an_input_of_five_fields(bencher: Bencher) {
     let raw = json!({

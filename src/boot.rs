@@ -3,6 +3,7 @@
 pub mod beside;
 pub mod doors;
 mod housekeeping;
+mod key;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +13,16 @@ use tracing::{info, warn};
 
 use crate::activities::Activities;
 use crate::app::App;
+use crate::app::settings::IntakeSettings;
 use crate::clock::Clock;
 use crate::engine::settings::EngineSettings;
 use crate::engine::{Engine, Parts};
 use crate::metrics::Metrics;
 use crate::store::redb_store::{RedbStore, StoreSettings};
+use crate::store::seal::KeyCheck;
 use crate::store::seam::Store;
+
+use key::SealKey;
 
 /// How long opening may take before it is given up: a large file is walked after a crash.
 const OPEN_MAX: Duration = Duration::from_secs(600);
@@ -41,17 +46,23 @@ impl Appliance {
         engine: EngineSettings,
         activities: Activities,
         metrics: Arc<Metrics>,
+        secret_key: &str,
     ) -> anyhow::Result<Appliance> {
+        let key = SealKey::find(secret_key, &store.data_dir)?;
         let opened = RedbStore::open(store).with_context(|| {
             format!("cannot use the data directory {}", store.data_dir.display())
         })?;
         let store: Arc<dyn Store> = Arc::new(opened);
+        let clock = Clock::system();
+        // Before anything else moves: with a foreign key, calls would be made without their secrets.
+        let (sealer, check) = key.sealer(&*store, clock.clone())?;
         let engine = Engine::start(Parts {
             store: Arc::clone(&store),
-            clock: Clock::system(),
+            clock,
             activities,
             settings: engine,
             metrics,
+            sealer: Arc::new(sealer),
         });
         let mut waited = Duration::ZERO;
         while !engine.is_ready() {
@@ -62,7 +73,17 @@ impl Appliance {
             waited += LOOK_EVERY;
         }
         info!("The engine is ready");
-        Ok(Appliance { app: App::new(engine), store })
+        let app = App::new(engine);
+        if check == KeyCheck::Unset {
+            app.remember_seal_key().await?;
+        }
+        Ok(Appliance { app, store })
+    }
+
+    /// Sets the limits of what comes in from outside.
+    #[must_use]
+    pub fn with_intake(self, intake: IntakeSettings) -> Appliance {
+        Appliance { app: self.app.with_intake(intake), ..self }
     }
 
     /// Returns the use cases.

@@ -11,13 +11,14 @@
 //! ```text
 //! main · cli · bench · boot · config · telemetry · demo   the only wiring
 //! web          api/, thena/, ui/: parse, call, render     sees app and domain, nothing else
+//! mail         SMTP in: parse, call, answer               the same, another door
 //! app          use cases: authorise, transact, answer     what API, pages and commands all call
 //! engine       actors: root, tenant, router, run, timers  the only place that knows actix
 //! activities   two contracts, a file each, one list       what a step can do
 //! store        the seam, redb behind it, typed records    the only place that knows redb, bincode
 //! metrics      what is counted
 //! clock        the only reader of time and of chance
-//! domain       pure: event, filter, expression, workflow, run, desk
+//! domain       pure: event, filter, expression, schedule, workflow, run, desk
 //! ```
 //!
 //! ## How an event becomes a run that is over
@@ -32,6 +33,9 @@
 //! 4. The committer sends everything decided so far to the writer as one batch: one sync for the
 //!    event, its run and all of its internal steps, and for everybody else's at the same moment.
 //! 5. Only then is the event answered for, the call made, the page able to see it.
+//!
+//! A schedule is a row and one alarm in the store. When the alarm rings, one transaction decides
+//! which slots have come, starts their runs and sets the alarm for the next.
 //!
 //! A run that only waits has no actor: it is rows, and one deadline in the ordered timer index.
 //!
@@ -61,6 +65,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | a filter operator | one variant in `domain/filter/operator.rs`; the compiler names the rest |
+//! | a kind of record | one variant of `RecordKind`, one file in `domain/desk` for its fields |
 //! | a platform activity | one file in `activities/platform/`, one line in its list |
 //! | an outside activity | one file in `activities/outside/`, one line in its list |
 //! | an endpoint | one entry in the route table beside its siblings in `web/api/` |
@@ -71,12 +76,17 @@
 //!
 //! **tenant** one organisation's walled space · **event** something that happened, with a type ·
 //! **event type** its registration, with a JSON Schema · **trigger** an event type and a filter ·
+//! **schedule** the times at which a workflow starts by itself · **slot** one such time ·
 //! **filter** a condition on an event · **workflow** a named, versioned definition · **step** one
 //! activity in it · **activity** an operation that a step calls · **run** one execution of one
 //! workflow version · **attempt** one try of a step · **journal** what a run recorded, in order ·
 //! **compensation** undoing a finished step · **effect** what the world owes a run · **part** the
 //! unit of ownership in the store · **ledger** the transactions of one part · **receipt** tells
-//! when a transaction is durable · **desk** the platform's own records: tickets, accounts and so on.
+//! when a transaction is durable · **secret** a value that is sealed, bound to hosts and
+//! shown to nobody · **connection** another system with its settings and secrets · **hook** the path
+//! that it sends to · **webhook** a subscriber's address with the events that it wants · **delivery**
+//! one message at a hook or to a webhook · **form** a page that anybody may fill in · **desk** the
+//! platform's own records: tickets, accounts and so on.
 
 pub mod activities;
 pub mod app;
@@ -88,6 +98,7 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod engine;
+pub mod mail;
 pub mod metrics;
 pub mod store;
 pub mod telemetry;

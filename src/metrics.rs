@@ -26,6 +26,9 @@ pub struct Metrics {
     runs: Bounded<RunLabels>,
     run_seconds: Histogram,
     attempts: Bounded<AttemptLabels>,
+    deliveries: Bounded<OutcomeLabels>,
+    deliveries_pending: Gauge<i64, AtomicI64>,
+    hook_deliveries: Bounded<HookLabels>,
     pressure_bytes: Gauge<i64, AtomicI64>,
     timer_lag_seconds: Histogram,
     commit_seconds: Histogram,
@@ -42,6 +45,9 @@ impl Metrics {
             runs: Bounded::default(),
             run_seconds: Histogram::new(exponential_buckets(0.001, 4.0, 10)),
             attempts: Bounded::default(),
+            deliveries: Bounded::default(),
+            deliveries_pending: Gauge::default(),
+            hook_deliveries: Bounded::default(),
             pressure_bytes: Gauge::default(),
             timer_lag_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 12)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 14)),
@@ -75,6 +81,23 @@ impl Metrics {
     /// Counts an attempt of a step: `succeeded`, `failed` or `unknown`.
     pub fn attempt_ended(&self, activity: &str, outcome: &str) {
         self.attempts.count([activity, outcome]);
+    }
+
+    /// Counts an attempt to deliver to a subscriber: `delivered`, `failed` (another follows) or
+    /// `dead` (none does).
+    pub fn delivery_attempted(&self, outcome: &str) {
+        self.deliveries.count([outcome]);
+    }
+
+    /// Sets how many deliveries to subscribers are not over.
+    pub fn set_deliveries_pending(&self, count: u64) {
+        self.deliveries_pending.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Counts what came from outside to a connection or a form: `accepted`, `duplicate`,
+    /// `unmatched`, `rejected`, or `refused` for a signature that is not good.
+    pub fn hook_delivered(&self, connection: &str, outcome: &str) {
+        self.hook_deliveries.count([connection, outcome]);
     }
 
     /// Sets how many bytes wait for the writer.
@@ -123,6 +146,16 @@ impl Metrics {
         );
         let family = self.attempts.family.clone();
         registry.register("ergane_step_attempts", "Attempts of steps", family);
+        let family = self.deliveries.family.clone();
+        registry.register("ergane_webhook_deliveries", "Attempts to deliver events", family);
+        let family = self.deliveries_pending.clone();
+        registry.register(
+            "ergane_webhook_deliveries_pending",
+            "Deliveries that are not over",
+            family,
+        );
+        let family = self.hook_deliveries.family.clone();
+        registry.register("ergane_hook_deliveries", "What came to hooks and forms", family);
         let family = self.pressure_bytes.clone();
         registry.register("ergane_pressure_bytes", "Bytes that wait for the writer", family);
         let family = self.timer_lag_seconds.clone();
@@ -219,6 +252,17 @@ impl Labels for RunLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: String,
+}
+
+impl Labels for OutcomeLabels {
+    fn of(values: &[&str]) -> OutcomeLabels {
+        OutcomeLabels { outcome: values[0].to_owned() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AttemptLabels {
     activity: String,
     outcome: String,
@@ -227,6 +271,18 @@ struct AttemptLabels {
 impl Labels for AttemptLabels {
     fn of(values: &[&str]) -> AttemptLabels {
         AttemptLabels { activity: values[0].to_owned(), outcome: values[1].to_owned() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HookLabels {
+    connection: String,
+    outcome: String,
+}
+
+impl Labels for HookLabels {
+    fn of(values: &[&str]) -> HookLabels {
+        HookLabels { connection: values[0].to_owned(), outcome: values[1].to_owned() }
     }
 }
 

@@ -39,7 +39,7 @@ impl Bench {
         let run_id = RunId::new(0, Timestamp::from_millis(1), 7);
         let actor =
             Actor { id: run_id.to_string(), kind: "WORKFLOW".to_owned(), ..Actor::default() };
-        let caller = Caller { actor, cause: Some(Cause { run_id, depth: 1 }) };
+        let caller = Caller::new(actor, Some(Cause { run_id, depth: 1 }));
         let activities = Activities::built_in(&EgressSettings::default());
         let tenant = TenantId(3);
         let mut bench = Bench { activities, caller, tenant, ledger, clock, events: Vec::new() };

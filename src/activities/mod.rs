@@ -21,16 +21,19 @@ use serde_json::Value;
 use crate::domain::activity::{ActivitySpec, Catalogue};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::run::Failure;
+use crate::domain::secret::BoundSecrets;
 use crate::store::tenant::TenantTx;
 
 use checked::{CheckedOutside, CheckedPlatform};
+use outside::courier::Courier;
 use outside::http_request::HttpRequest;
+use outside::probe::Probe;
 use platform::{OnDesk, accounts, comments, contacts, publish_event, sleep};
 use platform::{teams, threads, ticket_verbs, tickets, transform, users, waits};
-use settings::EgressSettings;
+use settings::{EgressSettings, EventSettings};
 
 /// Every built-in activity on the platform's own records.
-const ON_DESK: [OnDesk; 28] = [
+const ON_DESK: [OnDesk; 29] = [
     tickets::CREATE,
     tickets::UPDATE,
     tickets::GET,
@@ -38,6 +41,7 @@ const ON_DESK: [OnDesk; 28] = [
     tickets::SEARCH,
     ticket_verbs::ASSIGN,
     ticket_verbs::ESCALATE,
+    ticket_verbs::SEND_SURVEY,
     ticket_verbs::ARCHIVE,
     ticket_verbs::UNARCHIVE,
     ticket_verbs::ADD_TAGS,
@@ -68,6 +72,25 @@ pub struct Caller {
     pub actor: Actor,
     /// The run whose step it is; `None` for a person or a program.
     pub cause: Option<Cause>,
+    /// How many bytes of each text of a comment the events that follow carry at most.
+    pub comment_text_bytes_max: usize,
+}
+
+impl Caller {
+    /// Describes who changes records, under the usual limits.
+    #[must_use]
+    pub fn new(actor: Actor, cause: Option<Cause>) -> Caller {
+        let comment_text_bytes_max = EventSettings::default().comment_text_bytes_max;
+        Caller { actor, cause, comment_text_bytes_max }
+    }
+
+    /// Describes the platform itself, as when a deadline passes.
+    #[must_use]
+    pub fn platform() -> Caller {
+        let actor =
+            Actor { kind: "SYSTEM".to_owned(), id: "ergane".to_owned(), ..Actor::default() };
+        Caller::new(actor, None)
+    }
 }
 
 /// What a platform activity answers.
@@ -105,6 +128,8 @@ pub struct OutsideCall {
     pub idempotency_key: String,
     /// How long the attempt may take.
     pub timeout: Duration,
+    /// The secrets whose markers stand in the input.
+    pub secrets: BoundSecrets,
 }
 
 /// An operation on another system. Its intent is durable before it is called; after a crash it is
@@ -130,18 +155,40 @@ pub enum Activity {
 pub struct Activities {
     by_identifier: Arc<HashMap<String, Activity>>,
     catalogue: Arc<Catalogue>,
+    events: Arc<EventSettings>,
+    courier: Arc<Courier>,
+    probe: Arc<Probe>,
 }
 
 impl Activities {
+    /// Sets the limits of events.
+    #[must_use]
+    pub fn with_events(self, settings: &EventSettings) -> Activities {
+        Activities { events: Arc::new(settings.clone()), ..self }
+    }
+
+    /// Returns the limits of events.
+    #[must_use]
+    pub fn events(&self) -> &EventSettings {
+        &self.events
+    }
+
+    /// Describes on whose behalf records are changed, under the limits of this installation.
+    #[must_use]
+    pub fn caller(&self, actor: Actor, cause: Option<Cause>) -> Caller {
+        let comment_text_bytes_max = self.events.comment_text_bytes_max;
+        Caller { comment_text_bytes_max, ..Caller::new(actor, cause) }
+    }
+
     /// Returns the activities that every installation has; calls leave as `egress` allows.
     #[must_use]
     pub fn built_in(egress: &EgressSettings) -> Activities {
         let on_desk = ON_DESK.into_iter().map(|found| Activity::Platform(Arc::new(found)));
         let outside = [Activity::Outside(Arc::new(HttpRequest::new(egress)))];
-        Activities::new(
-            on_desk.chain(outside).collect(),
-            vec![sleep::spec(), waits::wait_for_event(), waits::run_workflow()],
-        )
+        let kept = vec![sleep::spec(), waits::wait_for_event(), waits::run_workflow()];
+        let all = Activities::new(on_desk.chain(outside).collect(), kept);
+        let (courier, probe) = (Arc::new(Courier::new(egress)), Arc::new(Probe::new(egress)));
+        Activities { courier, probe, ..all }
     }
 
     /// Collects activities, and the specs of those that the run itself carries out. Each is held to
@@ -153,13 +200,28 @@ impl Activities {
         let catalogue = Arc::new(Catalogue::new(specs));
         let by_identifier =
             activities.into_iter().map(|activity| (activity.spec().identifier, activity)).collect();
-        Activities { by_identifier: Arc::new(by_identifier), catalogue }
+        let egress = EgressSettings::default();
+        let (courier, probe) = (Arc::new(Courier::new(&egress)), Arc::new(Probe::new(&egress)));
+        let by_identifier = Arc::new(by_identifier);
+        Activities { by_identifier, catalogue, events: Arc::default(), courier, probe }
+    }
+
+    /// Returns what asks other systems whether they are there.
+    #[must_use]
+    pub fn probe(&self) -> &Probe {
+        &self.probe
     }
 
     /// Returns how the activity `identifier` is carried out.
     #[must_use]
     pub fn find(&self, identifier: &str) -> Option<&Activity> {
         self.by_identifier.get(identifier)
+    }
+
+    /// Returns who brings messages to subscribers.
+    #[must_use]
+    pub fn courier(&self) -> &Arc<Courier> {
+        &self.courier
     }
 
     /// Returns what every activity says of itself.

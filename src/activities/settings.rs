@@ -32,6 +32,28 @@ impl Default for EgressSettings {
     }
 }
 
+/// Limits of what events carry and of what is kept of refused ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventSettings {
+    /// How many bytes of each text of a comment an event carries; the comment itself stays whole.
+    pub comment_text_bytes_max: usize,
+    /// How many refused events each tenant keeps; the oldest gives way.
+    pub rejected_events_max: u64,
+    /// How large a refused payload may be to be kept whole.
+    pub rejected_event_bytes_max: usize,
+}
+
+impl Default for EventSettings {
+    fn default() -> EventSettings {
+        EventSettings {
+            comment_text_bytes_max: 16 * 1_024,
+            rejected_events_max: 1_000,
+            rejected_event_bytes_max: 64 * 1_024,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Networks {

@@ -47,6 +47,7 @@ fn ticket_cases() -> Vec<Case> {
             },
         ),
         ("tickets:escalate-ticket-platform", on_wed_1.clone(), deleted),
+        ("tickets:send-csat-platform", on_wed_1.clone(), deleted),
         ("tickets:archive-ticket-platform", on_wed_1.clone(), deleted),
         ("tickets:unarchive-ticket-platform", json!({"ticketId": "WED-2"}), |_| {
             (DELETE, json!({"id": "WED-2"}))

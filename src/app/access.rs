@@ -106,7 +106,8 @@ impl App {
     /// `NotFound` for a tenant that does not exist or is not theirs.
     pub async fn tenant_for(&self, who: &Principal, slug: &str) -> Result<TenantId, Error> {
         let tenants = self.read_of(APPLIANCE, |view| Ok(view.tenants()?))?;
-        let named = tenants.into_iter().find(|tenant| tenant.slug == slug);
+        let named =
+            tenants.into_iter().find(|tenant| tenant.slug == slug && tenant.deleted_at.is_none());
         match named {
             Some(tenant) if tenant.id == who.tenant || self.owns_appliance(who)? => Ok(tenant.id),
             _ => Err(Error::NotFound { what: "tenant", id: slug.to_owned() }),

@@ -179,6 +179,16 @@ impl App {
         })
     }
 
+    /// Checks a definition that is not saved, under the name that it would be saved by.
+    pub(super) fn checked_draft(
+        &self,
+        who: &Principal,
+        definition: Definition,
+        name: &str,
+    ) -> Result<Workflow, Error> {
+        Ok(self.checked(who, named(definition, name))?.workflow)
+    }
+
     fn checked(&self, who: &Principal, definition: Definition) -> Result<Checked, Error> {
         let validation = self.validation(who, &definition.document)?;
         let workflow = validation.workflow.ok_or(Error::Invalid(validation.problems))?;

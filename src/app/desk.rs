@@ -9,11 +9,10 @@ use super::events::actor;
 use super::page::PageRequest;
 use super::principal::Principal;
 use super::views::Page;
-use crate::activities::Caller;
 use crate::activities::desk::{
     Desk, DeskError, Found, Query, comments, find, list, search_tickets, threads,
 };
-use crate::domain::desk::{RecordKind, comment, ticket};
+use crate::domain::desk::{RecordKind, comment, csat, ticket};
 use crate::domain::problem::Problem;
 
 pub use crate::activities::desk::TicketQuery;
@@ -51,6 +50,15 @@ pub enum TicketAction {
     AddTags(Vec<String>),
     /// Removes tags.
     RemoveTags(Vec<String>),
+    /// Asks the customer for an opinion.
+    SendSurvey,
+    /// Notes the customer's opinion.
+    AnswerSurvey {
+        /// From 1 to 5.
+        rating: Value,
+        /// In words, or null.
+        comment: Value,
+    },
 }
 
 /// What is done to a comment's reactions.
@@ -213,6 +221,10 @@ impl App {
                 TicketAction::Assign(agent) => ticket::assign(current, agent.as_deref(), facts),
                 TicketAction::AddTags(tags) => ticket::add_tags(current, tags, facts),
                 TicketAction::RemoveTags(tags) => ticket::remove_tags(current, tags, facts),
+                TicketAction::SendSurvey => Ok(csat::send(current, facts)),
+                TicketAction::AnswerSurvey { rating, comment } => {
+                    csat::receive(current, rating, comment, facts)
+                }
             });
             Ok(acted?)
         })
@@ -295,7 +307,7 @@ impl App {
         .await
     }
 
-    /// Lists the notes, tasks or activities of an account, newest first.
+    /// Lists the notes, tasks, activities or relationships of an account, newest first.
     ///
     /// # Errors
     /// `NotFound` when there is no such account.
@@ -315,12 +327,12 @@ impl App {
         })
     }
 
-    async fn change(
+    pub(super) async fn change(
         &self,
         who: &Principal,
         decide: impl FnOnce(&mut Desk<'_, '_, '_>) -> Result<Record, Error> + Send + 'static,
     ) -> Result<Record, Error> {
-        let caller = Caller { actor: actor(who), cause: None };
+        let caller = self.engine().activities().caller(actor(who), None);
         self.write(who, move |tx| decide(&mut Desk::new(tx, &caller))).await
     }
 }
@@ -341,7 +353,12 @@ impl From<DeskError> for Error {
             DeskError::NotFound { kind, id } => Error::NotFound { what: kind.name(), id },
             DeskError::Invalid(problems) => Error::Invalid(problems),
             DeskError::Conflict { code, detail } => {
-                let code = if code == "in_use" { "in_use" } else { "duplicate" };
+                let code = match code.as_str() {
+                    "in_use" => "in_use",
+                    "protected" => "protected",
+                    "too_many" => "too_many",
+                    _ => "duplicate", // Another record has its key.
+                };
                 Error::Conflict { code, detail }
             }
             DeskError::Store(error) => error.into(),

@@ -26,6 +26,14 @@ pub enum Error {
         /// What conflicts, for a person.
         detail: String,
     },
+    /// It would refuse what was fine before; every difference is listed.
+    #[error("{detail}")]
+    Incompatible {
+        /// What is incompatible, and what to do.
+        detail: String,
+        /// Each difference, with its place.
+        problems: Vec<Problem>,
+    },
     /// `If-Match` names another version than the present one.
     #[error("it was changed meanwhile; the present version is {etag}")]
     Stale {

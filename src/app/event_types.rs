@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 use super::App;
 use super::error::Error;
 use super::principal::Principal;
-use crate::domain::event_type::{self, EventType, built_in};
+use crate::domain::event_type::{self, EventType, Origin, built_in, incompatibilities};
 use crate::domain::id::TenantId;
 use crate::domain::problem::Problem;
 use crate::domain::time::Timestamp;
-use crate::store::event_types::EventTypeRow;
+use crate::store::event_types::{EventTypeRow, SchemaRow};
+use crate::store::tenant::TenantTx;
 
 const NAME_CHARS_MAX: usize = 255;
 const PROBLEMS_MAX: usize = 20;
@@ -44,8 +45,13 @@ pub struct EventTypeView {
     pub source: String,
     /// Other spellings.
     pub aliases: Vec<String>,
+    /// Where its events come from: `system`, `integration`, `timer` or `custom`.
+    #[serde(rename = "kind")]
+    pub origin: Origin,
     /// Whether it comes with the platform.
     pub built_in: bool,
+    /// Counts the schemas that it had, from 1.
+    pub version: u32,
     /// JSON Schema of the payload.
     pub schema: Value,
     /// A payload as it could be.
@@ -69,6 +75,19 @@ pub struct NewEventType {
     pub source: String,
     /// JSON Schema of the payload; `None` for any payload.
     pub schema: Option<Value>,
+    /// A payload as it could be; it must fit the schema.
+    pub example: Option<Value>,
+    /// Whether the schema may refuse what its predecessor took.
+    pub strictness: Strictness,
+}
+
+/// Whether the next schema of an event type may refuse what the one before took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strictness {
+    /// It may not.
+    Compatible,
+    /// It may: whoever asks knows what they do.
+    Forced,
 }
 
 impl App {
@@ -80,11 +99,13 @@ impl App {
         &self,
         who: &Principal,
         source: Option<&str>,
+        origin: Option<Origin>,
     ) -> Result<Vec<EventTypeView>, Error> {
         let own = self.read(who, |view| Ok(view.event_types()?))?;
         let all = built_in().iter().map(EventTypeView::from);
         let all = all.chain(own.into_iter().map(EventTypeView::from));
-        Ok(all.filter(|view| source.is_none_or(|source| view.source == source)).collect())
+        let all = all.filter(|view| source.is_none_or(|source| view.source == source));
+        Ok(all.filter(|view| origin.is_none_or(|origin| view.origin == origin)).collect())
     }
 
     /// Returns one event type, by any of its names or its uid.
@@ -95,32 +116,61 @@ impl App {
         if let Some(known) = event_type::find(name) {
             return Ok(known.into());
         }
-        let mut all = self.event_types(who, None)?.into_iter();
+        let mut all = self.event_types(who, None, None)?.into_iter();
         let found = all.find(|view| view.kind == name || view.uid == name);
         found.ok_or_else(|| Error::NotFound { what: "event type", id: name.to_owned() })
+    }
+
+    /// Returns every schema that an event type had, newest first.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such type.
+    pub fn schema_versions(&self, who: &Principal, name: &str) -> Result<Vec<SchemaRow>, Error> {
+        let known = self.event_type(who, name)?;
+        let mut rows = self.read(who, |view| Ok(view.schemas(&known.kind)?))?;
+        if rows.is_empty() {
+            rows.push(SchemaRow {
+                version: known.version,
+                schema: known.schema,
+                created_at: known.updated_at.unwrap_or_default(),
+                incompatibilities: Vec::new(),
+            });
+        }
+        rows.reverse();
+        Ok(rows)
     }
 
     /// Registers an event type or replaces its registration.
     ///
     /// # Errors
-    /// `Invalid` for a name or schema that is none, `Conflict` for a built-in type.
+    /// `Invalid` for a name or schema that is none, `Conflict` for a built-in type,
+    /// `Incompatible` for a schema that refuses what the one before took, unless it is forced.
     pub async fn put_event_type(
         &self,
         who: &Principal,
         wanted: NewEventType,
     ) -> Result<EventTypeView, Error> {
-        let mut row = self.registration(wanted)?;
-        let row = self
-            .write(who, move |tx| {
-                if let Some(before) = tx.view().event_type(&row.kind)? {
-                    row.created_at = before.created_at;
-                }
-                tx.put_event_type(&row);
-                Ok(row)
-            })
-            .await;
+        let strictness = wanted.strictness;
+        let row = self.registration(wanted)?;
+        let row = self.write(who, move |tx| register(tx, row, strictness)).await;
         self.schemas.0.write().clear();
         row.map(EventTypeView::from)
+    }
+
+    /// Removes an event type of the tenant's own; events of it stay, and go on being accepted
+    /// unchecked.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such type, `Conflict` for a built-in one.
+    pub async fn remove_event_type(&self, who: &Principal, name: &str) -> Result<(), Error> {
+        let known = self.event_type(who, name)?;
+        if known.built_in {
+            let detail = format!("`{}` is a built-in event type", known.kind);
+            return Err(Error::Conflict { code: "event_type_exists", detail });
+        }
+        let removed = self.write(who, move |tx| Ok(tx.remove_event_type(&known.kind)?)).await;
+        self.schemas.0.write().clear();
+        removed
     }
 
     fn registration(&self, wanted: NewEventType) -> Result<EventTypeRow, Error> {
@@ -130,12 +180,24 @@ impl App {
         if kind.is_empty() || kind.len() > NAME_CHARS_MAX || !kind.chars().all(fits) {
             let detail = "must have 1 to 255 letters, digits and `_-.:/`";
             problems.push(Problem::new("/type", "invalid_type", detail));
+        } else if !kind.trim_matches([':', '.']).contains([':', '.']) {
+            let problem = Problem::new("/type", "invalid_type", "must begin with a namespace");
+            problems.push(problem.with_hint(format!("such as `shop:{kind}`")));
         }
         let schema = wanted.schema.unwrap_or_else(|| json!({}));
-        if let Err(fault) = jsonschema::validator_for(&schema) {
-            let detail = format!("is no valid JSON Schema: {fault}");
-            let pointer = format!("/schema{}", fault.instance_path());
-            problems.push(Problem::new(pointer, "invalid_schema", detail));
+        match jsonschema::validator_for(&schema) {
+            Err(fault) => {
+                let detail = format!("is no valid JSON Schema: {fault}");
+                let pointer = format!("/schema{}", fault.instance_path());
+                problems.push(Problem::new(pointer, "invalid_schema", detail));
+            }
+            Ok(validator) => {
+                let faults = wanted.example.iter().flat_map(|it| validator.iter_errors(it));
+                problems.extend(faults.take(PROBLEMS_MAX).map(|fault| {
+                    let pointer = format!("/example{}", fault.instance_path());
+                    Problem::new(pointer, "schema", format!("{fault} (the type's own schema)"))
+                }));
+            }
         }
         if !problems.is_empty() {
             return Err(Error::Invalid(problems));
@@ -152,6 +214,8 @@ impl App {
             description: wanted.description,
             source: wanted.source,
             schema,
+            example: wanted.example,
+            version: 1,
             created_at: now,
             updated_at: now,
         })
@@ -197,6 +261,46 @@ impl App {
     }
 }
 
+/// Writes a registration; a schema that differs from the one before is its next version.
+fn register(
+    tx: &mut TenantTx<'_, '_>,
+    mut row: EventTypeRow,
+    strictness: Strictness,
+) -> Result<EventTypeRow, Error> {
+    let mut faults = Vec::new();
+    let before = tx.view().event_type(&row.kind)?;
+    if let Some(before) = &before {
+        row.created_at = before.created_at;
+        row.version = before.version;
+        if before.schema != row.schema {
+            row.version += 1;
+            // A schema that said nothing promised nothing.
+            let promised = before.schema != json!({}) && before.schema != json!(true);
+            if promised {
+                faults = incompatibilities(&before.schema, &row.schema, "/schema");
+            }
+        }
+    }
+    if !faults.is_empty() && strictness == Strictness::Compatible {
+        let detail = format!(
+            "payloads of `{}` that were fine would be refused; nothing was changed. Repeat it with \
+             `?force=true` if that is meant",
+            row.kind
+        );
+        return Err(Error::Incompatible { detail, problems: faults });
+    }
+    if before.is_none_or(|before| before.version != row.version) {
+        let (version, schema) = (row.version, row.schema.clone());
+        let created_at = row.updated_at;
+        tx.put_schema(
+            &row.kind,
+            &SchemaRow { version, schema, created_at, incompatibilities: faults },
+        );
+    }
+    tx.put_event_type(&row);
+    Ok(row)
+}
+
 impl From<&EventType> for EventTypeView {
     fn from(known: &EventType) -> EventTypeView {
         EventTypeView {
@@ -206,7 +310,9 @@ impl From<&EventType> for EventTypeView {
             description: known.description.to_owned(),
             source: known.source.to_owned(),
             aliases: known.aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+            origin: known.origin(),
             built_in: true,
+            version: 1,
             schema: known.schema(),
             example: Some(known.example()),
             created_at: None,
@@ -224,9 +330,11 @@ impl From<EventTypeRow> for EventTypeView {
             description: row.description,
             source: row.source,
             aliases: Vec::new(),
+            origin: Origin::Custom,
             built_in: false,
+            version: row.version,
             schema: row.schema,
-            example: None,
+            example: row.example,
             created_at: Some(row.created_at),
             updated_at: Some(row.updated_at),
         }

@@ -78,6 +78,7 @@ impl App {
         events: Vec<IncomingEvent>,
     ) -> Result<Vec<EventOutcome>, Error> {
         let mut fitting = Vec::with_capacity(events.len());
+        let mut refused = Vec::new();
         let mut verdicts = Vec::with_capacity(events.len());
         for mut event in events {
             let canonical = event_type::canonical(&event.kind);
@@ -88,9 +89,13 @@ impl App {
             if problems.is_empty() {
                 event.actor.get_or_insert_with(|| actor(who));
                 fitting.push(event);
+            } else {
+                refused.push(event);
             }
             verdicts.push(problems);
         }
+        let unfit = verdicts.iter_mut().filter(|problems| !problems.is_empty());
+        self.keep_rejected(who, refused.into_iter().zip(unfit).collect()).await;
         let accepted = match fitting.is_empty() {
             true => Vec::new(),
             false => self.engine().publish(who.tenant, fitting).await?,

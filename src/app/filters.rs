@@ -5,16 +5,13 @@ use serde_json::{Map, Value, json};
 
 use super::App;
 use super::error::Error;
-use super::events::{is_of_kind, stored_event};
+use super::events::stored_event;
 use super::principal::Principal;
 use crate::domain::event::Event;
 use crate::domain::event_type;
 use crate::domain::filter::{self, Filter, OperatorInfo, Trace};
 use crate::domain::problem::Problem;
 use crate::domain::scope::Scope;
-
-const LOOKED_AT_MAX: usize = 20_000;
-const CHUNK: usize = 250;
 
 /// What a filter is tried on.
 #[derive(Clone, Debug)]
@@ -23,44 +20,12 @@ pub enum Subject {
     Given(Value),
     /// An event that was accepted.
     Stored(String),
-    /// The last events of a type.
-    Last {
-        /// The type.
-        kind: String,
-        /// How many.
-        count: usize,
-    },
 }
 
-/// What a filter says.
+/// What a filter says of one event.
 #[derive(Clone, Debug, Serialize)]
-#[serde(untagged)]
-pub enum Verdict {
-    /// Of one event.
-    One {
-        /// Whether it holds.
-        matches: bool,
-        /// Condition by condition.
-        trace: Box<Trace>,
-    },
-    /// Of the last events of a type.
-    Many {
-        /// For how many it holds.
-        matched: usize,
-        /// How many there were.
-        total: usize,
-        /// Each of them, newest first.
-        data: Vec<EventVerdict>,
-    },
-}
-
-/// What a filter says of one of many events.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct EventVerdict {
-    /// The event.
-    pub event_id: String,
-    /// Whether the filter holds.
+pub struct Verdict {
+    /// Whether it holds.
     pub matches: bool,
     /// Condition by condition.
     pub trace: Trace,
@@ -73,7 +38,7 @@ pub fn operators() -> Vec<OperatorInfo> {
 }
 
 impl App {
-    /// Evaluates a filter.
+    /// Evaluates a filter on one event.
     ///
     /// # Errors
     /// `Invalid` for a filter or an event that is none, `NotFound` for an unknown event.
@@ -93,33 +58,7 @@ impl App {
                 let stored = self.read(who, |view| stored_event(view, &id))?;
                 Ok(Verdict::of(&filter, &stored.event))
             }
-            Subject::Last { kind, count } => self.test_on_last(who, &filter, &kind, count),
         }
-    }
-
-    fn test_on_last(
-        &self,
-        who: &Principal,
-        filter: &Filter,
-        kind: &str,
-        count: usize,
-    ) -> Result<Verdict, Error> {
-        let mut data = Vec::new();
-        self.read(who, |view| {
-            let (mut before, mut looked_at) = (None, 0);
-            while data.len() < count && looked_at < LOOKED_AT_MAX {
-                let chunk = view.events_before(before, CHUNK)?;
-                let Some((last, _)) = chunk.last() else { break };
-                before = Some(*last);
-                looked_at += chunk.len();
-                let of_kind = chunk.iter().filter(|(_, it)| is_of_kind(&it.event.kind, kind));
-                let room = count - data.len();
-                data.extend(of_kind.take(room).map(|(_, it)| EventVerdict::of(filter, &it.event)));
-            }
-            Ok(())
-        })?;
-        let matched = data.iter().filter(|verdict| verdict.matches).count();
-        Ok(Verdict::Many { matched, total: data.len(), data })
     }
 
     /// Completes an event that was given in part, as if it were accepted now.
@@ -162,13 +101,6 @@ impl App {
 impl Verdict {
     fn of(filter: &Filter, event: &Event) -> Verdict {
         let trace = filter.trace(&Scope::of_event(event.to_value()));
-        Verdict::One { matches: trace.result, trace: Box::new(trace) }
-    }
-}
-
-impl EventVerdict {
-    fn of(filter: &Filter, event: &Event) -> EventVerdict {
-        let trace = filter.trace(&Scope::of_event(event.to_value()));
-        EventVerdict { event_id: event.id.clone(), matches: trace.result, trace }
+        Verdict { matches: trace.result, trace }
     }
 }

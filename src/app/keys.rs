@@ -11,7 +11,8 @@ use crate::domain::time::Timestamp;
 use crate::store::access::{APPLIANCE, KeyRow};
 
 /// What scopes are about.
-const RESOURCES: [&str; 21] = [
+const RESOURCES: [&str; 22] = [
+    "forms",
     "events",
     "workflows",
     "runs",

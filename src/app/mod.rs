@@ -4,8 +4,13 @@
 pub mod access;
 pub mod activities;
 pub mod approvals;
+pub mod backtest;
+pub mod connection_test;
+pub mod connections;
+pub mod custom_objects;
 pub mod dashboard;
 pub mod definitions;
+pub mod deliveries;
 pub mod demo;
 pub mod desk;
 pub mod error;
@@ -14,18 +19,34 @@ pub mod events;
 pub mod explain;
 pub mod filters;
 pub mod first_start;
+pub mod forms;
+pub mod hooks;
 pub mod idempotency;
 pub mod keys;
+pub mod live_match;
+pub mod mail;
+pub mod members;
+pub mod organization;
 pub mod page;
 pub mod principal;
+pub mod rejected;
 mod run_view;
 pub mod runs;
+pub mod schedules;
+pub mod secrets;
+pub mod settings;
 pub mod setup;
+pub mod statuses;
+pub mod streams;
 pub mod system;
 pub mod tenants;
 pub mod thena;
 pub mod trial;
 pub mod views;
+mod waiting;
+pub mod webhook_deliveries;
+mod webhook_draft;
+pub mod webhooks;
 pub mod workflows;
 
 use std::sync::Arc;
@@ -51,13 +72,32 @@ pub struct App {
     keys: Arc<access::KnownKeys>,
     schemas: Arc<event_types::KnownSchemas>,
     setup: Arc<setup::OpenLink>,
+    intake: Arc<settings::IntakeSettings>,
 }
 
 impl App {
     /// Puts the use cases on top of a running engine.
     #[must_use]
     pub fn new(engine: Engine) -> App {
-        App { engine, keys: Arc::default(), schemas: Arc::default(), setup: Arc::default() }
+        App {
+            engine,
+            keys: Arc::default(),
+            schemas: Arc::default(),
+            setup: Arc::default(),
+            intake: Arc::default(),
+        }
+    }
+
+    /// Sets the limits of what comes in from outside.
+    #[must_use]
+    pub fn with_intake(self, intake: settings::IntakeSettings) -> App {
+        App { intake: Arc::new(intake), ..self }
+    }
+
+    /// Returns the limits of what comes in from outside.
+    #[must_use]
+    pub fn intake(&self) -> &settings::IntakeSettings {
+        &self.intake
     }
 
     /// Returns the engine.

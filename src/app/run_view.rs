@@ -274,12 +274,16 @@ pub(super) fn summary(head: &RunHead, now: Timestamp) -> RunSummary {
         version: head.version,
         status: head.status.as_str().to_owned(),
         state: head.status.thena().to_owned(),
-        waiting_for: head.waiting_for.as_ref().map(|waiting| WaitingForView {
-            kind: waiting.kind.as_str().to_owned(),
-            until: waiting.until,
-            step: waiting.step.clone(),
-            approvers: waiting.approvers.clone(),
-            run: waiting.run,
+        waiting_for: head.waiting_for.as_ref().map(|waiting| {
+            let waiting = WaitingForView {
+                kind: waiting.kind.as_str().to_owned(),
+                until: waiting.until,
+                step: waiting.step.clone(),
+                approvers: waiting.approvers.clone(),
+                run: waiting.run,
+                ..WaitingForView::default()
+            };
+            WaitingForView { reason: super::waiting::reason_of(&waiting), ..waiting }
         }),
         compensation: head.compensation.as_str().to_owned(),
         event_id: Some(head.event_id.clone()),

@@ -110,7 +110,15 @@ impl App {
     /// # Errors
     /// `NotFound` when the tenant has no such run.
     pub fn run(&self, who: &Principal, id: RunId) -> Result<RunView, Error> {
-        Ok(self.loaded(who, id)?.view(self.now()))
+        let now = self.now();
+        self.read(who, |view| {
+            let row = run_row(view, id)?;
+            let key = row.concurrency_key.clone();
+            let loaded = load(view, row)?;
+            let mut shown = loaded.view(now);
+            super::waiting::complete(view, &loaded.workflow, key.as_deref(), &mut shown)?;
+            Ok(shown)
+        })
     }
 
     /// Returns one run when it has ended, or as it stands when `patience` is over.
@@ -239,7 +247,7 @@ impl App {
     }
 }
 
-fn run_row(view: TenantView<'_>, id: RunId) -> Result<RunRow, Error> {
+pub(super) fn run_row(view: TenantView<'_>, id: RunId) -> Result<RunRow, Error> {
     view.run(id)?.ok_or_else(|| Error::NotFound { what: "run", id: id.to_string() })
 }
 
@@ -250,7 +258,7 @@ fn refusal(problem: Problem) -> Error {
     Error::Invalid(vec![problem])
 }
 
-fn entry_view(number: u64, record: &crate::domain::run::Record) -> JournalEntryView {
+pub(super) fn entry_view(number: u64, record: &crate::domain::run::Record) -> JournalEntryView {
     let mut entry = json!(record.entry);
     if let Value::Object(fields) = &mut entry
         && let Some(kind) = fields.shift_remove("entry")

@@ -101,6 +101,7 @@ impl App {
     /// Returns everything that was counted, in the text format of OpenMetrics.
     #[must_use]
     pub fn metrics_text(&self) -> String {
+        self.measure_deliveries();
         self.engine().metrics().render()
     }
 }

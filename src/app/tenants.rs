@@ -46,7 +46,9 @@ impl App {
     pub fn tenants(&self, who: &Principal, page: &PageRequest) -> Result<Page<TenantView>, Error> {
         let owner = self.owns_appliance(who)?;
         let rows = self.read_of(APPLIANCE, |view| Ok(view.tenants()?))?;
-        let visible = rows.into_iter().filter(|row| owner || row.id == who.tenant).collect();
+        let is_visible =
+            |row: &TenantRow| row.deleted_at.is_none() && (owner || row.id == who.tenant);
+        let visible = rows.into_iter().filter(is_visible).collect();
         Ok(page.cut(visible, |row: &TenantRow| format!("{:010}", row.id.0)).map(view))
     }
 
@@ -69,18 +71,26 @@ impl App {
         let row = self
             .write_of(APPLIANCE, move |tx| {
                 let tenants = tx.view().tenants()?;
-                if tenants.iter().any(|tenant| tenant.slug == slug) {
+                if tenants.iter().any(|tenant| tenant.slug == slug && tenant.deleted_at.is_none()) {
                     let detail = format!("there is a tenant `{slug}` already");
                     return Err(Error::Conflict { code: "tenant_exists", detail });
                 }
                 let newest = tenants.iter().map(|tenant| tenant.id.0).max().unwrap_or(APPLIANCE.0);
-                let row = TenantRow { id: TenantId(newest + 1), slug, name, created_at: now };
+                let row = TenantRow {
+                    id: TenantId(newest + 1),
+                    slug,
+                    name,
+                    created_at: now,
+                    deleted_at: None,
+                };
                 tx.put_tenant(&row);
                 Ok(row)
             })
             .await?;
         self.engine().open_tenant(row.clone()).await?;
-        Ok(view(row))
+        let tenant = view(row);
+        self.found_organization(who, &tenant).await?;
+        Ok(tenant)
     }
 }
 

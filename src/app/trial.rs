@@ -73,7 +73,7 @@ impl App {
         })?;
         let workflow = Engine::compile(&row)?;
         check_steps(&workflow, &request)?;
-        let kind = workflow.event_kinds().first().copied();
+        let kind = workflow.opening_kind();
         let event = self.trial_event(who, kind, request.start.clone())?;
         let scope = Scope::of_event(event.to_value());
         let traces = workflow.filters_of(&event.kind).map(|filter| filter.trace(&scope));

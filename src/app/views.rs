@@ -35,7 +35,7 @@ pub struct WorkflowView {
     pub version: u32,
     /// Whether events start it.
     pub active: bool,
-    /// `event` or `manual`.
+    /// `event`, `schedule` or `manual`.
     pub trigger_kind: String,
     /// The event type that it listens to.
     pub event: Option<String>,
@@ -134,7 +134,7 @@ pub struct RunErrorView {
 }
 
 /// What a run waits for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WaitingForView {
     /// `sleep`, `retry`, `concurrency`, `call` …
@@ -149,6 +149,24 @@ pub struct WaitingForView {
     /// The run that it waits for, for a run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// The number of the attempt that is in flight or to come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// The runs of its concurrency key before it, the first first; of many the first hundred.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub behind: Vec<RunId>,
+}
+
+/// Further deliveries of an event that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RepeatsView {
+    /// How many.
+    pub count: u64,
+    /// When the last came.
+    pub last_at: Timestamp,
 }
 
 /// A run in full.
@@ -337,10 +355,14 @@ pub struct Explanation {
     pub workflow: String,
     /// The version that was active when the event came, or is now.
     pub version: u32,
-    /// `started`, `filtered`, `inactive`, `duplicate`, `limited` or `newer`.
+    /// `started`, `filtered`, `inactive`, `newer`, `limited`, `duplicate`, `delayed`, `batched`,
+    /// `loop`, `other-type` or `unreadable`.
     pub outcome: String,
     /// In a sentence.
     pub reason: String,
+    /// What was probably meant, for a workflow that listens to something alike.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// The run that was started.
     pub run_id: Option<RunId>,
     /// The filter's tree with each leaf's wanted and real value.

@@ -207,7 +207,7 @@ impl App {
         })?;
         let (version, row) = row;
         let workflow = Engine::compile(&version)?;
-        let trigger_event = match workflow.event_kinds().first().copied() {
+        let trigger_event = match workflow.opening_kind() {
             Some(kind) => {
                 let known = self.event_type(who, kind).ok();
                 json!({
@@ -325,6 +325,16 @@ fn events_of(definition: &Value) -> impl Iterator<Item = &str> {
     triggers.filter_map(|trigger| trigger["event"].as_str())
 }
 
+/// Returns what the first trigger of a stored definition waits for.
+fn trigger_kind(definition: &Value) -> &'static str {
+    let first = definition["triggers"].get(0).or_else(|| definition.get("trigger"));
+    match first {
+        Some(trigger) if trigger.get("schedule").is_some() => "schedule",
+        Some(trigger) if trigger.get("event").is_some() => "event",
+        _ => "manual", // Only a person or a program starts it.
+    }
+}
+
 fn show(
     view: TenantView<'_>,
     row: &WorkflowRow,
@@ -334,6 +344,7 @@ fn show(
     let last = view.runs_before(RunList::OfWorkflow(&row.name), None, TICKS)?;
     let text = |name: &str| version.definition[name].as_str().unwrap_or("").to_owned();
     let event = events_of(&version.definition).next().map(str::to_owned);
+    let kind = trigger_kind(&version.definition);
     let ticks = last
         .iter()
         .map(|run| RunTick { id: run.head.id, status: run.head.status.as_str().to_owned() });
@@ -345,7 +356,7 @@ fn show(
         description: text("description"),
         version: version.version,
         active: row.active,
-        trigger_kind: if event.is_some() { "event" } else { "manual" }.to_owned(),
+        trigger_kind: kind.to_owned(),
         event,
         created_at: row.created_at,
         updated_at: version.created_at,

@@ -16,9 +16,12 @@ use super::housekeeping::Housekeeping;
 use crate::activities::Activities;
 use crate::config::Config;
 use crate::demo;
+use crate::mail::MailDoor;
+use crate::mail::settings::MailSettings;
 use crate::metrics::Metrics;
 use crate::web::settings::Listeners;
 use crate::web::state::Front;
+use crate::web::stream::Streams;
 
 /// Sent when a file outgrows a limit of the system; its default is to end the process.
 const SIGXFSZ: i32 = 25;
@@ -51,10 +54,14 @@ pub struct Serving {
     appliance: Appliance,
     housekeeping: Housekeeping,
     server: ServerHandle,
+    streams: Arc<Streams>,
+    mail: Option<MailDoor>,
     ended: JoinHandle<std::io::Result<()>>,
     control: PathBuf,
     /// Where it listens, when it has an address.
     pub address: Option<std::net::SocketAddr>,
+    /// Where it takes mail, if it does.
+    pub mail_address: Option<std::net::SocketAddr>,
     /// The path of the one-time link for the first person, while nobody has a key.
     pub setup_path: Option<String>,
 }
@@ -71,6 +78,11 @@ impl Serving {
             Doors::Control => None,
         };
         let address = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
+        let smtp = match doors {
+            Doors::All if config.mail.is_on() => Some(bind_mail(&config.mail)?),
+            Doors::All | Doors::Control => None,
+        };
+        let mail_address = smtp.as_ref().and_then(|listener| listener.local_addr().ok());
         survive_a_file_limit()?;
         let stage = address.filter(|_| config.demo);
         let mut egress = config.egress.clone();
@@ -79,10 +91,12 @@ impl Serving {
         let appliance = Appliance::start(
             &config.store_settings(),
             config.engine.clone(),
-            Activities::built_in(&egress),
+            Activities::built_in(&egress).with_events(&config.events),
             Arc::new(Metrics::new()),
+            &config.secret_key,
         )
         .await?;
+        let appliance = appliance.with_intake(config.intake.clone());
         let app = appliance.app();
         let demo = match stage {
             Some(address) => demo::begin(app, address, &config.http.base()).await?,
@@ -90,20 +104,35 @@ impl Serving {
         };
         app.first_start(&config.bootstrap_key).await?;
         let housekeeping = Housekeeping::start(app.clone()).await?;
-        let front = Front::new(config.http.clone(), app.clock().clone());
+        let front = Front::new(config.http.clone(), app.clock().clone())
+            .with_forms_per_minute(config.intake.form_submissions_per_minute);
         let front = match demo {
             Some(demo) => front.with_demo(demo),
             None => front,
         };
+        let streams = Arc::clone(&front.streams);
         let listeners = Listeners { tcp, control: Some(config.control_socket()) };
         let server = crate::web::server(Data::new(app.clone()), Data::new(front), listeners)
             .context("cannot open the doors")?;
         let handle = server.handle();
         let ended = tokio::task::spawn_local(server);
+        let mail = smtp.map(|listener| MailDoor::open(app.clone(), config.mail.clone(), listener));
+        let mail = mail.transpose().context("cannot open the door for mail")?;
         let token = if doors == Doors::All { app.open_setup_link()? } else { None };
         let setup_path = token.map(|token| format!("/setup?t={token}"));
         let control = config.control_socket();
-        Ok(Serving { appliance, server: handle, ended, control, address, setup_path, housekeeping })
+        Ok(Serving {
+            appliance,
+            housekeeping,
+            server: handle,
+            streams,
+            ended,
+            control,
+            address,
+            mail,
+            mail_address,
+            setup_path,
+        })
     }
 
     /// Waits until somebody asks the process to stop, or the server ends by itself.
@@ -127,6 +156,11 @@ impl Serving {
 
     /// Closes the doors, lets what has begun end, and makes everything durable.
     pub async fn stop(self) {
+        // A stream has no end of its own, and the server waits for what has begun.
+        self.streams.close();
+        if let Some(mail) = self.mail {
+            mail.close().await;
+        }
         self.server.stop(true).await;
         let _ = std::fs::remove_file(&self.control); // A leftover is replaced at the next start.
         self.housekeeping.stop().await;
@@ -138,6 +172,17 @@ fn bind(address: &str) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).with_context(|| {
         format!("cannot listen on {address}; choose another address with --listen")
     })?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn bind_mail(settings: &MailSettings) -> anyhow::Result<TcpListener> {
+    if let Some(fault) = settings.fault() {
+        bail!(fault);
+    }
+    let address = &settings.listen;
+    let listener = TcpListener::bind(address)
+        .with_context(|| format!("cannot take mail at {address}; change `mail.listen`"))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

@@ -16,6 +16,7 @@ const EVERY_TEN_MINUTES: &str = "30 */10 * * * *";
 enum Chore {
     Measure,
     Forget,
+    CheckSchedules,
 }
 
 /// Regular work on the side.
@@ -33,7 +34,12 @@ impl Housekeeping {
     pub async fn start(app: App) -> anyhow::Result<Housekeeping> {
         let ticks = JobScheduler::new().await.context("cannot start the housekeeping")?;
         let (sender, mut chores) = mpsc::channel(4);
-        for (when, chore) in [(EVERY_MINUTE, Chore::Measure), (EVERY_TEN_MINUTES, Chore::Forget)] {
+        let chores_due = [
+            (EVERY_MINUTE, Chore::Measure),
+            (EVERY_MINUTE, Chore::CheckSchedules),
+            (EVERY_TEN_MINUTES, Chore::Forget),
+        ];
+        for (when, chore) in chores_due {
             let sender = sender.clone();
             let tick = move |_, _: JobScheduler| {
                 // A chore that is still waiting need not be asked for twice.
@@ -62,6 +68,11 @@ impl Housekeeping {
 async fn perform(app: &App, chore: Chore) {
     match chore {
         Chore::Measure => app.measure_store(),
+        Chore::CheckSchedules => {
+            if let Err(error) = app.check_schedules().await {
+                warn!("Could not check the schedules: {error}");
+            }
+        }
         Chore::Forget => {
             if let Err(error) = app.forget_what_expired().await {
                 warn!("Could not forget what has expired: {error}");

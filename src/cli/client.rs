@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use reqwest::Method;
+use bytes::Bytes;
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
 use super::failure::Failure;
@@ -14,6 +15,8 @@ use crate::config::Loaded;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than the longest `?wait=` that the API grants.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+/// A stream is opened again where it was after a month.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// A connection to the appliance's API.
 pub struct Client {
@@ -103,13 +106,7 @@ impl Client {
         path: &str,
         body: Body,
     ) -> Result<String, Failure> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
-        if let Some(key) = &self.key {
-            request = request.bearer_auth(key);
-        }
-        if let Some(tenant) = &self.tenant {
-            request = request.header("X-Tenant", tenant);
-        }
+        let request = self.request(method, path);
         let request = match body {
             Body::Empty => request,
             Body::Json(document) => request.json(&document),
@@ -117,17 +114,49 @@ impl Client {
                 request.header("content-type", media_type).body(text)
             }
         };
-        let unreachable = |error: reqwest::Error| {
-            Failure::Unreachable(format!("{}: {:#}", self.place, anyhow::Error::new(error)))
-        };
-        let response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let text = response.text().await.map_err(unreachable)?;
-        if !status.is_success() {
-            let problem = serde_json::from_str(&text).unwrap_or(Value::String(text));
-            return Err(Failure::Refused { status: status.as_u16(), problem });
+        let response = self.answer(request).await?;
+        response.text().await.map_err(|error| self.unreachable(error))
+    }
+
+    /// Opens the stream at `path`, after the message called `last`.
+    pub async fn stream(&self, path: &str, last: Option<&str>) -> Result<Response, Failure> {
+        let mut request = self.request(Method::GET, path).timeout(STREAM_TIMEOUT);
+        if let Some(last) = last {
+            request = request.header("Last-Event-ID", last);
         }
-        Ok(text)
+        self.answer(request).await
+    }
+
+    /// Returns the next piece of a stream; `None` at its end.
+    pub async fn piece(&self, stream: &mut Response) -> Result<Option<Bytes>, Failure> {
+        stream.chunk().await.map_err(|error| self.unreachable(error))
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key);
+        }
+        if let Some(tenant) = &self.tenant {
+            request = request.header("X-Tenant", tenant);
+        }
+        request
+    }
+
+    /// Returns an answer that is no refusal.
+    async fn answer(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let text = response.text().await.map_err(|error| self.unreachable(error))?;
+        let problem = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Err(Failure::Refused { status: status.as_u16(), problem })
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> Failure {
+        Failure::Unreachable(format!("{}: {:#}", self.place, anyhow::Error::new(error)))
     }
 }
 

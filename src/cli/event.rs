@@ -1,25 +1,59 @@
 //! `ergane event`: send one by hand, and ask why it did what it did.
 
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
-use std::io::{self, Write};
 
 use super::Session;
-use super::client::{Body, segment};
+use super::client::{Body, segment, with_query};
 use super::document::json_argument;
 use super::failure::Failure;
-use super::printer::cell;
+use super::printer::{Form, cell};
+use super::sse::Reader;
+
+/// How long a stream that ended is left alone, and how often in a row it is sought in vain.
+const RECONNECT_AFTER: Duration = Duration::from_secs(1);
+const RECONNECTS_MAX: u32 = 60;
 
 /// What to do with events.
 #[derive(Debug, Subcommand)]
 pub enum EventCommand {
     /// Sends an event and prints the runs that it started
     Send(Send),
+    /// Prints events as they are accepted, until it is interrupted
+    Tail(Tail),
     /// Says for every workflow that listens why it did or did not start
-    Explain {
-        /// The event's id
-        id: String,
-    },
+    Explain(Explain),
+}
+
+/// What to explain.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The event's id
+    id: String,
+    /// Tells of workflows that listen to other types as well
+    #[arg(long)]
+    all: bool,
+}
+
+/// Which events to print.
+#[derive(Debug, Args)]
+pub struct Tail {
+    /// Only this event type, or all that begin as `ticket:*` does
+    #[arg(long = "type")]
+    kind: Option<String>,
+    /// Only events for which this filter holds: JSON, @FILE, or - for the standard input
+    #[arg(long)]
+    filter: Option<String>,
+    /// Begins with events of this time, or of this long ago: 10m
+    #[arg(long)]
+    since: Option<String>,
+    /// Ends after this many events
+    #[arg(long)]
+    count: Option<u64>,
 }
 
 /// An event to send.
@@ -45,7 +79,8 @@ pub struct Send {
 pub async fn run(command: EventCommand, session: &mut Session<'_>) -> Result<(), Failure> {
     match command {
         EventCommand::Send(event) => send(&event, session).await,
-        EventCommand::Explain { id } => explain(&id, session).await,
+        EventCommand::Tail(wish) => tail(&wish, session).await,
+        EventCommand::Explain(wish) => explain(&wish, session).await,
     }
 }
 
@@ -97,8 +132,81 @@ fn attributes(event: &Send) -> Option<Map<String, Value>> {
     Some(attributes)
 }
 
-async fn explain(id: &str, session: &mut Session<'_>) -> Result<(), Failure> {
-    let answer = session.client.get(&format!("/v1/events/{}/explain", segment(id))).await?;
+/// Follows the stream, and comes back to where it was when the server was away.
+async fn tail(wish: &Tail, session: &mut Session<'_>) -> Result<(), Failure> {
+    let filter = wish.filter.as_deref().map(json_argument).transpose()?;
+    let parameters = [
+        ("type", wish.kind.clone()),
+        ("filter", filter.map(|filter| filter.to_string())),
+        ("since", wish.since.clone()),
+    ];
+    let path = with_query("/v1/events/stream", &parameters);
+    let (mut last, mut left, mut failures) = (None, wish.count, 0);
+    while left != Some(0) {
+        match follow(&path, &mut last, &mut left, session).await {
+            Ok(()) => failures = 0,
+            Err(Failure::Unreachable(_)) if failures < RECONNECTS_MAX && last.is_some() => {
+                failures += 1;
+            }
+            Err(failure) => return Err(failure),
+        }
+        if left != Some(0) {
+            tokio::time::sleep(RECONNECT_AFTER).await;
+        }
+    }
+    Ok(())
+}
+
+/// Prints what one connection brings, until it ends.
+async fn follow(
+    path: &str,
+    last: &mut Option<String>,
+    left: &mut Option<u64>,
+    session: &mut Session<'_>,
+) -> Result<(), Failure> {
+    let mut stream = session.client.stream(path, last.as_deref()).await?;
+    let mut reader = Reader::default();
+    while let Some(piece) = session.client.piece(&mut stream).await? {
+        let messages = reader.take(&piece);
+        if let Some(id) = reader.last_id() {
+            *last = Some(id.to_owned());
+        }
+        for message in messages {
+            if !message.name.is_empty() {
+                continue; // What the stream says of itself; it goes on after a reconnect.
+            }
+            let event: Value = serde_json::from_str(&message.data).context("a stream of JSON")?;
+            session.printer.text(&match session.printer.form {
+                Form::Json => event.to_string(),
+                Form::People => line(&event),
+            })?;
+            if let Some(left) = left {
+                *left -= 1;
+                if *left == 0 {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn line(event: &Value) -> String {
+    let runs = event["runs"].as_array().map_or(0, Vec::len);
+    let runs = match runs {
+        0 => String::new(),
+        1 => "  1 run".to_owned(),
+        many => format!("  {many} runs"),
+    };
+    let [at, kind, subject, id] =
+        ["/receivedAt", "/type", "/subject", "/id"].map(|pointer| cell(event, pointer));
+    format!("{at}  {kind}  {subject}  {id}{runs}")
+}
+
+async fn explain(wish: &Explain, session: &mut Session<'_>) -> Result<(), Failure> {
+    let all = wish.all.then(|| "true".to_owned());
+    let path = format!("/v1/events/{}/explain", segment(&wish.id));
+    let answer = session.client.get(&with_query(&path, &[("all", all)])).await?;
     session.printer.print(&answer, |out| {
         let explanations = answer["data"].as_array().map_or(&[][..], Vec::as_slice);
         if explanations.is_empty() {
@@ -107,7 +215,15 @@ async fn explain(id: &str, session: &mut Session<'_>) -> Result<(), Failure> {
         for explanation in explanations {
             write!(out, "{} v{}", cell(explanation, "/workflow"), cell(explanation, "/version"))?;
             writeln!(out, "  {}  {}", cell(explanation, "/outcome"), cell(explanation, "/reason"))?;
+            if explanation["hint"].is_string() {
+                writeln!(out, "  {}", cell(explanation, "/hint"))?;
+            }
             write_trace(out, &explanation["trace"], 1)?;
+        }
+        if answer["duplicates"].is_object() {
+            let [count, at] =
+                ["/duplicates/count", "/duplicates/lastAt"].map(|at| cell(&answer, at));
+            writeln!(out, "Delivered again and recognised: {count}, the last at {at}")?;
         }
         Ok(())
     })?;
@@ -124,7 +240,9 @@ fn write_trace(out: &mut dyn Write, node: &Value, depth: usize) -> io::Result<()
     let (path, op) = (cell(node, "/path"), cell(node, "/op"));
     if node.get("path").is_some_and(|path| !path.is_null()) {
         let (expected, actual) = (&node["expected"], &node["actual"]);
-        writeln!(out, "{indent}{mark} {path} {op} {expected}; it was {actual}")?;
+        let hint = node["hint"].as_str();
+        let hint = hint.map_or_else(String::new, |hint| format!(" (did you mean {hint}?)"));
+        writeln!(out, "{indent}{mark} {path} {op} {expected}; it was {actual}{hint}")?;
     } else {
         writeln!(out, "{indent}{mark} {op}")?;
     }

@@ -24,6 +24,7 @@ mod printer;
 mod run;
 mod serve;
 mod settings;
+mod sse;
 mod tenant;
 mod version;
 mod workflow;
@@ -151,7 +152,7 @@ fn perform(cli: Cli, form: Form) -> Result<(), Failure> {
         return settings::run(command, &loaded, &mut printer);
     }
     let absent = match &command {
-        Command::Healthcheck => Absent::Refuse,
+        Command::Healthcheck | Command::Event(event::EventCommand::Tail(_)) => Absent::Refuse,
         _ => Absent::Start, // Everything else can be done without a server.
     };
     runtime()?.block_on(async {

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::activities::settings::EgressSettings;
+use crate::activities::settings::{EgressSettings, EventSettings};
+use crate::app::settings::IntakeSettings;
 use crate::engine::settings::EngineSettings;
+use crate::mail::settings::MailSettings;
 use crate::store::redb_store::StoreSettings;
 use crate::telemetry::LogSettings;
 use crate::web::settings::WebSettings;
@@ -17,7 +19,7 @@ mod tests;
 pub use layers::{ConfigError, Setting, Source};
 
 /// Settings whose values are shown to nobody; each is also read from a file named by `…_FILE`.
-const SECRETS: [&str; 1] = ["bootstrap_key"];
+const SECRETS: [&str; 2] = ["bootstrap_key", "secret_key"];
 
 /// Where the file is looked for when no flag names one, first match first.
 const SEARCHED: [&str; 2] = ["config.toml", "/etc/ergane/config.toml"];
@@ -36,8 +38,17 @@ pub struct Config {
     pub demo: bool,
     /// Becomes the owner key of the tenant `default` while there is no key; empty for none.
     pub bootstrap_key: String,
+    /// Seals secrets: 32 bytes in base64 or hexadecimal; empty for `secret.key` in the data
+    /// directory, which is made at the first start.
+    pub secret_key: String,
     /// The HTTP side.
     pub http: WebSettings,
+    /// What events carry, and what is kept of refused ones.
+    pub events: EventSettings,
+    /// What comes in from outside: hooks and forms.
+    pub intake: IntakeSettings,
+    /// Mail that comes in.
+    pub mail: MailSettings,
     /// Calls that leave the appliance.
     pub egress: EgressSettings,
     /// The embedded store.
@@ -54,7 +65,11 @@ impl Default for Config {
             data_dir: PathBuf::from("./ergane-data"),
             demo: false,
             bootstrap_key: String::new(),
+            secret_key: String::new(),
             http: WebSettings::default(),
+            events: EventSettings::default(),
+            intake: IntakeSettings::default(),
+            mail: MailSettings::default(),
             egress: EgressSettings::default(),
             store: StoreSettings::default(),
             engine: EngineSettings::default(),

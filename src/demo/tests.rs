@@ -56,7 +56,7 @@ impl World {
         let activities = Activities::built_in(&egress);
         let metrics = Arc::new(Metrics::new());
         let started =
-            Appliance::start(&store, EngineSettings::default(), activities, metrics).await;
+            Appliance::start(&store, EngineSettings::default(), activities, metrics, "").await;
         World { appliance: started.unwrap(), _directory: directory }
     }
 

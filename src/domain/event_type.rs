@@ -1,15 +1,19 @@
 //! The registry of built-in event types: their names, schemas, examples and aliases.
 
+mod compatibility;
 mod sample;
 mod table;
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::desk::{self, RecordKind};
+
+pub use compatibility::incompatibilities;
 
 const UID_LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const UID_LEN: usize = 29;
@@ -39,6 +43,16 @@ impl EventType {
     #[must_use]
     pub fn uid(&self) -> String {
         uid(self.kind)
+    }
+
+    /// Returns where its events come from.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        match self.source {
+            "platform" => Origin::System,
+            "schedule" => Origin::Timer,
+            _ => Origin::Integration, // Slack, mail, forms and other systems.
+        }
     }
 
     /// Returns the JSON Schema (2020-12) of the payload; what it does not name is allowed.
@@ -79,6 +93,30 @@ impl EventType {
         own.clone().count() == given.clone().count()
             && own.zip(given).all(|(own, given)| own == given || own == "*" && !given.is_empty())
     }
+}
+
+/// Where events of a type come from, in the broad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The platform's own records.
+    System,
+    /// A connected system.
+    Integration,
+    /// A clock.
+    Timer,
+    /// What a tenant registered itself.
+    Custom,
+}
+
+impl Origin {
+    /// Every origin, by name.
+    pub const ALL: [(Origin, &'static str); 4] = [
+        (Origin::System, "system"),
+        (Origin::Integration, "integration"),
+        (Origin::Timer, "timer"),
+        (Origin::Custom, "custom"),
+    ];
 }
 
 /// One top-level value of a payload.

@@ -20,6 +20,11 @@ impl Scope {
         &self.0
     }
 
+    /// Returns the event, to be put in place of the one before.
+    pub fn event_mut(&mut self) -> &mut Value {
+        self.roots().entry("trigger").or_insert(Value::Null)
+    }
+
     /// Sets a root such as `run` or `tenant`.
     pub fn set(&mut self, root: &str, value: Value) {
         self.roots().insert(root.to_owned(), value);

@@ -1,28 +1,34 @@
 //! What happens when an alarm of a tenant rings.
 
+use crate::activities::Caller;
+use crate::activities::desk::ring_sla;
 use crate::domain::time::Timestamp;
 use crate::store::alarms::{Alarm, AlarmKind};
 use crate::store::seam::StoreError;
 use crate::store::tenant::TenantTx;
 
 use super::intake::Begun;
+use super::schedules;
 use super::tenant_state::TenantState;
 
 /// Takes the alarm away and does what it is for, in one transaction; runs that it starts are noted
 /// in `begun`.
 pub(super) fn ring(
-    _tenant: &TenantState,
+    tenant: &TenantState,
     tx: &mut TenantTx<'_, '_>,
     due: Timestamp,
     alarm: &Alarm,
-    _begun: &mut Begun,
+    begun: &mut Begun,
 ) -> Result<(), StoreError> {
     tx.lift_alarm(due, alarm.kind, &alarm.id);
     match alarm.kind {
-        AlarmKind::Schedule => Ok(()),
+        AlarmKind::Schedule => schedules::come(tenant, tx, (due, &alarm.id), begun),
         AlarmKind::Window => Ok(()),
         AlarmKind::Lasting => Ok(()),
-        AlarmKind::Sla => Ok(()),
-        AlarmKind::Delivery => Ok(()),
+        AlarmKind::Sla => ring_sla(tx, &Caller::platform(), &alarm.id),
+        AlarmKind::Delivery => {
+            tenant.deliveries.wake(&alarm.id);
+            Ok(())
+        }
     }
 }

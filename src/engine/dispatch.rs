@@ -22,16 +22,25 @@ pub(super) struct PreparedCall {
     pub(super) effect: Effect,
     pub(super) name: String,
     pub(super) activity: Arc<dyn OutsideActivity>,
-    pub(super) call: OutsideCall,
+    /// The call, or why it cannot even be made.
+    pub(super) call: Result<OutsideCall, Failure>,
 }
 
 /// Makes the call and tells the run what came of it.
 pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run: Addr<RunActor>) {
+    let call = match prepared.call {
+        Ok(call) => call,
+        Err(failure) => {
+            tenant.shared.metrics.attempt_ended(&prepared.name, "failed");
+            return deliver(prepared.effect, Err(failure), &run);
+        }
+    };
+    let mask = call.secrets.mask();
     let permit = tenant.calls.acquire().await;
     tenant.shared.calls_in_flight.fetch_add(1, Ordering::SeqCst);
-    let limit = prepared.call.timeout + GRACE;
+    let limit = call.timeout + GRACE;
     // In a task of its own, so that its panic ends the attempt and nothing else.
-    let mut task = actix::spawn(prepared.activity.call(prepared.call));
+    let mut task = actix::spawn(prepared.activity.call(call));
     let outcome = match tokio::time::timeout(limit, &mut task).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => Err(panicked(error)),
@@ -39,6 +48,11 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
             task.abort();
             Err(Failure::in_doubt("timeout", format!("no answer within {} ms", limit.as_millis())))
         }
+    };
+    // The other side may say back what it was told.
+    let outcome = match outcome {
+        Ok(output) => Ok(mask.value(output)),
+        Err(failure) => Err(failure.masked(&mask)),
     };
     tenant.shared.calls_in_flight.fetch_sub(1, Ordering::SeqCst);
     drop(permit);
@@ -48,7 +62,11 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
         Err(_) => "failed",
     };
     tenant.shared.metrics.attempt_ended(&prepared.name, label);
-    if let Some(input) = answer(prepared.effect, outcome) {
+    deliver(prepared.effect, outcome, &run);
+}
+
+fn deliver(effect: Effect, outcome: Result<serde_json::Value, Failure>, run: &Addr<RunActor>) {
+    if let Some(input) = answer(effect, outcome) {
         run.do_send(Delivery { input, reply: None });
     }
 }

@@ -16,6 +16,7 @@ use crate::store::tenant::TenantTx;
 use super::Withheld;
 use super::listeners::Listener;
 use super::live::LiveRun;
+use super::schedules::queue_key;
 use super::tenant_state::TenantState;
 use super::waiting::tell_waiting;
 
@@ -69,6 +70,7 @@ pub(super) fn accept(
         && let Some(known) = tx.view().event_by_id(id, Some(&incoming.source))?
     {
         let runs = tx.view().event(known)?.map(|stored| stored.runs).unwrap_or_default();
+        tx.note_repeat(known)?;
         return Ok(Accepted { id: id.clone(), duplicate: true, runs });
     }
     let key = next_key(tenant, tx);
@@ -108,7 +110,8 @@ pub(super) fn accept_for(
     let listener = Listener { workflow, version };
     let run = begin(tenant, tx, &listener, &event, key, begun)?.map_err(Withheld::Because)?;
     let received_at = tx.now();
-    tx.put_event(key, &StoredEvent { event, received_at, runs: vec![run], withheld: Vec::new() });
+    let stored = StoredEvent { event, received_at, runs: vec![run], withheld: Vec::new() };
+    tx.put_event(key, &stored)?;
     tx.count_events(1);
     Ok(Accepted { id, duplicate: false, runs: vec![run] })
 }
@@ -134,7 +137,8 @@ pub(super) fn accept_child(
         live.write(tenant, tx)?;
     }
     let received_at = tx.now();
-    tx.put_event(key, &StoredEvent { event, received_at, runs: vec![run], withheld: Vec::new() });
+    let stored = StoredEvent { event, received_at, runs: vec![run], withheld: Vec::new() };
+    tx.put_event(key, &stored)?;
     tx.count_events(1);
     Ok(Ok(run))
 }
@@ -187,8 +191,9 @@ fn store_and_match(
             }
         }
     }
-    tx.put_event(key, &stored);
+    tx.put_event(key, &stored)?;
     tell_waiting(tenant, tx, key, &stored.event)?;
+    tenant.deliveries.queue(tx, key, &stored.event)?;
     tx.count_events(1);
     tenant.shared.metrics.event_accepted(&tenant.facts.slug, &stored.event.kind);
     Ok(stored.runs)
@@ -214,7 +219,7 @@ pub(super) fn begin(
         return Ok(Err(reason));
     }
     let trigger = event.to_value();
-    let mut concurrency_key = None;
+    let concurrency_key;
     if let Some(concurrency) = &listener.workflow.concurrency {
         let scope = Scope::of_event(trigger.clone());
         let rendered = match concurrency.key.render_text(&scope) {
@@ -232,6 +237,8 @@ pub(super) fn begin(
             }
         }
         concurrency_key = Some(rendered);
+    } else {
+        concurrency_key = queue_key(&listener.workflow, event);
     }
     let id = key.run_id(tenant.part, begun.started.len(), tx.random());
     let (run, created) =

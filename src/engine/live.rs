@@ -71,7 +71,7 @@ impl LiveRun {
         for turn in 1.. {
             let Some(input) = next.take() else { break };
             let records = self.run.advance(&self.workflow, input, tx.now());
-            self.publish_approvals(tx, &records);
+            self.publish_approvals(tenant, tx, &records);
             self.unwritten.extend(records);
             if turn == TURNS_MAX {
                 self.is_cut = true; // What it owes is still owed when it looks again.
@@ -227,7 +227,7 @@ impl LiveRun {
         let outcome = match tenant.activities().find(activity) {
             Some(Activity::Outside(_)) => return None,
             Some(Activity::Platform(found)) => {
-                tx.attempt(|tx| found.run(tx, &self.caller(), input), panicked)
+                tx.attempt(|tx| found.run(tx, &self.caller(tenant), input), panicked)
             }
             None => Err(unknown_activity(activity)),
         };
@@ -247,7 +247,7 @@ impl LiveRun {
         attempt: u32,
     ) -> Option<Input> {
         let state = self.run.step(&step)?;
-        let caller = self.caller();
+        let caller = self.caller(tenant);
         let definition = self.workflow.step_at(&step)?;
         let outcome = match &definition.compensate {
             Undo::Call { activity, .. } => match tenant.activities().find(activity) {
@@ -271,10 +271,11 @@ impl LiveRun {
         })
     }
 
-    pub(super) fn caller(&self) -> Caller {
+    pub(super) fn caller(&self, tenant: &TenantState) -> Caller {
         let actor =
             Actor { id: self.id().to_string(), kind: "WORKFLOW".to_owned(), email: String::new() };
-        Caller { actor, cause: Some(Cause { run_id: self.id(), depth: self.depth }) }
+        let cause = Cause { run_id: self.id(), depth: self.depth };
+        tenant.activities().caller(actor, Some(cause))
     }
 
     fn keep_concurrency(&self, tx: &mut TenantTx<'_, '_>, status: Status) {

@@ -2,14 +2,20 @@
 //! tenant, one actor for each run that has work. Nothing outside this layer sees an actor.
 
 mod alarms;
+mod bell;
 mod children;
+mod deliveries;
+mod delivery;
 mod dispatch;
 mod intake;
 mod listeners;
 mod live;
+mod parcel;
 mod root;
 mod router;
 mod run_actor;
+mod schedules;
+mod secrets;
 pub mod settings;
 mod shared;
 mod supervisor;
@@ -31,12 +37,14 @@ use tokio::sync::oneshot;
 
 use crate::activities::Activities;
 use crate::clock::Clock;
+use crate::domain::event;
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::run::Input;
 use crate::domain::workflow::Workflow;
 use crate::metrics::Metrics;
 use crate::store::access::TenantRow;
-use crate::store::ledger::{Abort, Snapshot};
+use crate::store::ledger::{Abort, Moved, Snapshot};
+use crate::store::seal::Sealer;
 use crate::store::seam::{CommitError, Part, Store, StoreError};
 use crate::store::tenant::TenantTx;
 use crate::store::workflows::VersionRow;
@@ -49,7 +57,9 @@ use shared::{Doors, Shared, Waiters};
 use supervisor::{Deliver, Observe, Work};
 use tenant_state::Settled;
 
+pub use bell::Watch;
 pub use intake::{Accepted, IncomingEvent};
+pub use parcel::{Message, USER_AGENT};
 pub use supervisor::Observation;
 
 /// How often a stop looks whether calls are still in flight.
@@ -67,6 +77,8 @@ pub struct Parts {
     pub settings: EngineSettings,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Opens the secrets that calls to the outside need.
+    pub sealer: Arc<Sealer>,
 }
 
 /// Runs workflows; cheap to clone, and all that the layers above see of the actors.
@@ -98,18 +110,22 @@ impl Engine {
     /// Starts the threads and claims every part; `is_ready` tells when they are open.
     #[must_use]
     pub fn start(parts: Parts) -> Engine {
-        let Parts { store, clock, activities, settings, metrics } = parts;
+        let Parts { store, clock, activities, settings, metrics, sealer } = parts;
         let count = store.caps().parts;
         let arbiters: Vec<Arbiter> =
             (0..settings.threads.clamp(1, count.max(1))).map(|_| Arbiter::new()).collect();
         let shared = Arc::new(Shared {
             store,
+            started_at: clock.now(),
+            leapt: parking_lot::Mutex::default(),
             clock,
             activities,
             settings,
             metrics,
+            sealer,
             doors: RwLock::default(),
             waiters: Waiters::default(),
+            bell: Arc::default(),
             parts_ready: AtomicUsize::new(0),
             calls_in_flight: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
@@ -196,6 +212,44 @@ impl Engine {
         .await
     }
 
+    /// Starts a run of a schedule at once, beside its times.
+    ///
+    /// # Errors
+    /// Returns the reason when the run is withheld, or why nothing was written.
+    pub async fn run_schedule(
+        &self,
+        tenant: TenantId,
+        workflow: String,
+        trigger: u32,
+        actor: event::Actor,
+    ) -> Result<Accepted, Refusal<Withheld>> {
+        self.on_thread(tenant, move |state, reply| {
+            let mut begun = intake::Begun::default();
+            let outcome = state.transact(|tx| {
+                schedules::run_now(state, tx, (&workflow, trigger), actor, &mut begun)
+            });
+            if outcome.is_ok() {
+                state.hand_over(begun.started);
+                state.displace(&begun.displaced);
+            }
+            answer_when_durable(outcome, reply);
+        })
+        .await
+    }
+
+    /// Brings the schedules of a tenant into agreement with its workflows, sets alarms that are
+    /// missing, and returns how many were.
+    ///
+    /// # Errors
+    /// Returns why nothing, or perhaps nothing, was written.
+    pub async fn repair_schedules(&self, tenant: TenantId) -> Result<usize, Refusal<StoreError>> {
+        self.on_thread(tenant, move |state, reply| {
+            let outcome = state.transact(|tx| schedules::repair(state, tx));
+            answer_when_durable(outcome, reply);
+        })
+        .await
+    }
+
     /// Gives a run an input such as a cancel or a retry; answers when what it led to is durable.
     ///
     /// # Errors
@@ -229,6 +283,12 @@ impl Engine {
     #[must_use]
     pub fn end_of(&self, run: RunId) -> oneshot::Receiver<()> {
         self.shared.waiters.wait(run)
+    }
+
+    /// Begins to watch the events of a tenant, or a run.
+    #[must_use]
+    pub fn watch(&self, place: Moved) -> Watch {
+        self.shared.bell.listen(place)
     }
 
     /// Opens the actors of a tenant that was just made.
@@ -300,6 +360,18 @@ impl Engine {
     #[must_use]
     pub fn activities(&self) -> &Activities {
         &self.shared.activities
+    }
+
+    /// Returns what seals and opens secrets.
+    #[must_use]
+    pub fn sealer(&self) -> &Arc<Sealer> {
+        &self.shared.sealer
+    }
+
+    /// Returns the limits that it goes by.
+    #[must_use]
+    pub fn settings(&self) -> &EngineSettings {
+        &self.shared.settings
     }
 
     /// Returns the store, for its health and its administration.

@@ -86,7 +86,10 @@ impl RootSupervisor {
         debug!(part = self.part, epoch = owned.epoch().0, "The part is ours");
         let (ledger, committer) = Ledger::open(owned)?;
         let shared = Arc::clone(&self.shared);
-        let commits = committer.run(move |commit| shared.metrics.committed_in(commit.took));
+        let commits = committer.run(move |commit| {
+            shared.metrics.committed_in(commit.took);
+            shared.bell.ring(&commit);
+        });
         let lost = wrap_future(commits).map(|error: CommitError, root: &mut Self, ctx| {
             warn!(part = root.part, "The part is lost, claiming it again: {error}");
             root.close();
@@ -110,6 +113,7 @@ impl RootSupervisor {
             slug: "appliance".to_owned(),
             name: "The appliance".to_owned(),
             created_at: self.shared.clock.now(),
+            deleted_at: None,
         });
         let directory = self.shared.store.directory();
         rows.retain(|row| directory.place(row.id.0) == self.part);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use tokio::sync::oneshot;
 
-use crate::activities::Activity;
+use crate::activities::{Activity, OutsideCall};
 use crate::domain::run::{Effect, Input};
 use crate::domain::workflow::{Action, Undo};
 use crate::store::ledger::{Abort, Receipt};
@@ -16,6 +16,7 @@ use crate::store::tenant::TenantTx;
 
 use super::dispatch::{PreparedCall, perform};
 use super::live::LiveRun;
+use super::secrets;
 use super::supervisor::{Down, Exit};
 use super::tenant_state::TenantState;
 
@@ -124,17 +125,20 @@ impl RunActor {
     fn prepare(&self, effect: &Effect) -> Option<PreparedCall> {
         let run = &self.live.run;
         let step_of = |path: &str| self.live.workflow.step_at(path);
-        let (identifier, input, key, timeout) = match effect {
+        let (identifier, template, input, key, timeout) = match effect {
             Effect::Execute { step, .. } => {
                 let definition = step_of(step)?;
-                let Action::Call { activity, .. } = &definition.action else { return None };
-                (activity, run.input(step).clone(), run.idempotency_key(step), definition.timeout)
+                let Action::Call { activity, input, .. } = &definition.action else { return None };
+                let key = run.idempotency_key(step);
+                (activity, input, run.input(step).clone(), key, definition.timeout)
             }
             Effect::Undo { step, .. } => {
                 let definition = step_of(step)?;
-                let Undo::Call { activity, .. } = &definition.compensate else { return None };
+                let Undo::Call { activity, input: template, .. } = &definition.compensate else {
+                    return None;
+                };
                 let input = run.step(step)?.compensation.input.clone();
-                (activity, input, run.undo_key(step), definition.timeout)
+                (activity, template, input, run.undo_key(step), definition.timeout)
             }
             Effect::Wake { .. }
             | Effect::Start
@@ -150,7 +154,12 @@ impl RunActor {
             effect: effect.clone(),
             name: identifier.clone(),
             activity: Arc::clone(activity),
-            call: crate::activities::OutsideCall { input, idempotency_key: key, timeout },
+            call: secrets::open(&self.tenant, template).map(|secrets| OutsideCall {
+                input,
+                idempotency_key: key,
+                timeout,
+                secrets,
+            }),
         })
     }
 
@@ -194,13 +203,10 @@ fn advance(
 
 /// A run begins when it is among the first of its concurrency key.
 fn is_its_turn(live: &LiveRun, tx: &TenantTx<'_, '_>) -> Result<bool, StoreError> {
-    let Some((key, concurrency)) =
-        live.concurrency_key.as_ref().zip(live.workflow.concurrency.as_ref())
-    else {
-        return Ok(true);
-    };
+    let Some(key) = &live.concurrency_key else { return Ok(true) };
     let holders = tx.view().runs_of_key(&live.workflow.name, key)?;
-    Ok(holders.iter().take(concurrency.limit as usize).any(|holder| *holder == live.id()))
+    let limit = live.workflow.runs_at_once();
+    Ok(holders.iter().take(limit).any(|holder| *holder == live.id()))
 }
 
 fn is_call(effect: &Effect) -> bool {

@@ -1,6 +1,11 @@
 //! The engine's limits, each with its unit in its name.
 
-use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
 
 /// Limits of the engine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +29,32 @@ pub struct EngineSettings {
     pub cause_depth_max: u32,
     /// How often a run's actor may crash before the run is set aside.
     pub crashes_max: u32,
+    /// How many subscriptions one tenant may have.
+    pub webhooks_max: usize,
+    /// Whether subscribers outside may be reached without encryption.
+    pub webhook_plain_http: bool,
+    /// For how long every attempt may fail before a subscription is disabled, in milliseconds.
+    pub webhook_failing_ms_max: u64,
+    /// How many deliveries of one tenant may be in flight; one of each subscription.
+    pub deliveries_in_flight_max: usize,
+    /// How many deliveries may wait for one subscriber before the subscription is disabled.
+    pub deliveries_pending_max: u64,
+    /// How many deliveries that arrived are kept for each subscription.
+    pub deliveries_kept_max: u64,
+    /// How many deliveries that were given up on are kept for each subscription.
+    pub deliveries_dead_kept_max: u64,
+    /// How many deliveries one replay or recovery makes.
+    pub deliveries_replayed_max: usize,
+    /// How long a subscriber may take to answer, in milliseconds.
+    pub delivery_timeout_ms: u64,
+    /// The pauses between the attempts of a delivery, in milliseconds; after the last it is dead.
+    pub delivery_pauses_ms: Pauses,
+    /// How late a time of a schedule may fire before it counts as missed, in milliseconds.
+    pub schedule_grace_ms: u64,
+    /// How many times of a schedule that passed at once are looked at, the newest ones.
+    pub schedule_slots_max: usize,
+    /// How many times that did not fire are listed for each schedule.
+    pub schedule_listed_max: usize,
     /// How long a stop waits for calls in flight, in milliseconds.
     pub stop_ms: u64,
 }
@@ -40,7 +71,94 @@ impl Default for EngineSettings {
             look_back_events_max: 10_000,
             cause_depth_max: 8,
             crashes_max: 3,
+            webhooks_max: 100,
+            webhook_plain_http: false,
+            webhook_failing_ms_max: 5 * 24 * HOUR_MS,
+            deliveries_in_flight_max: 32,
+            deliveries_pending_max: 100_000,
+            deliveries_kept_max: 1_000,
+            deliveries_dead_kept_max: 10_000,
+            deliveries_replayed_max: 10_000,
+            delivery_timeout_ms: 15_000,
+            delivery_pauses_ms: Pauses::default(),
+            schedule_grace_ms: 60_000,
+            schedule_slots_max: 100,
+            schedule_listed_max: 50,
             stop_ms: 5_000,
         }
+    }
+}
+
+/// Pauses in milliseconds; a list, or one text with commas.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Pauses(pub Vec<u64>);
+
+impl Default for Pauses {
+    /// The pauses that Standard Webhooks advises: over a day, ever longer.
+    fn default() -> Pauses {
+        let hours = [2, 5, 10, 10].map(|hours| hours * HOUR_MS);
+        Pauses([&[5_000, 5 * MINUTE_MS, 30 * MINUTE_MS], &hours[..]].concat())
+    }
+}
+
+impl Pauses {
+    /// Returns them as durations.
+    #[must_use]
+    pub fn durations(&self) -> Vec<Duration> {
+        self.0.iter().copied().map(Duration::from_millis).collect()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Spelled<T> {
+    Listed(Vec<T>),
+    Joined(String),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Pause {
+    Millis(u64),
+    Text(String),
+}
+
+impl<'de> Deserialize<'de> for Pauses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Pauses, D::Error> {
+        let pauses = match Spelled::deserialize(deserializer)? {
+            Spelled::Listed(pauses) => pauses,
+            Spelled::Joined(text) => {
+                text.split(',').map(|part| Pause::Text(part.to_owned())).collect()
+            }
+        };
+        let read = |pause: Pause| match pause {
+            Pause::Millis(millis) => Ok(millis),
+            Pause::Text(text) => text.trim().parse().map_err(|_| {
+                let detail = format!("`{text}` is not a pause in milliseconds such as 5000");
+                serde::de::Error::custom(detail)
+            }),
+        };
+        pauses.into_iter().map(read).collect::<Result<_, _>>().map(Pauses)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_read_from_a_list_and_from_one_text() {
+        for text in ["[5000, 100]", r#"["5000", "100"]"#, r#""5000, 100""#] {
+            let pauses: Pauses = serde_json::from_str(text).expect(text);
+            assert_eq!(pauses, Pauses(vec![5_000, 100]), "{text}");
+        }
+        assert!(serde_json::from_str::<Pauses>(r#""soon""#).is_err());
+    }
+
+    #[test]
+    fn a_delivery_is_tried_for_more_than_a_day() {
+        let all: u64 = Pauses::default().0.iter().sum();
+        assert!(all > 24 * HOUR_MS && all < 48 * HOUR_MS, "{all}");
     }
 }

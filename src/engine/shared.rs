@@ -11,12 +11,15 @@ use tokio::sync::oneshot;
 use crate::activities::Activities;
 use crate::clock::Clock;
 use crate::domain::id::{RunId, TenantId};
+use crate::domain::time::Timestamp;
 use crate::domain::workflow::Workflow;
 use crate::domain::workflow::parse::restore;
 use crate::metrics::Metrics;
+use crate::store::seal::Sealer;
 use crate::store::seam::{Store, StoreError};
 use crate::store::workflows::VersionRow;
 
+use super::bell::Bell;
 use super::router::EventRouter;
 use super::settings::EngineSettings;
 use super::supervisor::TenantSupervisor;
@@ -25,14 +28,27 @@ use super::supervisor::TenantSupervisor;
 pub struct Shared {
     pub(super) store: Arc<dyn Store>,
     pub(super) clock: Clock,
+    /// When this process began, by the clock.
+    pub(super) started_at: Timestamp,
+    /// The last stretch of time that the clock leapt over.
+    pub(super) leapt: Mutex<Option<Leap>>,
     pub(super) activities: Activities,
     pub(super) settings: EngineSettings,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) sealer: Arc<Sealer>,
     pub(super) doors: RwLock<HashMap<TenantId, Doors>>,
     pub(super) waiters: Waiters,
+    pub(super) bell: Arc<Bell>,
     pub(super) parts_ready: AtomicUsize,
     pub(super) calls_in_flight: AtomicUsize,
     pub(super) stopping: AtomicBool,
+}
+
+/// A stretch of time that the clock leapt over while this process ran.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leap {
+    pub(super) from: Timestamp,
+    pub(super) to: Timestamp,
 }
 
 /// How requests reach the actors of a tenant.

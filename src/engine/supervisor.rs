@@ -1,7 +1,7 @@
 //! The supervisor of one tenant: gives each run that has work an actor, and builds a fresh one
 //! from the store when an actor has crashed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use crate::store::alarms::Alarm;
 use crate::store::ledger::Abort;
 use crate::store::seam::StoreError;
 
+use super::deliveries;
 use super::live::LiveRun;
 use super::run_actor::{Delivery, RunActor};
 use super::tenant_state::TenantState;
@@ -72,6 +73,11 @@ pub(super) struct Wake(pub(super) Vec<RunId>);
 #[derive(Default, Message)]
 #[rtype(result = "()")]
 pub(super) struct Ring(pub(super) Vec<(Timestamp, Alarm)>);
+
+/// Subscriptions whose queues are to be worked off.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct SendDeliveries(pub(super) BTreeSet<String>);
 
 /// The end of a run's actor.
 #[derive(Message)]
@@ -261,13 +267,12 @@ impl TenantSupervisor {
 
     /// Lets the next runs of a concurrency key begin when one of them is over.
     fn freed(&mut self, workflow: &Workflow, key: &str) {
-        let Some(concurrency) = &workflow.concurrency else { return };
         let tenant = Rc::clone(&self.tenant);
         let holders = tenant
             .transact(|tx| tx.view().runs_of_key(&workflow.name, key))
             .map(|settled| settled.value)
             .unwrap_or_default();
-        for id in holders.into_iter().take(concurrency.limit as usize) {
+        for id in holders.into_iter().take(workflow.runs_at_once()) {
             if self.tenant.address_of(id).is_none() {
                 self.revive(id, None);
             }
@@ -281,6 +286,7 @@ impl Actor for TenantSupervisor {
     fn started(&mut self, ctx: &mut Context<TenantSupervisor>) {
         ctx.set_mailbox_capacity(self.tenant.shared.settings.mailbox_messages_max);
         *self.tenant.supervisor.borrow_mut() = Some(ctx.address());
+        deliveries::resume(&self.tenant);
         self.load_later(ctx);
     }
 }
@@ -331,6 +337,20 @@ impl Handler<Ring> for TenantSupervisor {
                 // It stays set, and rings again after a while.
                 error!(tenant.slug = %self.tenant.facts.slug, ?alarm, "The alarm failed: {error}");
             }
+        }
+    }
+}
+
+impl Handler<SendDeliveries> for TenantSupervisor {
+    type Result = ();
+
+    fn handle(
+        &mut self,
+        SendDeliveries(webhooks): SendDeliveries,
+        _: &mut Context<TenantSupervisor>,
+    ) {
+        for webhook in webhooks {
+            deliveries::begin(&self.tenant, webhook);
         }
     }
 }

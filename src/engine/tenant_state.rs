@@ -22,12 +22,14 @@ use crate::store::seam::{Part, StoreError};
 use crate::store::tenant::{TenantTx, TenantView, Workflows};
 
 use super::alarms;
+use super::deliveries::Deliveries;
 use super::intake;
 use super::listeners::Listeners;
 use super::live::{LiveRun, deadlines_of};
 use super::run_actor::{Delivery, RunActor};
+use super::schedules;
 use super::shared::Shared;
-use super::supervisor::{Adopt, Deliver, Down, TenantSupervisor, Wake};
+use super::supervisor::{Adopt, Deliver, Down, SendDeliveries, TenantSupervisor, Wake};
 use super::timers::{Timers, TimersChanged};
 use super::waiting::gates_of;
 
@@ -45,6 +47,7 @@ pub(super) struct TenantState {
     pub(super) may_wait: Cell<bool>,
     /// Runs that were begun by steps of the transaction that goes on.
     begun_inside: RefCell<intake::Begun>,
+    pub(super) deliveries: Deliveries,
     timers: Addr<Timers>,
     pressure: Arc<AtomicUsize>,
     runs: RefCell<HashMap<RunId, (u64, Addr<RunActor>)>>,
@@ -71,6 +74,7 @@ impl TenantState {
             facts: TenantFacts { id: row.id, slug: row.slug, name: row.name },
             part,
             calls: Rc::new(Semaphore::new(shared.settings.outside_calls_max)),
+            deliveries: Deliveries::new(shared.settings.deliveries_in_flight_max),
             shared,
             ledger,
             listeners: RefCell::default(),
@@ -88,7 +92,10 @@ impl TenantState {
             let view = TenantView::new(state.facts.id, &*tx);
             state.read_listeners(view)?;
             state.may_wait.set(view.has_waits()?);
-            view.newest_event()
+            let newest = view.newest_event()?;
+            let mut tx = TenantTx::new(state.facts.id, tx, &state.shared.clock);
+            schedules::reconcile(&state, &mut tx)?;
+            Ok::<_, StoreError>(newest)
         })?;
         state.newest_event.set(newest.unwrap_or(EventKey(0)));
         Ok(Rc::new(state))
@@ -114,12 +121,17 @@ impl TenantState {
             let mut tx = TenantTx::new(self.id(), tx, &self.shared.clock);
             let value = decide(&mut tx)?;
             if tx.workflows() == Workflows::Changed {
+                schedules::reconcile(self, &mut tx)?;
                 self.read_listeners(tx.view())?;
             }
             let started = intake::accept_emitted(self, &mut tx)?;
             tx.write_counters()?;
             Ok::<_, E>((value, started, tx.take_timers(), tx.take_woken()))
         })?;
+        let to_send = self.deliveries.take_woken();
+        if !to_send.is_empty() {
+            self.tell(SendDeliveries(to_send));
+        }
         let (value, started, timers, woken) = outcome;
         if !timers.is_empty() {
             self.timers.do_send(TimersChanged { tenant: self.id(), changes: timers });
@@ -311,6 +323,6 @@ impl TenantState {
         let listeners =
             Listeners::read(view, |name, version| self.definition(view, name, version))?;
         *self.listeners.borrow_mut() = Rc::new(listeners);
-        Ok(())
+        self.deliveries.read(view)
     }
 }

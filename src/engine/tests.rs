@@ -1,5 +1,7 @@
 //! The engine over a simulated store: what is accepted is run, whatever the store does meanwhile.
 
+mod schedules;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -22,6 +24,7 @@ use crate::domain::workflow::export::to_native;
 use crate::domain::workflow::parse::{DefinitionLimits, Known, KnownEvent, parse};
 use crate::metrics::Metrics;
 use crate::store::access::{APPLIANCE, TenantRow};
+use crate::store::seal::Sealer;
 use crate::store::seam::StoreError;
 use crate::store::sim::{Faults, SimStore};
 use crate::store::tenant::{TenantTx, TenantView};
@@ -86,20 +89,22 @@ struct World {
     engine: Engine,
     store: SimStore,
     calls: Arc<AtomicU32>,
+    clock: Clock,
 }
 
 impl World {
-    async fn new(parts: u16) -> World {
+    async fn new(parts: u16, clock: Clock) -> World {
         let store = SimStore::new(7, parts, Faults::NONE);
         let calls = Arc::new(AtomicU32::new(0));
-        let engine = start(&store, &calls);
-        let world = World { engine, store, calls };
+        let engine = start(&store, &calls, &clock);
+        let world = World { engine, store, calls, clock };
         world.settle().await;
         let row = TenantRow {
             id: TENANT,
             slug: "acme".to_owned(),
             name: "Acme".to_owned(),
             created_at: Timestamp::default(),
+            deleted_at: None,
         };
         let tenant = row.clone();
         let written = world.engine.transact(APPLIANCE, move |tx| {
@@ -119,6 +124,10 @@ impl World {
     }
 
     async fn save(&self, definition: Value) {
+        self.save_version(definition, 1).await;
+    }
+
+    async fn save_version(&self, definition: Value, number: u32) {
         let event_type =
             |kind: &str| Some(KnownEvent { kind: kind.to_owned(), schema: json!(true) });
         let known = Known {
@@ -130,7 +139,7 @@ impl World {
         let workflow = parse(&definition, &known).expect("a valid definition");
         let version = VersionRow {
             name: workflow.name.clone(),
-            version: 1,
+            version: number,
             uid: String::new(),
             definition: to_native(&workflow),
             source: None,
@@ -141,8 +150,8 @@ impl World {
         let row = WorkflowRow {
             name: workflow.name.clone(),
             unique_identifier: String::new(),
-            version: 1,
-            newest: 1,
+            version: number,
+            newest: number,
             active: true,
             deleted_at: None,
             created_at: Timestamp::default(),
@@ -183,7 +192,7 @@ impl World {
     }
 }
 
-fn start(store: &SimStore, calls: &Arc<AtomicU32>) -> Engine {
+fn start(store: &SimStore, calls: &Arc<AtomicU32>, clock: &Clock) -> Engine {
     let activities = Activities::new(
         vec![
             Activity::Platform(Arc::new(Echo)),
@@ -193,16 +202,17 @@ fn start(store: &SimStore, calls: &Arc<AtomicU32>) -> Engine {
     );
     Engine::start(Parts {
         store: Arc::new(store.clone()),
-        clock: Clock::system(),
+        clock: clock.clone(),
         activities,
         settings: EngineSettings::default(),
         metrics: Arc::new(Metrics::new()),
+        sealer: Arc::new(Sealer::new(&[0; 32], Clock::system())),
     })
 }
 
 fn in_world(parts: u16, test: impl AsyncFnOnce(World)) {
     actix::System::new().block_on(async {
-        let world = World::new(parts).await;
+        let world = World::new(parts, Clock::system()).await;
         test(world).await;
     });
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle};
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
@@ -15,13 +15,15 @@ use crate::store::ledger::{Abort, Ledger};
 use crate::store::tenant::{TimerChange, TimerChangeKind};
 use crate::store::timers::{Deadline, Due, deadlines};
 
-use super::shared::Shared;
+use super::shared::{Leap, Shared};
 use super::supervisor::{Ring, Wake};
 
 /// The longest time between two looks at the clock, so that a jump of the clock is noticed.
 const LOOK_MAX: Duration = Duration::from_secs(1);
 /// How long a run that was woken has to take its deadline away before it is woken again.
 const WAKE_AGAIN: Duration = Duration::from_secs(10);
+/// A longer time between two looks means that the clock leapt.
+const LEAP_MIN: Duration = Duration::from_secs(30);
 /// The pause between two batches of a herd of late deadlines.
 const HERD_PAUSE: Duration = Duration::from_millis(5);
 
@@ -46,6 +48,7 @@ pub(super) struct Timers {
     soon: BTreeSet<Deadline>,
     woken: HashMap<Deadline, Timestamp>,
     next_look: Timestamp,
+    last_look: Option<Timestamp>,
     pending: Option<SpawnHandle>,
 }
 
@@ -53,11 +56,12 @@ impl Timers {
     pub(super) fn new(ledger: Ledger, shared: Arc<Shared>) -> Timers {
         let next_look = Timestamp::default();
         let (soon, woken) = Default::default();
-        Timers { ledger, shared, soon, woken, next_look, pending: None }
+        Timers { ledger, shared, soon, woken, next_look, last_look: None, pending: None }
     }
 
     fn look(&mut self, ctx: &mut Context<Timers>) {
         let now = self.shared.clock.now();
+        self.note_leap(now);
         self.woken.retain(|_, at| now.since(*at) < WAKE_AGAIN && now >= *at);
         let limit = self.shared.settings.wake_batch_max + self.woken.len();
         let until = now + LOOK_MAX;
@@ -80,6 +84,17 @@ impl Timers {
             None => LOOK_MAX,
         };
         self.look_after(pause, ctx);
+    }
+
+    /// It looks at the clock so often that more time can only have passed by a leap of the clock,
+    /// or in the sleep of the whole machine.
+    fn note_leap(&mut self, now: Timestamp) {
+        if let Some(last) = self.last_look.replace(now)
+            && now.since(last) > LEAP_MIN
+        {
+            warn!("The clock leapt from {last} to {now}");
+            *self.shared.leapt.lock() = Some(Leap { from: last, to: now });
+        }
     }
 
     fn wake(&mut self, due: Vec<Deadline>, now: Timestamp) {

@@ -161,7 +161,12 @@ impl LiveRun {
     }
 
     /// Publishes what happened to approvals, so that workflows can tell those who are asked.
-    pub(super) fn publish_approvals(&self, tx: &mut TenantTx<'_, '_>, records: &[Record]) {
+    pub(super) fn publish_approvals(
+        &self,
+        tenant: &TenantState,
+        tx: &mut TenantTx<'_, '_>,
+        records: &[Record],
+    ) {
         for record in records {
             let kind = match &record.entry {
                 Entry::ApprovalRequested { .. } => "approval:requested",
@@ -177,7 +182,7 @@ impl LiveRun {
                 fields.insert("workflow".to_owned(), json!(self.run.workflow));
                 fields.insert("subject".to_owned(), json!(self.run.head().subject));
             }
-            let caller = self.caller();
+            let caller = self.caller(tenant);
             tx.emit(Event {
                 id: String::new(),
                 kind: kind.to_owned(),

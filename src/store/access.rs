@@ -28,6 +28,9 @@ pub struct TenantRow {
     pub name: String,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it was closed; its number is never given again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
 }
 
 /// A key, kept by the digest of its text.

@@ -1,8 +1,8 @@
 //! Alarms: durable deadlines of everything in a tenant that is not a run.
 
 use super::key::Key;
-use super::seam::Space;
-use super::tenant::{TenantTx, TimerChange, TimerChangeKind};
+use super::seam::{Space, StoreError};
+use super::tenant::{TenantTx, TenantView, TimerChange, TimerChangeKind};
 use super::timers::Due;
 use crate::domain::time::Timestamp;
 
@@ -40,17 +40,29 @@ pub struct Alarm {
     pub id: String,
 }
 
+impl TenantView<'_> {
+    /// Returns whether an alarm is set.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read.
+    pub fn has_alarm(&self, due: Timestamp, kind: AlarmKind, id: &str) -> Result<bool, StoreError> {
+        Ok(self.bytes(Space::Cron, &alarm_key(self, due, kind, id))?.is_some())
+    }
+}
+
 impl TenantTx<'_, '_> {
     /// Sets an alarm: it rings once, not before `due`. Setting it again at the same time changes
     /// nothing; one at another time rings as well.
     pub fn set_alarm(&mut self, due: Timestamp, kind: AlarmKind, id: &str) {
-        self.put(Space::Cron, alarm_key(self, due, kind, id), Vec::new());
+        let key = alarm_key(&self.view(), due, kind, id);
+        self.put(Space::Cron, key, Vec::new());
         self.note_alarm(due, kind, id, TimerChangeKind::Set);
     }
 
     /// Lifts an alarm, whether it is set or not.
     pub fn lift_alarm(&mut self, due: Timestamp, kind: AlarmKind, id: &str) {
-        self.remove(Space::Cron, alarm_key(self, due, kind, id));
+        let key = alarm_key(&self.view(), due, kind, id);
+        self.remove(Space::Cron, key);
         self.note_alarm(due, kind, id, TimerChangeKind::Lifted);
     }
 
@@ -61,8 +73,8 @@ impl TenantTx<'_, '_> {
 }
 
 /// Like the deadlines of runs, alarms are kept in one order of time for the whole part.
-fn alarm_key(tx: &TenantTx<'_, '_>, due: Timestamp, kind: AlarmKind, id: &str) -> Vec<u8> {
+fn alarm_key(view: &TenantView<'_>, due: Timestamp, kind: AlarmKind, id: &str) -> Vec<u8> {
     let due = due.millis().max(0).unsigned_abs();
-    let base = Key::bare().number(due).bytes(&tx.tenant().0.to_be_bytes());
+    let base = Key::bare().number(due).bytes(&view.tenant().0.to_be_bytes());
     base.tag(kind as u8).bytes(id.as_bytes()).done()
 }

@@ -8,7 +8,7 @@ use super::tenant::{TenantTx, TenantView, from_json};
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
-const APPROVAL: u8 = b'O';
+const APPROVAL: u8 = b'Y';
 
 /// Whether approvals are open or over; the number is part of their keys and never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
 const SEEN: u8 = b'e';
+const REPEATS: u8 = b'd';
 const COUNTER_BITS: u32 = 16;
 
 /// Orders the events of a tenant by acceptance: milliseconds, then a counter.
@@ -69,7 +70,45 @@ pub struct StoredEvent {
     pub withheld: Vec<(String, String)>,
 }
 
+/// How often an event was delivered again after it was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Repeats {
+    /// How many further deliveries there were.
+    pub count: u64,
+    /// When the last of them came.
+    pub last_at: Timestamp,
+}
+
 impl TenantView<'_> {
+    /// Returns the further deliveries of an event; `None` when there was none.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn repeats(&self, key: EventKey) -> Result<Option<Repeats>, StoreError> {
+        self.json(Space::Dedupe, &Key::of(self.tenant()).tag(REPEATS).number(key.0).done())
+    }
+
+    /// Returns events after `after`, oldest first.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn events_after(
+        &self,
+        after: EventKey,
+        limit: usize,
+    ) -> Result<Vec<(EventKey, StoredEvent)>, StoreError> {
+        let prefix = Prefix::new(Key::of(self.tenant()));
+        let after = event_key(self, after);
+        self.scan(Space::Event, prefix.after(Some(&after)), Direction::Ascending, limit)?
+            .into_iter()
+            .map(|(key, bytes)| {
+                let event = from_json(Space::Event, &key, &bytes)?;
+                Ok((read_key(Space::Event, &key, &key[prefix.start().len()..])?, event))
+            })
+            .collect()
+    }
+
     /// Returns the event at `key`.
     ///
     /// # Errors
@@ -126,6 +165,27 @@ impl TenantView<'_> {
             .collect()
     }
 
+    /// Returns events from the key `from`, oldest first.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn events_from(
+        &self,
+        from: EventKey,
+        limit: usize,
+    ) -> Result<Vec<(EventKey, StoredEvent)>, StoreError> {
+        let prefix = Prefix::new(Key::of(self.tenant()));
+        let before = EventKey(from.0.saturating_sub(1));
+        let before = event_key(self, before);
+        self.scan(Space::Event, prefix.after(Some(&before)), Direction::Ascending, limit)?
+            .into_iter()
+            .map(|(key, bytes)| {
+                let event = from_json(Space::Event, &key, &bytes)?;
+                Ok((read_key(Space::Event, &key, &key[prefix.start().len()..])?, event))
+            })
+            .collect()
+    }
+
     /// Returns the key of the newest event.
     ///
     /// # Errors
@@ -141,24 +201,40 @@ impl TenantView<'_> {
 }
 
 impl TenantTx<'_, '_> {
-    /// Writes a new event and remembers its id, unless the id tells the key.
-    pub fn put_event(&mut self, key: EventKey, stored: &StoredEvent) {
+    /// Writes a new event, indexes it by its type, and remembers its id unless the id tells the key.
+    ///
+    /// # Errors
+    /// Fails on an unreadable record.
+    pub fn put_event(&mut self, key: EventKey, stored: &StoredEvent) -> Result<(), StoreError> {
         let row = event_key(&self.view(), key);
         self.put_new(Space::Event, row, to_json(stored));
+        self.index_event(&stored.event.kind, key)?;
         if stored.event.id == key.to_id() {
-            return;
+            return Ok(());
         }
         let seen = Key::of(self.tenant()).tag(SEEN).text(&stored.event.id);
         let seen = seen.text(&stored.event.source).done();
         self.put_new(Space::Dedupe, seen, key.0.to_be_bytes().to_vec());
+        Ok(())
+    }
+
+    /// Notes that an event was delivered once more.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn note_repeat(&mut self, key: EventKey) -> Result<(), StoreError> {
+        let before = self.view().repeats(key)?.map_or(0, |repeats| repeats.count);
+        let row = Key::of(self.tenant()).tag(REPEATS).number(key.0).done();
+        self.put_json(Space::Dedupe, row, &Repeats { count: before + 1, last_at: self.now() });
+        Ok(())
     }
 }
 
-fn event_key(view: &TenantView<'_>, key: EventKey) -> Vec<u8> {
+pub(super) fn event_key(view: &TenantView<'_>, key: EventKey) -> Vec<u8> {
     Key::of(view.tenant()).number(key.0).done()
 }
 
-fn read_key(space: Space, row: &[u8], bytes: &[u8]) -> Result<EventKey, StoreError> {
+pub(super) fn read_key(space: Space, row: &[u8], bytes: &[u8]) -> Result<EventKey, StoreError> {
     let number = bytes.try_into().map_err(|_| damaged(space, row, "not an event's number"))?;
     Ok(EventKey(u64::from_be_bytes(number)))
 }

@@ -37,6 +37,10 @@ impl Layer {
         self.spaces[space as usize].get(key)
     }
 
+    pub(super) fn keys(&self, space: Space) -> impl Iterator<Item = &[u8]> {
+        self.spaces[space as usize].keys().map(AsRef::as_ref)
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -4,7 +4,7 @@
 //! `Receipt` tells when it is durable. Nothing may leave the process before that.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use super::layer::{Layer, Origin};
 use super::seam::{
     CommitError, Direction, Owned, Pair, Part, Range, Space, Store, StoreError, View,
 };
+use crate::domain::id::{RunId, TenantId};
 
 /// How often the committer lets other work on its thread go first, so that the steps of a run
 /// that are ready join the batch of the event that started it.
@@ -188,12 +189,36 @@ impl State {
 }
 
 /// One commit that succeeded.
-#[derive(Clone, Copy, Debug)]
-pub struct Commit {
+pub struct Commit<'a> {
     /// How many rows it wrote.
     pub rows: usize,
     /// How long it took.
     pub took: Duration,
+    layer: &'a Layer,
+}
+
+/// What somebody may watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Moved {
+    /// The events of a tenant.
+    Events(TenantId),
+    /// A run of a tenant.
+    Run(TenantId, RunId),
+}
+
+impl Commit<'_> {
+    /// Returns the runs that it wrote and the tenants whose events it wrote, each once.
+    #[must_use]
+    pub fn moved(&self) -> BTreeSet<Moved> {
+        let tenant = |key: &[u8]| key.first_chunk().map(|id| TenantId(u32::from_be_bytes(*id)));
+        let events = self.layer.keys(Space::Event);
+        let events = events.filter_map(|key| tenant(key).map(Moved::Events));
+        let runs = self.layer.keys(Space::Run).filter_map(|key| {
+            let run = RunId::from_bytes(*key.last_chunk()?);
+            tenant(key).map(|tenant| Moved::Run(tenant, run))
+        });
+        events.chain(runs).collect()
+    }
 }
 
 /// Sends what a ledger has decided to the store, batch after batch.
@@ -205,7 +230,7 @@ pub struct Committer {
 
 impl Committer {
     /// Commits until a commit fails, and returns why; from then on the ledger refuses everything.
-    pub async fn run(mut self, mut observe: impl FnMut(Commit)) -> CommitError {
+    pub async fn run(mut self, mut observe: impl FnMut(Commit<'_>)) -> CommitError {
         loop {
             self.wake.notified().await;
             for _ in 0..YIELDS_BEFORE_COMMIT {
@@ -217,7 +242,10 @@ impl Committer {
         }
     }
 
-    async fn commit_fresh(&mut self, observe: &mut impl FnMut(Commit)) -> Result<(), CommitError> {
+    async fn commit_fresh(
+        &mut self,
+        observe: &mut impl FnMut(Commit<'_>),
+    ) -> Result<(), CommitError> {
         let (batch, fate) = {
             let mut state = self.ledger.0.borrow_mut();
             state.flying = std::mem::take(&mut state.fresh);
@@ -233,8 +261,8 @@ impl Committer {
         match outcome {
             Ok(view) => {
                 state.view = view;
-                state.flying = Layer::default();
-                observe(Commit { rows, took: begun.elapsed() });
+                let layer = &std::mem::take(&mut state.flying);
+                observe(Commit { rows, took: begun.elapsed(), layer });
                 fate.settle(Ok(()));
                 Ok(())
             }

@@ -1,5 +1,7 @@
 //! Runs: a head each for lists, a journal each for the truth, and the indexes that find them.
 
+use std::ops::Bound;
+
 use serde::{Deserialize, Serialize};
 
 use super::events::EventKey;
@@ -77,6 +79,31 @@ impl TenantView<'_> {
                 _ => return Ok(records),
             }
         }
+    }
+
+    /// Returns what a run recorded after the record `after`, with their numbers, in order.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn journal_after(&self, id: RunId, after: u64) -> Result<Vec<(u64, Record)>, StoreError> {
+        let base = Key::of(self.tenant()).bytes(&id.to_bytes());
+        let prefix = Prefix::new(base.clone());
+        // The chunk with the next record may have begun earlier.
+        let next = base.number(after.saturating_add(2)).done();
+        let holding = prefix.before(Some(&next));
+        let holding = self.scan(Space::Journal, holding, Direction::Descending, 1)?;
+        let from = holding.first().map_or(prefix.start(), |(key, _)| key);
+        let range = (Bound::Included(from), prefix.range().1);
+        let chunks = self.scan(Space::Journal, range, Direction::Ascending, usize::MAX)?;
+        let mut records = Vec::new();
+        for (key, bytes) in &chunks {
+            let first =
+                key.last_chunk().ok_or_else(|| damaged(Space::Journal, key, "no number"))?;
+            let chunk: Vec<Record> = from_json(Space::Journal, key, bytes)?;
+            records.extend((u64::from_be_bytes(*first)..).zip(chunk));
+        }
+        records.retain(|(number, _)| *number > after);
+        Ok(records)
     }
 
     /// Returns the runs of a list that were created before `before`, newest first.

@@ -160,6 +160,9 @@ impl From<Error> for ApiError {
             ),
             Error::Invalid(problems) => invalid(problems),
             Error::Conflict { code, .. } => plain(StatusCode::CONFLICT, code),
+            Error::Incompatible { problems, .. } => {
+                plain(StatusCode::CONFLICT, "incompatible_schema").listing(problems)
+            }
             Error::Stale { etag } => {
                 plain(StatusCode::PRECONDITION_FAILED, "stale").with_header(header::ETAG, etag)
             }

@@ -121,6 +121,16 @@ impl Fields {
         text.parse().map_err(|fault| self.problem(name, "invalid_time", format!("{fault}"))).ok()
     }
 
+    /// Takes an instant, written as a time or as how long before `now` it was (`7d`), that may be
+    /// absent.
+    pub fn time_or_ago(&mut self, name: &'static str, now: Timestamp) -> Option<Timestamp> {
+        let text = self.text(name)?;
+        if let Ok(ago) = parse_duration(&text) {
+            return Some(now - ago);
+        }
+        text.parse().map_err(|fault| self.problem(name, "invalid_time", format!("{fault}"))).ok()
+    }
+
     /// Takes a duration, a text or a number of seconds, that may be absent.
     pub fn duration(&mut self, name: &'static str) -> Option<Duration> {
         let text = match self.value(name)? {

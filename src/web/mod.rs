@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod auth;
+pub mod beside;
 pub mod body;
 pub mod cloudevents;
 pub mod docs;
@@ -10,6 +11,7 @@ pub mod error;
 pub mod etag;
 pub mod fields;
 pub mod gate;
+pub mod hooks;
 pub mod idempotency;
 pub mod json;
 pub mod metrics;
@@ -18,6 +20,7 @@ pub mod query;
 pub mod route;
 pub mod settings;
 pub mod state;
+pub mod stream;
 pub mod thena;
 pub mod ui;
 
@@ -45,21 +48,34 @@ use crate::app::App;
 /// Everything that the server answers.
 pub static GROUPS: &[&Group] = &[
     &api::events::GROUP,
+    &api::rejected::GROUP,
     &api::workflows::GROUP,
     &api::runs::GROUP,
     &api::approvals::GROUP,
+    &api::schedules::GROUP,
     &api::activities::GROUP,
     &api::event_types::GROUP,
     &api::filters::GROUP,
     &api::tickets::GROUP,
+    &api::ticket_statuses::GROUP,
+    &api::sla_policies::GROUP,
     &api::comments::GROUP,
     &api::accounts::GROUP,
+    &api::account_entries::GROUP,
     &api::contacts::GROUP,
     &api::teams::GROUP,
     &api::users::GROUP,
     &api::tags::GROUP,
+    &api::custom_fields::GROUP,
+    &api::custom_objects::GROUP,
+    &api::organization::GROUP,
+    &api::webhooks::GROUP,
     &api::keys::GROUP,
     &api::tenants::GROUP,
+    &api::secrets::GROUP,
+    &api::connections::GROUP,
+    &api::forms::GROUP,
+    &hooks::GROUP,
     &api::system::GROUP,
     &thena::GROUP,
     &ui::PAGES,

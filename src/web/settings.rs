@@ -33,6 +33,16 @@ pub struct WebSettings {
     pub keep_alive_ms: u64,
     /// The longest `?wait=`, in milliseconds.
     pub wait_ms_max: u64,
+    /// How long a filter is tried on past events before the answer is partial, in milliseconds.
+    pub live_match_ms_max: u64,
+    /// How long a definition is tried on past events before the answer is partial, in milliseconds.
+    pub backtest_ms_max: u64,
+    /// How many streams of events and runs one tenant may have open.
+    pub streams_max: usize,
+    /// How many events a stream may be behind its client before it is ended.
+    pub stream_buffer_events_max: usize,
+    /// How often a stream without news sends a sign of life, in milliseconds.
+    pub stream_heartbeat_ms: u64,
     /// How many requests each key may make in a second, in the long run; 0 for no limit.
     pub requests_per_second: u32,
     /// How many requests each key may make at once after a pause.
@@ -56,6 +66,11 @@ impl Default for WebSettings {
             body_timeout_ms: 30_000,
             keep_alive_ms: 15_000,
             wait_ms_max: 60_000,
+            live_match_ms_max: 1_000,
+            backtest_ms_max: 5_000,
+            streams_max: 100,
+            stream_buffer_events_max: 256,
+            stream_heartbeat_ms: 15_000,
             requests_per_second: 50_000,
             requests_burst: 100_000,
             shutdown_ms: 10_000,

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::metrics::HttpMetrics;
 use super::settings::WebSettings;
+use super::stream::Streams;
 use crate::app::demo::Demo;
 use crate::clock::Clock;
 
@@ -24,8 +25,12 @@ pub struct Front {
     pub clock: Clock,
     /// How often each key may ask.
     pub rate: Rate,
+    /// How often one address may send a form.
+    pub forms: Rate,
     /// Requests with an idempotency key that have not been answered yet.
     pub in_flight: InFlight,
+    /// Streams that are open.
+    pub streams: Arc<Streams>,
     /// Counts requests.
     pub metrics: HttpMetrics,
     /// The demo, if this is one.
@@ -41,10 +46,18 @@ impl Front {
             settings,
             clock,
             rate,
+            forms: Rate::per_minute(0),
             in_flight: InFlight::default(),
+            streams: Arc::default(),
             metrics: HttpMetrics::new(),
             demo: None,
         }
+    }
+
+    /// Sets how many forms one address may send in a minute; 0 for any number.
+    #[must_use]
+    pub fn with_forms_per_minute(self, limit: u32) -> Front {
+        Front { forms: Rate::per_minute(limit), ..self }
     }
 
     /// Serves a demo as well.
@@ -98,6 +111,15 @@ impl Rate {
             RateLimiter::dashmap(Quota::per_second(rate).allow_burst(burst)).with_middleware()
         });
         Rate { limiter, per_second, burst }
+    }
+
+    /// Allows `limit` in a minute, all at once if need be; 0 for any number.
+    #[must_use]
+    pub fn per_minute(limit: u32) -> Rate {
+        let limiter = NonZeroU32::new(limit).map(|limit| {
+            RateLimiter::dashmap(Quota::per_minute(limit).allow_burst(limit)).with_middleware()
+        });
+        Rate { limiter, per_second: limit.div_ceil(60).max(1), burst: limit.max(1) }
     }
 
     /// Takes one request out of the bucket of `key`; `None` when nothing is limited.

@@ -250,6 +250,7 @@ class Walk:
             ("events, without runs", "/events?matched=false&since=1h", 200),
             ("event that started a run", f"/events/{matched}", 200),
             ("event that started none", f"/events/{ignored}#why", 200),
+            ("schedules", "/schedules", 200),
             ("tickets", "/tickets", 200),
             ("tickets, urgent", "/tickets?priority=urgent", 200),
             ("ticket", f"/tickets/{ticket}", 200),

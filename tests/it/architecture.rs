@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each layer may import, and why it ends there.
-const ARROWS: [(&str, &[&str], &str); 8] = [
+const ARROWS: [(&str, &[&str], &str); 9] = [
     ("domain", &[], "it is pure: values and functions without I/O, time or frameworks"),
     ("clock", &["domain"], "everything that reads the time stands above it"),
     ("metrics", &[], "whoever counts stands above it"),
@@ -29,6 +29,11 @@ const ARROWS: [(&str, &[&str], &str); 8] = [
         "web",
         &["domain", "clock", "metrics", "app"],
         "a handler parses, calls a use case and renders",
+    ),
+    (
+        "mail",
+        &["domain", "clock", "metrics", "app"],
+        "it is a door like the web: it parses, calls a use case and answers",
     ),
 ];
 

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::support::{Answer, TestApp, send, with_app};
 
 /// Every place that takes a body, with a method.
-const TAKERS: [(&str, &str); 22] = [
+const TAKERS: [(&str, &str); 27] = [
     ("POST", "/v1/events"),
     ("POST", "/v1/events/order:placed"),
     ("POST", "/v1/events/none/replay"),
@@ -33,6 +33,11 @@ const TAKERS: [(&str, &str); 22] = [
     ("POST", "/v1/tags"),
     ("POST", "/v1/keys"),
     ("POST", "/v1/tenants"),
+    ("PUT", "/v1/secrets/none"),
+    ("POST", "/v1/connections"),
+    ("PATCH", "/v1/connections/none"),
+    ("POST", "/v1/forms"),
+    ("PUT", "/v1/forms/none"),
 ];
 
 /// Small documents on the edges of JSON, sound and unsound.

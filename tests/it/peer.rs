@@ -18,12 +18,16 @@ pub struct Received {
     pub path: String,
     pub head: String,
     pub body: Value,
+    /// The body as it came.
+    pub raw: Vec<u8>,
 }
 
 /// What a request is answered.
 #[derive(Clone, Debug)]
 pub enum Reply {
     Status(u16, Value),
+    /// 429 with `Retry-After` in seconds.
+    Later(u32),
     /// The connection stays open and nothing comes.
     Never,
 }
@@ -103,18 +107,17 @@ async fn serve(
     };
     let reply = answer(number, &received);
     shared.came.notify_waiters();
-    match reply {
-        Reply::Status(status, body) => {
-            let body = body.to_string();
-            let text = format!(
-                "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-                 Connection: close\r\n\r\n{body}",
-                body.len()
-            );
-            let _ = stream.write_all(text.as_bytes()).await; // The caller may have gone.
-        }
-        Reply::Never => std::future::pending().await,
-    }
+    let (status, body, more) = match reply {
+        Reply::Status(status, body) => (status, body.to_string(), String::new()),
+        Reply::Later(seconds) => (429, String::new(), format!("Retry-After: {seconds}\r\n")),
+        Reply::Never => return std::future::pending().await,
+    };
+    let text = format!(
+        "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\n{more}\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let _ = stream.write_all(text.as_bytes()).await; // The caller may have gone.
 }
 
 async fn read(stream: &mut TcpStream) -> Option<Received> {
@@ -129,13 +132,15 @@ async fn read(stream: &mut TcpStream) -> Option<Received> {
     };
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    let mut received = Received { at: Instant::now(), path, head, body: Value::Null };
+    let mut received =
+        Received { at: Instant::now(), path, head, body: Value::Null, raw: Vec::new() };
     let length: usize = received.header("content-length").parse().unwrap_or(0);
     while bytes.len() < end + length {
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
             return None;
         }
     }
-    received.body = serde_json::from_slice(&bytes[end..end + length]).unwrap_or(Value::Null);
+    received.raw = bytes[end..end + length].to_vec();
+    received.body = serde_json::from_slice(&received.raw).unwrap_or(Value::Null);
     Some(received)
 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::index::{DEDUPE, dedupe_value};
 use super::{Desk, DeskError, Pending, query};
 use crate::domain::desk::{self as rules, RecordKind, dedupe_key, ticket};
+use crate::domain::id::Uid;
 
 type Record = Map<String, Value>;
 
@@ -28,9 +29,17 @@ impl Desk<'_, '_, '_> {
     ) -> Result<Record, DeskError> {
         let input = self.signed(kind, input)?;
         let record =
-            self.decide(self.new_id(kind), 0, &[], |facts| rules::create(kind, &input, facts))?;
+            self.decide(self.id_for(kind), 0, &[], |facts| rules::create(kind, &input, facts))?;
         self.write(kind, None, Some(&record), None)?;
         Ok(record)
+    }
+
+    /// The organization is the tenant itself, and is named as the tenant is.
+    fn id_for(&self, kind: RecordKind) -> Uid {
+        match kind {
+            RecordKind::Organization => Uid::from_text(self.tx.tenant().to_string()),
+            _ => self.new_id(kind), // All others are many.
+        }
     }
 
     /// Everything is decided before anything is written, so that a wrong comment makes no ticket.
@@ -46,6 +55,7 @@ impl Desk<'_, '_, '_> {
             Some(comment) => ticket::commented(&ticket, comment),
             None => ticket,
         };
+        let ticket = self.timed(None, ticket)?;
         if let Some(contact) = &contact {
             self.write(RecordKind::Contact, None, Some(contact), None)?;
         }
@@ -63,6 +73,7 @@ impl Desk<'_, '_, '_> {
         if let Some(on) = comment.get("ticketId").and_then(Value::as_str) {
             let before = self.get(RecordKind::Ticket, on)?;
             let dated = ticket::commented(&before, &comment);
+            let dated = self.timed(Some(&before), dated)?;
             self.write(RecordKind::Ticket, Some(&before), Some(&dated), None)?;
         }
         self.write(RecordKind::Comment, None, Some(&comment), None)?;

@@ -24,7 +24,8 @@ pub enum DeskError {
     /// Another record stands in the way.
     #[error("{detail}")]
     Conflict {
-        /// What kind of conflict, in snake case: `duplicate` or `in_use`.
+        /// What kind of conflict, in snake case: `duplicate`, `in_use`, `protected` or
+        /// `too_many`.
         code: String,
         /// Which record, and why.
         detail: String,

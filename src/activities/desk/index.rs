@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::desk::{RecordKind, dedupe_key, unique_keys};
+use crate::domain::desk::{RecordKind, dedupe_key, is_built_in_status, unique_keys};
 
 /// The field under which keys against repetition are kept.
 pub(super) const DEDUPE: &str = "deDuplicationKey";
@@ -44,11 +44,16 @@ pub(super) fn natural_field(kind: RecordKind) -> Option<&'static str> {
         RecordKind::Account => Some("primaryDomain"),
         RecordKind::Contact | RecordKind::User => Some("email"),
         RecordKind::Team => Some("identifier"),
-        RecordKind::Tag => Some("name"),
+        RecordKind::Tag | RecordKind::SlaPolicy => Some("name"),
+        RecordKind::CustomField => Some("slug"),
+        RecordKind::TicketStatus => Some("statusId"),
         RecordKind::Comment
         | RecordKind::AccountNote
         | RecordKind::AccountTask
-        | RecordKind::AccountActivity => None,
+        | RecordKind::AccountActivity
+        | RecordKind::Relationship
+        | RecordKind::CustomObject
+        | RecordKind::Organization => None,
     }
 }
 
@@ -62,9 +67,25 @@ pub(super) fn parents(kind: RecordKind, record: Option<&Map<String, Value>>) -> 
         RecordKind::AccountNote | RecordKind::AccountTask | RecordKind::AccountActivity => {
             &["accountId"]
         }
-        RecordKind::Account | RecordKind::Team | RecordKind::User | RecordKind::Tag => &[],
+        RecordKind::Relationship => &["accountId", "relatedAccountId"],
+        RecordKind::CustomObject => &["objectType"],
+        RecordKind::Account
+        | RecordKind::Team
+        | RecordKind::User
+        | RecordKind::Tag
+        | RecordKind::CustomField
+        | RecordKind::TicketStatus
+        | RecordKind::SlaPolicy
+        | RecordKind::Organization => &[],
     };
     let mut parents = Vec::new();
+    // The statuses of the platform have all tickets, and never end.
+    if kind == RecordKind::Ticket
+        && let Some(name) = record.get("statusName").and_then(Value::as_str)
+        && !is_built_in_status(name)
+    {
+        parents.extend(record.get("statusId").and_then(Value::as_str).map(str::to_owned));
+    }
     for value in fields.iter().filter_map(|field| record.get(*field)) {
         match value {
             Value::String(id) => parents.push(id.clone()),
@@ -80,9 +101,12 @@ pub(super) fn parents(kind: RecordKind, record: Option<&Map<String, Value>>) -> 
 /// Returns the kinds of records that cannot stand without their record of `kind`.
 pub(super) fn parts_of(kind: RecordKind) -> &'static [RecordKind] {
     match kind {
-        RecordKind::Account => {
-            &[RecordKind::AccountNote, RecordKind::AccountTask, RecordKind::AccountActivity]
-        }
+        RecordKind::Account => &[
+            RecordKind::AccountNote,
+            RecordKind::AccountTask,
+            RecordKind::AccountActivity,
+            RecordKind::Relationship,
+        ],
         RecordKind::Ticket
         | RecordKind::AccountNote
         | RecordKind::AccountTask
@@ -91,7 +115,13 @@ pub(super) fn parts_of(kind: RecordKind) -> &'static [RecordKind] {
         | RecordKind::Contact
         | RecordKind::Team
         | RecordKind::User
-        | RecordKind::Tag => &[],
+        | RecordKind::Tag
+        | RecordKind::Relationship
+        | RecordKind::CustomField
+        | RecordKind::TicketStatus
+        | RecordKind::SlaPolicy
+        | RecordKind::CustomObject
+        | RecordKind::Organization => &[],
     }
 }
 
@@ -105,12 +135,21 @@ pub(super) fn dependents_of(kind: RecordKind) -> &'static [RecordKind] {
             RecordKind::AccountNote,
             RecordKind::AccountTask,
             RecordKind::AccountActivity,
+            RecordKind::Relationship,
         ],
         RecordKind::Contact => &[RecordKind::Ticket],
         RecordKind::Comment
         | RecordKind::AccountNote
         | RecordKind::AccountTask
         | RecordKind::AccountActivity => &[RecordKind::Comment],
-        RecordKind::Team | RecordKind::User | RecordKind::Tag => &[],
+        RecordKind::Team
+        | RecordKind::User
+        | RecordKind::Tag
+        | RecordKind::Relationship
+        | RecordKind::CustomField
+        | RecordKind::TicketStatus
+        | RecordKind::SlaPolicy
+        | RecordKind::CustomObject
+        | RecordKind::Organization => &[],
     }
 }

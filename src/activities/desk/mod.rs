@@ -1,9 +1,11 @@
 //! Changes to the desk's records: every one of them, whoever asks for it, goes through here.
 
+mod clocks;
 mod create;
 mod error;
 mod index;
 mod query;
+mod statuses;
 mod undo;
 mod write;
 
@@ -16,12 +18,13 @@ use serde_json::{Map, Value};
 
 use super::{Caller, Done};
 use crate::domain::desk::change::Change;
-use crate::domain::desk::{self as rules, Facts, RecordKind, Related};
+use crate::domain::desk::{self as rules, Emitted, Facts, RecordKind, Related};
 use crate::domain::id::Uid;
 use crate::domain::problem::Problem;
 use crate::store::seam::StoreError;
 use crate::store::tenant::{TenantTx, TenantView};
 
+pub use clocks::ring_sla;
 pub use error::DeskError;
 pub use query::{Found, Query, TicketQuery, comments, find, list, search_tickets, thread, threads};
 pub use undo::undo;
@@ -33,13 +36,18 @@ pub struct Desk<'d, 't, 'a> {
     tx: &'d mut TenantTx<'t, 'a>,
     caller: &'d Caller,
     changes: Vec<Change>,
+    /// What the clocks of a ticket told that is about to be written.
+    told: Vec<Emitted>,
 }
+
+/// How many definitions, statuses or policies a tenant may have: each change reads them all.
+const DEFINITIONS_MAX: usize = 500;
 
 impl<'d, 't, 'a> Desk<'d, 't, 'a> {
     /// Opens the records of the transaction's tenant.
     #[must_use]
     pub fn new(tx: &'d mut TenantTx<'t, 'a>, caller: &'d Caller) -> Desk<'d, 't, 'a> {
-        Desk { tx, caller, changes: Vec::new() }
+        Desk { tx, caller, changes: Vec::new(), told: Vec::new() }
     }
 
     /// Reads what was written so far.
@@ -77,10 +85,16 @@ impl<'d, 't, 'a> Desk<'d, 't, 'a> {
         if let Some(existing) = self.repeated(kind, input)? {
             return Ok(existing);
         }
+        self.check_room(kind)?;
         match kind {
             RecordKind::Ticket => self.create_ticket(input),
             RecordKind::Comment => self.create_comment(input),
             RecordKind::Account => self.create_account(input),
+            RecordKind::TicketStatus => {
+                let status = self.create_alone(kind, input)?;
+                self.settle_default(&status)?;
+                Ok(status)
+            }
             _ => self.create_alone(kind, input), // Nothing follows from the others.
         }
     }
@@ -96,7 +110,12 @@ impl<'d, 't, 'a> Desk<'d, 't, 'a> {
         key: &str,
         patch: &Map<String, Value>,
     ) -> Result<Map<String, Value>, DeskError> {
-        self.apply(kind, key, |current, facts| rules::update(kind, current, patch, facts))
+        let changed =
+            self.apply(kind, key, |current, facts| rules::update(kind, current, patch, facts))?;
+        if kind == RecordKind::TicketStatus {
+            self.settle_default(&changed)?;
+        }
+        Ok(changed)
     }
 
     /// Changes a record by a rule such as `ticket::archive`.
@@ -112,19 +131,25 @@ impl<'d, 't, 'a> Desk<'d, 't, 'a> {
     ) -> Result<Map<String, Value>, DeskError> {
         let current = self.get(kind, key)?;
         let id = Uid::from_text(key); // An update makes no record, so the rule never reads it.
-        let changed = self.decide(id, 0, &[], |facts| rule(&current, facts))?;
+        let mut changed = self.decide(id, 0, &[], |facts| rule(&current, facts))?;
+        if kind == RecordKind::Ticket && changed != current {
+            changed = self.timed(Some(&current), changed)?;
+        }
         self.write(kind, Some(&current), Some(&changed), None)?;
         Ok(changed)
     }
 
     /// Deletes a record and what cannot stand without it: a ticket's comments, an account's notes,
-    /// tasks and activities. Returns the record as it was.
+    /// tasks and activities. The tickets of a status move to another. Returns the record as it was.
     ///
     /// # Errors
     /// Fails when there is no such record.
     pub fn remove(&mut self, kind: RecordKind, key: &str) -> Result<Map<String, Value>, DeskError> {
         let record = self.get(kind, key)?;
         let id = record["id"].as_str().unwrap_or(key).to_owned();
+        if kind == RecordKind::TicketStatus {
+            self.empty_status(&record)?;
+        }
         for part in index::parts_of(kind) {
             for child in self.tx.view().children(*part, &id)? {
                 self.remove(*part, &child)?;
@@ -169,12 +194,37 @@ impl<'d, 't, 'a> Desk<'d, 't, 'a> {
                 None
             })
         };
-        let related = Related { get: &lookup };
+        let list = |kind: RecordKind| {
+            self.all(kind).unwrap_or_else(|error| {
+                *fault.borrow_mut() = Some(error);
+                Vec::new()
+            })
+        };
+        let related = Related { get: &lookup, all: &list };
         let decided = rule(&Facts { now: self.tx.now(), id, number, related });
         if let Some(error) = fault.into_inner() {
             return Err(DeskError::Store(error));
         }
         decided.map_err(DeskError::Invalid)
+    }
+
+    /// Returns every record of a kind of which there are few, oldest first.
+    fn all(&self, kind: RecordKind) -> Result<Vec<Map<String, Value>>, StoreError> {
+        let mut records = self.tx.view().records_before(kind, None, DEFINITIONS_MAX)?;
+        records.reverse();
+        Ok(records)
+    }
+
+    fn check_room(&self, kind: RecordKind) -> Result<(), DeskError> {
+        let is_read_whole = matches!(
+            kind,
+            RecordKind::CustomField | RecordKind::TicketStatus | RecordKind::SlaPolicy
+        );
+        if !is_read_whole || self.all(kind)?.len() < DEFINITIONS_MAX {
+            return Ok(());
+        }
+        let detail = format!("there are {DEFINITIONS_MAX} of the {} already", kind.name());
+        Err(DeskError::Conflict { code: "too_many".to_owned(), detail })
     }
 
     fn new_id(&self, kind: RecordKind) -> Uid {

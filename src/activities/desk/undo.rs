@@ -50,6 +50,12 @@ impl Desk<'_, '_, '_> {
         if let (None, Some(record)) = (&current, &after) {
             self.must_have_parent(kind, record)?;
         }
+        let after = match after {
+            Some(ticket) if kind == RecordKind::Ticket => {
+                Some(self.timed(current.as_ref(), ticket)?)
+            }
+            after => after, // Nothing else has clocks.
+        };
         self.write(kind, current.as_ref(), after.as_ref(), None).map_err(conflict)?;
         Ok(json!({ "kind": kind.name(), "id": change.id, "outcome": outcome }))
     }

@@ -8,6 +8,7 @@ use crate::domain::desk::change::{Surroundings, difference, events};
 use crate::domain::desk::{Emitted, RecordKind, UniqueKey, comment};
 use crate::domain::event::Event;
 
+/// Who says what the platform's own records do.
 const SOURCE: &str = "ergane";
 
 impl Desk<'_, '_, '_> {
@@ -25,22 +26,49 @@ impl Desk<'_, '_, '_> {
         }
         self.move_keys(kind, &change.id, before, after)?;
         self.move_belongings(kind, &change.id, before, after);
+        if kind == RecordKind::Ticket {
+            self.move_alarm(&change.id, before, after);
+        }
         match after {
             Some(record) => self.tx.put_record(kind, &change.id, record),
             None => self.tx.remove_record(kind, &change.id),
         }
         self.changes.push(change);
         let parent = self.parent_of(kind, after.or(before))?;
-        let organization = self.tx.tenant().to_string();
+        let organization_id = self.tx.tenant().to_string();
+        let organization = self.organization_for(kind, before)?;
         let around = Surroundings {
             parent: parent.as_ref(),
             first_comment,
-            organization_id: Some(&organization),
+            organization_id: Some(&organization_id),
+            organization: organization.as_ref(),
+            text_bytes_max: Some(self.caller.comment_text_bytes_max),
         };
         for emitted in events(kind, before, after, &around) {
             self.publish(SOURCE, emitted);
         }
+        for emitted in std::mem::take(&mut self.told) {
+            self.publish(SOURCE, emitted);
+        }
         Ok(())
+    }
+
+    /// Only events of new users and of mentions tell of the organization.
+    fn organization_for(
+        &self,
+        kind: RecordKind,
+        before: Option<&Map<String, Value>>,
+    ) -> Result<Option<Map<String, Value>>, DeskError> {
+        let is_told = match kind {
+            RecordKind::User => before.is_none(),
+            RecordKind::Comment => true,
+            _ => false, // Their events do not.
+        };
+        if !is_told {
+            return Ok(None);
+        }
+        let id = self.tx.tenant().to_string();
+        Ok(self.tx.view().record(RecordKind::Organization, &id)?)
     }
 
     fn move_keys(

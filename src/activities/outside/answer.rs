@@ -13,6 +13,7 @@ use super::egress::refusal;
 use super::request::Request;
 use crate::clock::Clock;
 use crate::domain::run::Failure;
+use crate::domain::secret::Mask;
 
 /// How much of a refusal's body its failure keeps.
 const EXCERPT_CHARS: usize = 1_000;
@@ -60,7 +61,7 @@ impl Answer {
     /// Returns the output of a step whose call was a success, or else the failure.
     pub(super) fn judged(&self, request: &Request, took: Duration) -> Result<Value, Failure> {
         if !request.expects(self.status) {
-            return Err(self.failure());
+            return Err(self.failure(&request.mask()));
         }
         Ok(json!({
             "status": self.status,
@@ -70,11 +71,12 @@ impl Answer {
         }))
     }
 
-    fn failure(&self) -> Failure {
+    fn failure(&self, mask: &Mask) -> Failure {
         let code = format!("http_{}", self.status);
         let message = format!("the other side answered {}", self.status);
-        let excerpt: String =
-            String::from_utf8_lossy(&self.body).chars().take(EXCERPT_CHARS).collect();
+        // Masked before it is cut, so that no half of a secret is left at the end.
+        let whole = mask.text(&String::from_utf8_lossy(&self.body));
+        let excerpt: String = whole.chars().take(EXCERPT_CHARS).collect();
         let details = json!({ "status": self.status, "body": excerpt });
         let failure = match self.status {
             408 | 425 | 429 | 500..=599 => Failure::retryable(&code, message),
@@ -125,7 +127,7 @@ pub(super) fn broken(error: &reqwest::Error) -> Failure {
 }
 
 /// Returns the pause that the other side asks for, in seconds or as a date by its own clock.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

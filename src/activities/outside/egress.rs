@@ -112,6 +112,14 @@ impl Egress {
             Some(_) | None => Ok(()),
         }
     }
+
+    /// Returns whether it is an inner address that the settings allow.
+    #[must_use]
+    pub fn is_allowed_inside(&self, address: IpAddr) -> bool {
+        let reached = unwrapped(address);
+        let is_allowed = |net: &IpNet| net.contains(&address) || net.contains(&reached);
+        inner_kind(reached).is_some() && self.allow.iter().any(is_allowed)
+    }
 }
 
 impl Resolve for Egress {

@@ -70,7 +70,7 @@ impl Caller {
         let wanted = call.input.get("timeoutMs").and_then(Value::as_u64);
         let limit = wanted.map_or(call.timeout, |ms| call.timeout.min(Duration::from_millis(ms)));
         let deadline = begun + limit;
-        let mut request = Request::read(&call.input, &call.idempotency_key, &self.egress)?;
+        let mut request = Request::read(call, &self.egress)?;
         let mut hops = 0;
         loop {
             let response = self.send(&request, deadline, limit).await?;
@@ -133,8 +133,18 @@ fn input_schema() -> Value {
             },
             "url": { "type": "string", "minLength": 1, "description": "Of http or https" },
             "headers": {
-                "type": ["object", "null"], "additionalProperties": scalar,
+                "type": ["object", "null"], "additionalProperties": scalar, "x-secret": true,
                 "description": "Headers to send; null leaves one out",
+            },
+            "auth": {
+                "type": ["object", "null"], "x-secret": true,
+                "properties": {
+                    "bearer": { "type": "string" },
+                    "username": { "type": "string" },
+                    "password": { "type": "string" },
+                },
+                "additionalProperties": false,
+                "description": "Who asks: a bearer token, or a username and a password",
             },
             "query": {
                 "type": ["object", "null"],

@@ -1,18 +1,22 @@
 //! A request as a step describes it, and as a redirect changes it.
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::Value;
 use url::Url;
 
 use super::egress::Egress;
+use crate::activities::OutsideCall;
 use crate::activities::checked::invalid;
 use crate::domain::problem::{Problem, pointer_to};
 use crate::domain::run::Failure;
+use crate::domain::secret::{BoundSecrets, Mask, NotBound};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Headers that belong to a connection, not to a message, and those that follow from the message.
-const REFUSED: [&str; 12] = [
+pub(super) const REFUSED: [&str; 12] = [
     "connection",
     "content-length",
     "expect",
@@ -32,14 +36,25 @@ const REFUSED: [&str; 12] = [
 pub(super) struct Request {
     method: Method,
     url: Url,
+    /// Secrets stand in them by their markers.
     headers: HeaderMap,
+    auth: Option<Auth>,
     body: Option<Vec<u8>>,
     expected: Vec<u16>,
+    secrets: BoundSecrets,
+}
+
+/// Who asks, as the input says it; secrets stand in it by their markers.
+#[derive(Clone, Debug)]
+enum Auth {
+    Bearer(String),
+    Basic { username: String, password: String },
 }
 
 impl Request {
     /// Reads the input of a step; it fits the schema already.
-    pub(super) fn read(input: &Value, key: &str, egress: &Egress) -> Result<Request, Failure> {
+    pub(super) fn read(call: &OutsideCall, egress: &Egress) -> Result<Request, Failure> {
+        let (input, key) = (&call.input, call.idempotency_key.as_str());
         let method = input.get("method").and_then(Value::as_str).unwrap_or("GET");
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| refused("/method", "is not a method of HTTP"))?;
@@ -57,7 +72,21 @@ impl Request {
             Some(status) => status_of(status).into_iter().collect(),
             None => Vec::new(),
         };
-        Ok(Request { method, url, headers, body, expected })
+        let (auth, secrets) = (Auth::read(input.get("auth")), call.secrets.clone());
+        let request = Request { method, url, headers, auth, body, expected, secrets };
+        // Before anything leaves: a secret that may not go there fails the step, and says so.
+        request.revealed_headers().map_err(|refused| match refused {
+            Unrevealed::NotBound(refused) => {
+                Failure::terminal("secret_refused", refused.to_string())
+            }
+            Unrevealed::NoHeader => self::refused("/headers", "hold what no header can have"),
+        })?;
+        Ok(request)
+    }
+
+    /// Returns what takes the secrets out of answers.
+    pub(super) fn mask(&self) -> Mask {
+        self.secrets.mask()
     }
 
     /// Returns whether the status is a success.
@@ -70,12 +99,88 @@ impl Request {
 
     /// Sends it.
     pub(super) async fn send(&self, client: &Client) -> reqwest::Result<Response> {
-        let request =
-            client.request(self.method.clone(), self.url.clone()).headers(self.headers.clone());
+        // What may not be revealed was refused, or dropped at the hop that led here.
+        let headers = self.revealed_headers().unwrap_or_default();
+        let request = client.request(self.method.clone(), self.url.clone()).headers(headers);
         match &self.body {
             Some(body) => request.body(body.clone()).send().await,
             None => request.send().await,
         }
+    }
+}
+
+/// Why a header could not be made.
+#[derive(Debug)]
+enum Unrevealed {
+    NotBound(NotBound),
+    NoHeader,
+}
+
+impl Request {
+    /// Returns the headers with the secrets in them, for the host of the address.
+    fn revealed_headers(&self) -> Result<HeaderMap, Unrevealed> {
+        let host = self.url.host_str().unwrap_or_default();
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            headers.append(name, self.revealed(value, host)?);
+        }
+        if let Some(auth) = &self.auth {
+            let reveal = |text: &str| self.secrets.reveal(text, host).map_err(Unrevealed::NotBound);
+            let text = match auth {
+                Auth::Bearer(token) => format!("Bearer {}", reveal(token)?.expose()),
+                Auth::Basic { username, password } => {
+                    let (username, password) = (reveal(username)?, reveal(password)?);
+                    let joined = format!("{}:{}", username.expose(), password.expose());
+                    format!("Basic {}", STANDARD.encode(joined))
+                }
+            };
+            let mut value = HeaderValue::from_str(&text).map_err(|_| Unrevealed::NoHeader)?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        Ok(headers)
+    }
+
+    fn revealed(&self, value: &HeaderValue, host: &str) -> Result<HeaderValue, Unrevealed> {
+        let Ok(text) = std::str::from_utf8(value.as_bytes()) else { return Ok(value.clone()) };
+        let revealed = self.secrets.reveal(text, host).map_err(Unrevealed::NotBound)?;
+        if revealed.expose() == text {
+            return Ok(value.clone());
+        }
+        let revealed = HeaderValue::from_str(revealed.expose());
+        let mut revealed = revealed.map_err(|_| Unrevealed::NoHeader)?;
+        revealed.set_sensitive(true);
+        Ok(revealed)
+    }
+
+    /// Leaves out every header that holds a secret, even one that is bound to where it would go: a
+    /// redirect is the other side's choice, not the definition's.
+    fn drop_revealed(&mut self) {
+        let host = self.url.host_str().unwrap_or_default().to_owned();
+        let is_plain = |value: &HeaderValue| {
+            self.revealed(value, &host).is_ok_and(|revealed| revealed == value)
+        };
+        let holding: Vec<HeaderName> = self
+            .headers
+            .iter()
+            .filter(|(_, value)| !is_plain(value))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in holding {
+            self.headers.remove(name);
+        }
+    }
+}
+
+impl Auth {
+    fn read(given: Option<&Value>) -> Option<Auth> {
+        let given = given?;
+        let text = |name: &str| given.get(name).and_then(Value::as_str).map(str::to_owned);
+        if let Some(token) = text("bearer") {
+            return Some(Auth::Bearer(token));
+        }
+        let username = text("username")?;
+        Some(Auth::Basic { username, password: text("password").unwrap_or_default() })
     }
 }
 
@@ -96,6 +201,8 @@ pub(super) fn next_hop(
     let mut next = request.clone();
     if url.origin() != request.url.origin() {
         drop_secrets(&mut next.headers);
+        next.drop_revealed();
+        next.auth = None;
     }
     let is_reading = matches!(request.method, Method::GET | Method::HEAD);
     let becomes_get = match response.status() {

@@ -15,6 +15,7 @@ use super::egress::{Egress, Refused, refusal};
 use crate::activities::settings::EgressSettings;
 use crate::activities::{Activities, Activity, OutsideCall};
 use crate::domain::run::{Failure, FailureClass};
+use crate::domain::secret::{BoundSecret, BoundSecrets, Secret};
 
 const IDENTIFIER: &str = "workflows:http-request-platform";
 const KEY: &str = "run_1/call";
@@ -29,12 +30,22 @@ fn allowing(networks: &str) -> EgressSettings {
 
 /// Calls with the settings of a test, which allow `127.0.0.1` unless they say otherwise.
 fn call_with(settings: &EgressSettings, input: Value) -> Result<Value, Failure> {
+    call_knowing(BoundSecrets::default(), settings, input)
+}
+
+fn call_knowing(
+    secrets: BoundSecrets,
+    settings: &EgressSettings,
+    input: Value,
+) -> Result<Value, Failure> {
     // Another test may have been first, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let activities = Activities::built_in(settings);
     let Some(Activity::Outside(activity)) = activities.find(IDENTIFIER) else { panic!() };
     let (idempotency_key, timeout) = (KEY.to_owned(), Duration::from_secs(10));
-    wait(async move { activity.call(OutsideCall { input, idempotency_key, timeout }).await })
+    wait(
+        async move { activity.call(OutsideCall { input, idempotency_key, timeout, secrets }).await },
+    )
 }
 
 fn call(input: Value) -> Result<Value, Failure> {
@@ -490,6 +501,31 @@ fn redirects_are_followed_as_far_as_allowed_and_tell_strangers_nothing() {
 }
 
 #[test]
+fn a_secret_follows_no_redirect_to_another_origin() {
+    let stranger = serve(vec![answer("200 OK", "", "\"there\"")]);
+    let there = format!("location: {}/there\r\n", stranger.base);
+    let server =
+        serve(vec![answer("307 On", "location: /next\r\n", ""), answer("307 On", &there, "")]);
+    let input = json!({
+        "url": server.base, "headers": {"x-mine": "a {{secrets.token}}", "x-plain": "1"},
+        "auth": {"bearer": "{{secrets.token}}"},
+    });
+    let secrets = BoundSecrets::new(vec![BoundSecret {
+        name: "token".to_owned(),
+        value: Secret::new("hush-hush"),
+        hosts: vec!["127.0.0.1".to_owned()],
+    }]);
+    let said = call_knowing(secrets, &allowing("127.0.0.1"), input).unwrap();
+    assert_eq!(said["body"], "there");
+    for asked in server.asked() {
+        assert!(asked.contains("x-mine: a hush-hush"), "{asked}");
+        assert!(asked.contains("authorization: Bearer hush-hush"), "{asked}");
+    }
+    let last = stranger.asked().remove(0);
+    assert!(last.contains("x-plain: 1") && !last.contains("hush"), "{last}");
+}
+
+#[test]
 fn headers_of_the_connection_are_refused_before_anything_is_sent() {
     for name in
         ["Host", "connection", "Transfer-Encoding", "content-length", "TE", "Upgrade", "a b"]
@@ -544,7 +580,13 @@ fn an_output_that_breaks_its_schema_fails_the_step() {
     let Some(Activity::Outside(odd)) = activities.find(IDENTIFIER) else { panic!() };
     let input = json!({"url": "http://api.example.com"});
     let (idempotency_key, timeout) = (KEY.to_owned(), Duration::from_secs(1));
-    let failure = wait(odd.call(OutsideCall { input, idempotency_key, timeout })).unwrap_err();
+    let failure = wait(odd.call(OutsideCall {
+        input,
+        idempotency_key,
+        timeout,
+        secrets: Default::default(),
+    }))
+    .unwrap_err();
     assert_eq!(failure.code, "invalid_output");
     assert_eq!(failure.details["problems"][0]["pointer"], "/ok");
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::input::{TICKET, named, refused, texts};
 use super::{OnDesk, changing, described, schema};
 use crate::domain::activity::ActivitySpec;
-use crate::domain::desk::{RecordKind, ticket};
+use crate::domain::desk::{RecordKind, csat, ticket};
 
 const KIND: RecordKind = RecordKind::Ticket;
 const AGENT: &[&str] = &["assignedAgentId", "assignedAgentEmail", "agentId", "email"];
@@ -34,6 +34,18 @@ pub(in crate::activities) const ESCALATE: OnDesk = OnDesk {
         verb(schema::key(TICKET), spec)
     },
     run: |desk, input| Ok(desk.apply(KIND, named(input, TICKET)?, ticket::escalate)?.into()),
+};
+
+pub(in crate::activities) const SEND_SURVEY: OnDesk = OnDesk {
+    spec: || {
+        let text = "Asks the customer of a ticket for an opinion.";
+        let spec = described("tickets:send-csat-platform", "Send a survey", text);
+        verb(schema::key(TICKET), spec)
+    },
+    run: |desk, input| {
+        let key = named(input, TICKET)?;
+        Ok(desk.apply(KIND, key, |current, facts| Ok(csat::send(current, facts)))?.into())
+    },
 };
 
 pub(in crate::activities) const ARCHIVE: OnDesk = OnDesk {

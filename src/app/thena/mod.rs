@@ -213,7 +213,7 @@ impl App {
         version: VersionRow,
     ) -> Result<Value, Error> {
         let workflow = Engine::compile(&version)?;
-        let trigger_event = match workflow.event_kinds().first().copied() {
+        let trigger_event = match workflow.opening_kind() {
             Some(kind) => match self.event_type(who, kind) {
                 Ok(known) => trigger_event(&EventTypeView { kind: kind.to_owned(), ..known }),
                 Err(Error::NotFound { .. }) => unregistered(kind),

@@ -4,6 +4,9 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::problem::Problem;
 
+/// What Thena's body says of what starts a workflow.
+const TRIGGER_FIELDS: [&str; 4] = ["triggerEvent", "filters", "filter", "schedule"];
+
 /// Returns the definition with the given fields in place of its own; what is given keeps its place,
 /// so that problems point to it. `null` takes a field away.
 ///
@@ -25,8 +28,13 @@ pub(super) fn merged(
     if given.contains_key("trigger") || given.contains_key("triggers") {
         document.shift_remove("trigger");
         document.shift_remove("triggers");
-    } else if ["triggerEvent", "filters", "filter"].iter().any(|name| given.contains_key(*name)) {
+    } else if TRIGGER_FIELDS.iter().any(|name| given.contains_key(*name)) || keeps_schedule(&given)
+    {
         spread_trigger(&mut document);
+        if given.contains_key("triggerEvent") || keeps_schedule(&given) {
+            // Another timer, or other times, make those of before void.
+            document.shift_remove("schedule");
+        }
     } else {
         // A body with Thena's steps would have to name an event.
         if !document.contains_key("triggers") {
@@ -40,6 +48,10 @@ pub(super) fn merged(
         }
     }
     Ok(Value::Object(document))
+}
+
+fn keeps_schedule(given: &Map<String, Value>) -> bool {
+    given.get("metadata").is_some_and(|metadata| metadata.get("schedule").is_some())
 }
 
 /// Thena's name is a title; what names the workflow in paths stays.
@@ -59,7 +71,9 @@ fn rename(document: &mut Map<String, Value>, name: Value) -> Result<(), Vec<Prob
 fn spread_trigger(document: &mut Map<String, Value>) {
     document.shift_remove("triggers");
     let Some(Value::Object(mut trigger)) = document.shift_remove("trigger") else { return };
-    for (ours, theirs) in [("event", "triggerEvent"), ("filter", "filters")] {
+    for (ours, theirs) in
+        [("event", "triggerEvent"), ("filter", "filters"), ("schedule", "schedule")]
+    {
         if let Some(value) = trigger.shift_remove(ours) {
             document.insert(theirs.to_owned(), value);
         }

@@ -42,6 +42,12 @@ pub fn statuses(team: Option<&Map<String, Value>>) -> Vec<Choice> {
     all.map(|(name, parent)| choice("ST", name, parent)).collect()
 }
 
+/// Returns whether the platform itself has the status `name`, in its one spelling.
+#[must_use]
+pub fn is_built_in_status(name: &str) -> bool {
+    PARENT_STATUSES.contains(&name) || SUB_STATUSES.iter().any(|(known, _)| *known == name)
+}
+
 /// Returns the priorities, lowest first.
 #[must_use]
 pub fn priorities() -> Vec<Choice> {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::choice::{self, Choice};
 use super::field::{Field, FieldType, Input, Kept, Need, plain_name};
-use super::{Facts, RecordKind, Related};
+use super::{Facts, RecordKind, Related, custom_field};
 use crate::domain::problem::{Problem, nearest, pointer_to};
 
 /// A record of one kind while an input is applied to it.
@@ -158,13 +158,68 @@ impl<'a> Draft<'a> {
             _ => Map::new(), // Absent, or null, which has already cleared them.
         };
         let mut fields = self.value("customFields").as_object().cloned().unwrap_or_default();
-        for (name, value) in given.into_iter().chain(listed) {
+        let definitions = self.definitions(&given, &listed);
+        let given = given.into_iter().map(|pair| ("customFields", pair));
+        let listed = listed.into_iter().map(|pair| ("customFieldValues", pair));
+        for (from, (name, value)) in given.chain(listed) {
+            let definition = custom_field::find(&definitions, &name);
+            let slug =
+                definition.and_then(|it| it.get("slug")?.as_str()).unwrap_or(&name).to_owned();
+            if let Some(definition) = definition.filter(|_| !value.is_null()) {
+                let pointer = pointer_to(&pointer_to("", from), &name);
+                if let Err(problem) = custom_field::check(definition, &value, &pointer) {
+                    self.problems.push(problem);
+                }
+            }
             match value {
-                Value::Null => drop(fields.shift_remove(&name)),
-                value => drop(fields.insert(name, spell(value))),
+                Value::Null => drop(fields.shift_remove(&slug)),
+                value => drop(fields.insert(slug, spell(value))),
+            }
+        }
+        for definition in definitions.iter().filter(|_| self.current.is_none()) {
+            let default = definition.get("defaultValue").filter(|value| !value.is_null());
+            if let (Some(slug), Some(value)) = (part(Some(definition), "slug").as_str(), default) {
+                fields.entry(slug).or_insert_with(|| spell(value.clone()));
             }
         }
         self.set("customFields", Value::Object(fields));
+        if self.current.is_none() {
+            self.require_custom_fields("mandatoryOnCreation", "at its creation");
+        }
+    }
+
+    /// Notes every custom field that its definition makes mandatory by `rule` and that has no value.
+    pub fn require_custom_fields(&mut self, rule: &str, when: &str) {
+        let team = self.value("teamId").clone();
+        for definition in (self.facts.related.all)(RecordKind::CustomField) {
+            let is_meant = definition.get(rule) == Some(&Value::Bool(true))
+                && custom_field::is_for(&definition, self.kind, &team);
+            let (slug, name) = (part(Some(&definition), "slug"), part(Some(&definition), "name"));
+            let (Some(slug), true) = (slug.as_str(), is_meant) else { continue };
+            let value = self.value("customFields").get(slug).unwrap_or(&Value::Null);
+            if matches!(value, Value::Null) || value.as_str() == Some("") || value == &json!([]) {
+                let detail = format!(
+                    "the custom field {name} is required for a {} {when}",
+                    self.kind.name()
+                );
+                let pointer = pointer_to("/customFieldValues", slug);
+                self.problems.push(Problem::new(pointer, "required", detail));
+            }
+        }
+    }
+
+    /// An update that gives no custom field needs none of their definitions.
+    fn definitions(
+        &self,
+        given: &Map<String, Value>,
+        listed: &Map<String, Value>,
+    ) -> Vec<Map<String, Value>> {
+        if self.current.is_some() && given.is_empty() && listed.is_empty() {
+            return Vec::new();
+        }
+        let team = self.value("teamId");
+        let all = (self.facts.related.all)(RecordKind::CustomField).into_iter();
+        all.filter(|definition| custom_field::is_for(definition, self.kind, team)).collect()
     }
 
     /// Returns the record with its fields in the table's order, null where unset.

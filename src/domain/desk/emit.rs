@@ -1,14 +1,16 @@
 //! The events that a change of a record emits: the single place that knows them.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value, json};
 
 use super::RecordKind;
-use super::change::{FieldChange, changed_fields};
+use super::change::changed_fields;
 use super::comment;
+use super::cut::cut_comment;
 use super::draft::{excerpt, part};
-use super::field::Kept;
+use super::family::{
+    ACCOUNT, ACTIVITY, CONTACT, NOTE, OBJECT, ORGANIZATION, RELATIONSHIP, TASK, TEAM, TICKET, USER,
+    put,
+};
 
 /// An event that a change emits, before it has an id, a time and an actor.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +34,10 @@ pub struct Surroundings<'a> {
     pub first_comment: Option<&'a Map<String, Value>>,
     /// The tenant, as it is named in the metadata of mentions.
     pub organization_id: Option<&'a str>,
+    /// The tenant as a record, where it is told of.
+    pub organization: Option<&'a Map<String, Value>>,
+    /// The most bytes of each text of a comment that an event carries; `None` for all.
+    pub text_bytes_max: Option<usize>,
 }
 
 /// Returns the events that the change from `before` to `after` emits, general ones first; none when
@@ -49,215 +55,17 @@ pub fn events(
         RecordKind::Account => ACCOUNT.events(before, after),
         RecordKind::Contact => CONTACT.events(before, after),
         RecordKind::Team => TEAM.events(before, after),
-        RecordKind::User => USER.events(before, after),
+        RecordKind::User => user_events(before, after, around),
         RecordKind::AccountNote => NOTE.events(before, after),
         RecordKind::AccountTask => TASK.events(before, after),
         RecordKind::AccountActivity => ACTIVITY.events(before, after),
-        RecordKind::Tag => Vec::new(),
-    }
-}
-
-/// How a kind's events are named and what they are derived from.
-struct Family {
-    kind: RecordKind,
-    prefix: &'static str,
-    word: &'static str,
-    previous: &'static str,
-    custom_fields: Option<&'static str>,
-    /// Fields with events of their own, which alone are no update.
-    apart: &'static [&'static str],
-    derived: &'static [(&'static str, &'static str, When)],
-}
-
-/// When a changed field emits its event.
-#[derive(Clone, Copy)]
-enum When {
-    /// Whatever it became.
-    Changed,
-    /// It became something, not nothing.
-    Set,
-    /// It became true.
-    True,
-}
-
-const TICKET: Family = Family {
-    kind: RecordKind::Ticket,
-    prefix: "ticket",
-    word: "ticket",
-    previous: "previousTicket",
-    custom_fields: Some("ticket:custom_field_value"),
-    apart: &["isArchived", "archivedAt"],
-    derived: &[
-        ("ticket:status:changed", "statusName", When::Changed),
-        ("ticket:priority:changed", "priorityName", When::Changed),
-        ("ticket:assigned", "assignedAgentId", When::Set),
-        ("ticket:type:changed", "type", When::Changed),
-        ("ticket:sentiment:changed", "sentimentName", When::Changed),
-        ("ticket:escalated", "isEscalated", When::True),
-        ("ticket:tag:updated", "tags", When::Changed),
-        ("ticket:migrated", "teamId", When::Changed),
-    ],
-};
-
-const ACCOUNT: Family = Family {
-    kind: RecordKind::Account,
-    prefix: "account",
-    word: "account",
-    previous: "previousAccount",
-    custom_fields: Some("account-custom_field_value"),
-    apart: &[],
-    derived: &[
-        ("account-status:changed", "status", When::Changed),
-        ("account-health:changed", "health", When::Changed),
-        ("account-classification:changed", "classification", When::Changed),
-        ("account-industry:changed", "industry", When::Changed),
-    ],
-};
-
-const CONTACT: Family = Family {
-    kind: RecordKind::Contact,
-    prefix: "customer-contact",
-    word: "customerContact",
-    previous: "previousCustomerContact",
-    custom_fields: Some("customer-contact:custom_field_value"),
-    apart: &[],
-    derived: &[("customer-contact:type:changed", "contactType", When::Changed)],
-};
-
-const TEAM: Family = Family {
-    kind: RecordKind::Team,
-    prefix: "team",
-    word: "team",
-    previous: "previousTeam",
-    custom_fields: None,
-    apart: &[],
-    derived: &[("team:members:changed", "memberIds", When::Changed)],
-};
-
-const USER: Family = Family {
-    kind: RecordKind::User,
-    prefix: "user",
-    word: "user",
-    previous: "previousUser",
-    custom_fields: None,
-    apart: &[],
-    derived: &[("user:permissions:changed", "roles", When::Changed)],
-};
-
-const NOTE: Family =
-    plain_family(RecordKind::AccountNote, "account-note", "accountNote", "previousAccountNote");
-const TASK: Family =
-    plain_family(RecordKind::AccountTask, "account-task", "accountTask", "previousAccountTask");
-const ACTIVITY: Family = plain_family(
-    RecordKind::AccountActivity,
-    "account-activity",
-    "accountActivity",
-    "previousAccountActivity",
-);
-
-const fn plain_family(
-    kind: RecordKind,
-    prefix: &'static str,
-    word: &'static str,
-    previous: &'static str,
-) -> Family {
-    Family { kind, prefix, word, previous, custom_fields: None, apart: &[], derived: &[] }
-}
-
-type Changed = BTreeMap<String, FieldChange>;
-
-impl Family {
-    fn events(
-        &self,
-        before: Option<&Map<String, Value>>,
-        after: Option<&Map<String, Value>>,
-    ) -> Vec<Emitted> {
-        match (before, after) {
-            (None, None) => Vec::new(),
-            (None, Some(after)) => vec![self.emitted("created", None, Some(after))],
-            (Some(before), None) => vec![self.emitted("deleted", Some(before), None)],
-            (Some(before), Some(after)) => self.update_events(before, after),
-        }
-    }
-
-    fn update_events(
-        &self,
-        before: &Map<String, Value>,
-        after: &Map<String, Value>,
-    ) -> Vec<Emitted> {
-        let changed = changed_fields(self.kind, before, after);
-        let mut events = Vec::new();
-        if changed.keys().any(|name| self.is_update(name)) {
-            events.push(self.emitted("updated", Some(before), Some(after)));
-        }
-        for (kind, field, when) in self.derived {
-            let now = after.get(*field).unwrap_or(&Value::Null);
-            let is_met = match when {
-                When::Changed => true,
-                When::Set => !now.is_null(),
-                When::True => now == &Value::Bool(true),
-            };
-            if is_met && changed.contains_key(*field) {
-                events.push(self.named((*kind).to_owned(), Some(before), Some(after)));
-            }
-        }
-        events.extend(self.custom_field_events(&changed, before, after));
-        events
-    }
-
-    fn custom_field_events(
-        &self,
-        changed: &Changed,
-        before: &Map<String, Value>,
-        after: &Map<String, Value>,
-    ) -> Vec<Emitted> {
-        let Some(prefix) = self.custom_fields else { return Vec::new() };
-        let of_type = |wanted: &str| {
-            let listed: Vec<Value> = changed
-                .iter()
-                .filter_map(|(name, change)| {
-                    custom_field_change(name.strip_prefix("customFields/")?, change)
-                })
-                .filter(|change| change["changeType"] == wanted)
-                .collect();
-            if listed.is_empty() {
-                return None;
-            }
-            let kind = format!("{prefix}:{wanted}");
-            let mut event = self.named(kind, Some(before), Some(after));
-            event.payload["changedCustomFields"] = Value::Array(listed);
-            Some(event)
-        };
-        ["added", "removed", "changed"].into_iter().filter_map(of_type).collect()
-    }
-
-    fn is_update(&self, name: &str) -> bool {
-        let top = name.split_once('/').map_or(name, |(top, _)| top);
-        let known = self.kind.fields().iter().find(|field| field.name == top);
-        let is_trace = known.is_some_and(|field| field.kept == Kept::Volatile);
-        !is_trace && !self.apart.contains(&name)
-    }
-
-    fn emitted(
-        &self,
-        verb: &str,
-        before: Option<&Map<String, Value>>,
-        after: Option<&Map<String, Value>>,
-    ) -> Emitted {
-        self.named(format!("{}:{verb}", self.prefix), before, after)
-    }
-
-    fn named(
-        &self,
-        kind: String,
-        before: Option<&Map<String, Value>>,
-        after: Option<&Map<String, Value>>,
-    ) -> Emitted {
-        let mut payload = Map::new();
-        put(&mut payload, self.word, after);
-        put(&mut payload, self.previous, before);
-        let subject = id_of(after.or(before));
-        Emitted { kind, subject, payload: Value::Object(payload), metadata: Map::new() }
+        RecordKind::Relationship => RELATIONSHIP.events(before, after),
+        RecordKind::Organization => ORGANIZATION.events(before, after),
+        RecordKind::CustomObject => object_events(before, after),
+        RecordKind::Tag
+        | RecordKind::CustomField
+        | RecordKind::TicketStatus
+        | RecordKind::SlaPolicy => Vec::new(),
     }
 }
 
@@ -270,7 +78,7 @@ fn ticket_events(
     match (before, after) {
         (None, Some(_)) => {
             if let Some(comment) = around.first_comment {
-                events[0].payload["comment"] = Value::Object(comment.clone());
+                events[0].payload["comment"] = told_comment(comment, around);
             }
         }
         (Some(before), Some(after)) => {
@@ -283,6 +91,9 @@ fn ticket_events(
                 }
                 (true, true) | (false, false) => {}
             }
+            let mut survey = survey_events(before, after);
+            survey.retain(|event| events.iter().all(|told| told.kind != event.kind));
+            events.extend(survey);
             for event in events.iter_mut().filter(|event| event.kind == "ticket:migrated") {
                 let names = &["teamId", "teamName", "teamIdentifier"];
                 event.payload["team"] = excerpt(Some(after), names);
@@ -294,6 +105,73 @@ fn ticket_events(
     events
 }
 
+fn survey_events(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<Emitted> {
+    let (earlier, survey) = (part(Some(before), "csat"), part(Some(after), "csat"));
+    let is_new = |(_, time): &(&str, &str)| {
+        let moment = survey.get(*time).unwrap_or(&Value::Null);
+        !moment.is_null() && earlier.get(*time) != Some(moment)
+    };
+    let event = |(verb, _): (&str, &str)| {
+        let mut event = TICKET.emitted(verb, None, Some(after));
+        event.payload["csat"] = survey.clone();
+        event
+    };
+    let told: Vec<Emitted> = [("csat:sent", "sentAt"), ("csat:received", "receivedAt")]
+        .into_iter()
+        .filter(is_new)
+        .map(event)
+        .collect();
+    // A survey that was taken back has no event of its own.
+    match told.is_empty() && earlier != survey {
+        true => vec![TICKET.emitted("updated", Some(before), Some(after))],
+        false => told,
+    }
+}
+
+/// Whoever begins to work here joins the organization.
+fn user_events(
+    before: Option<&Map<String, Value>>,
+    after: Option<&Map<String, Value>>,
+    around: &Surroundings<'_>,
+) -> Vec<Emitted> {
+    let mut events = USER.events(before, after);
+    let is_outside = matches!(part(after, "userType").as_str(), Some("CUSTOMER" | "EXTERNAL"));
+    if let (None, Some(user), false) = (before, after, is_outside) {
+        events.extend(around.organization.map(|organization| joined(organization, user)));
+    }
+    events
+}
+
+/// Returns the event of a user who becomes a member of the organization.
+#[must_use]
+pub fn joined(organization: &Map<String, Value>, user: &Map<String, Value>) -> Emitted {
+    let mut event = ORGANIZATION.emitted("member-joined", None, Some(organization));
+    event.payload["user"] = Value::Object(user.clone());
+    event
+}
+
+/// The type names the tenant and the kind of object: `custom-object:acme:deal:created`.
+fn object_events(
+    before: Option<&Map<String, Value>>,
+    after: Option<&Map<String, Value>>,
+) -> Vec<Emitted> {
+    let object = after.or(before);
+    let text = |name: &str| part(object, name).as_str().unwrap_or("default").to_owned();
+    let beginning = format!("custom-object:{}:{}:", text("namespace"), text("objectType"));
+    let mut events = OBJECT.events(before, after);
+    for event in &mut events {
+        event.kind = event.kind.replacen("custom-object:", &beginning, 1);
+    }
+    events
+}
+
+fn told_comment(comment: &Map<String, Value>, around: &Surroundings<'_>) -> Value {
+    Value::Object(match around.text_bytes_max {
+        Some(bytes_max) => cut_comment(comment, bytes_max),
+        None => comment.clone(),
+    })
+}
+
 fn comment_events(
     before: Option<&Map<String, Value>>,
     after: Option<&Map<String, Value>>,
@@ -301,7 +179,13 @@ fn comment_events(
 ) -> Vec<Emitted> {
     let Some(comment) = after.or(before) else { return Vec::new() };
     let entity = comment::entity_kind(part(Some(comment), "entityType").as_str().unwrap_or(""));
-    let talk = Talk { entity, before, after, parent: around.parent };
+    let cut = |comment: &Map<String, Value>| match told_comment(comment, around) {
+        Value::Object(comment) => comment,
+        _ => Map::new(), // It is made as an object.
+    };
+    // What a comment was before is told whole: nobody could fetch it any more.
+    let told_after = after.map(cut);
+    let talk = Talk { entity, before, after: told_after.as_ref(), parent: around.parent };
     let mut events = Vec::new();
     match (before, after) {
         (None, _) if entity == RecordKind::Ticket => events.push(talk.emitted("added")),
@@ -416,7 +300,8 @@ fn mention_event(
     if !field("teamId").is_null() {
         metadata["teamId"] = field("teamId");
     }
-    user["organization"] = json!({ "id": around.organization_id, "name": null });
+    let name = part(around.organization, "name");
+    user["organization"] = json!({ "id": around.organization_id, "name": name });
     let subject = user["id"].as_str().unwrap_or_default().to_owned();
     let Value::Object(metadata) = metadata else { unreachable!("it was built as an object") };
     Emitted {
@@ -425,46 +310,6 @@ fn mention_event(
         payload: json!({ "user": user }),
         metadata,
     }
-}
-
-fn custom_field_change(name: &str, change: &FieldChange) -> Option<Value> {
-    let change_type = match (texts(change.before.as_ref()), texts(change.after.as_ref())) {
-        (None, None) => return None,
-        (None, Some(_)) => "added",
-        (Some(_), None) => "removed",
-        (Some(_), Some(_)) => "changed",
-    };
-    let mut row = Map::new();
-    row.insert("fieldUid".to_owned(), json!(name));
-    for (key, value) in [("previousValues", &change.before), ("newValues", &change.after)] {
-        if let Some(values) = texts(value.as_ref()) {
-            row.insert(key.to_owned(), json!(values));
-        }
-    }
-    row.insert("changeType".to_owned(), json!(change_type));
-    Some(Value::Object(row))
-}
-
-fn texts(value: Option<&Value>) -> Option<Vec<String>> {
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    match value {
-        None | Some(Value::Null) => None,
-        Some(Value::Array(values)) => Some(values.iter().map(text).collect()),
-        Some(value) => Some(vec![text(value)]),
-    }
-}
-
-fn put(payload: &mut Map<String, Value>, name: &str, record: Option<&Map<String, Value>>) {
-    if let Some(record) = record {
-        payload.insert(name.to_owned(), Value::Object(record.clone()));
-    }
-}
-
-fn id_of(record: Option<&Map<String, Value>>) -> String {
-    part(record, "id").as_str().unwrap_or_default().to_owned()
 }
 
 fn is_true(record: &Map<String, Value>, name: &str) -> bool {

@@ -1,8 +1,10 @@
 //! The platform's own records: their fields, the rules of their changes, and what a change emits.
 
 mod choice;
+mod cut;
 mod draft;
 mod emit;
+mod family;
 mod field;
 mod schema;
 
@@ -10,12 +12,22 @@ pub mod account;
 pub mod change;
 pub mod comment;
 pub mod contact;
+pub mod csat;
+pub mod custom_field;
+pub mod custom_object;
 pub mod entry;
+pub mod organization;
+pub mod relationship;
+pub mod sla;
+pub mod sla_policy;
 pub mod tag;
 pub mod team;
 pub mod ticket;
+pub mod ticket_status;
 pub mod user;
 
+#[cfg(test)]
+mod defined_tests;
 #[cfg(test)]
 mod tests;
 
@@ -26,8 +38,12 @@ use super::id::Uid;
 use super::problem::{Problem, pointer_to};
 use super::time::Timestamp;
 
-pub use choice::{CLOSED, Choice, PARENT_STATUSES, priorities, sentiments, statuses};
-pub use emit::{Emitted, Surroundings, events};
+pub use choice::{
+    CLOSED, Choice, PARENT_STATUSES, find as find_choice, is_built_in_status, priorities,
+    sentiments, statuses,
+};
+pub use emit::{Emitted, Surroundings, events, joined};
+pub use family::derived_from;
 pub use field::{Field, FieldType, Input, Kept, Need};
 pub use schema::{create_schema, event_schema, output_schema, update_schema};
 
@@ -55,11 +71,23 @@ pub enum RecordKind {
     AccountTask,
     /// A call, mail, meeting or visit with an account.
     AccountActivity,
+    /// What one account is to another.
+    Relationship,
+    /// The definition of a custom field.
+    CustomField,
+    /// A ticket's status below one of the four.
+    TicketStatus,
+    /// A promise about tickets.
+    SlaPolicy,
+    /// A record of a kind that the tenant names itself.
+    CustomObject,
+    /// The tenant itself.
+    Organization,
 }
 
 impl RecordKind {
     /// Every kind.
-    pub const ALL: [RecordKind; 10] = [
+    pub const ALL: [RecordKind; 16] = [
         RecordKind::Ticket,
         RecordKind::Comment,
         RecordKind::Account,
@@ -70,6 +98,12 @@ impl RecordKind {
         RecordKind::AccountNote,
         RecordKind::AccountTask,
         RecordKind::AccountActivity,
+        RecordKind::Relationship,
+        RecordKind::CustomField,
+        RecordKind::TicketStatus,
+        RecordKind::SlaPolicy,
+        RecordKind::CustomObject,
+        RecordKind::Organization,
     ];
 
     /// Returns the name, such as `ticket` or `account-note`.
@@ -86,6 +120,12 @@ impl RecordKind {
             RecordKind::AccountNote => "account-note",
             RecordKind::AccountTask => "account-task",
             RecordKind::AccountActivity => "account-activity",
+            RecordKind::Relationship => "account-relationship",
+            RecordKind::CustomField => "custom-field",
+            RecordKind::TicketStatus => "ticket-status",
+            RecordKind::SlaPolicy => "sla-policy",
+            RecordKind::CustomObject => "custom-object",
+            RecordKind::Organization => "organization",
         }
     }
 
@@ -103,6 +143,12 @@ impl RecordKind {
             RecordKind::AccountNote => 'N',
             RecordKind::AccountTask => 'K',
             RecordKind::AccountActivity => 'V',
+            RecordKind::Relationship => 'R',
+            RecordKind::CustomField => 'F',
+            RecordKind::TicketStatus => 'S',
+            RecordKind::SlaPolicy => 'Y',
+            RecordKind::CustomObject => 'O',
+            RecordKind::Organization => 'Z',
         }
     }
 
@@ -126,6 +172,12 @@ impl RecordKind {
             RecordKind::AccountNote => entry::NOTE_FIELDS,
             RecordKind::AccountTask => entry::TASK_FIELDS,
             RecordKind::AccountActivity => entry::ACTIVITY_FIELDS,
+            RecordKind::Relationship => relationship::FIELDS,
+            RecordKind::CustomField => custom_field::FIELDS,
+            RecordKind::TicketStatus => ticket_status::FIELDS,
+            RecordKind::SlaPolicy => sla_policy::FIELDS,
+            RecordKind::CustomObject => custom_object::FIELDS,
+            RecordKind::Organization => organization::FIELDS,
         }
     }
 }
@@ -133,12 +185,17 @@ impl RecordKind {
 /// Finds a record by its id or its natural key, matched without regard to case.
 pub type Lookup<'a> = dyn Fn(RecordKind, &str) -> Option<Map<String, Value>> + 'a;
 
+/// Lists the records of a kind of which a tenant has few: definitions, statuses, policies.
+pub type Listing<'a> = dyn Fn(RecordKind) -> Vec<Map<String, Value>> + 'a;
+
 /// The other records of the tenant, as far as a change needs them.
 #[derive(Clone, Copy)]
 pub struct Related<'a> {
     /// Returns a record by its id or by its natural key: a team's identifier, a user's or contact's
     /// mail address, an account's primary domain, a tag's name.
     pub get: &'a Lookup<'a>,
+    /// Returns every record of a kind, oldest first.
+    pub all: &'a Listing<'a>,
 }
 
 /// What a change needs to know beside its input.
@@ -173,6 +230,12 @@ pub fn create(
         RecordKind::AccountNote | RecordKind::AccountTask | RecordKind::AccountActivity => {
             entry::create(kind, input, facts)
         }
+        RecordKind::Relationship => relationship::create(input, facts),
+        RecordKind::CustomField => custom_field::create(input, facts),
+        RecordKind::TicketStatus => ticket_status::create(input, facts),
+        RecordKind::SlaPolicy => sla_policy::create(input, facts),
+        RecordKind::CustomObject => custom_object::create(input, facts),
+        RecordKind::Organization => organization::create(input, facts),
     }
 }
 
@@ -197,6 +260,12 @@ pub fn update(
         RecordKind::AccountNote | RecordKind::AccountTask | RecordKind::AccountActivity => {
             entry::update(kind, current, patch, facts)
         }
+        RecordKind::Relationship => relationship::update(current, patch, facts),
+        RecordKind::CustomField => custom_field::update(current, patch, facts),
+        RecordKind::TicketStatus => ticket_status::update(current, patch, facts),
+        RecordKind::SlaPolicy => sla_policy::update(current, patch, facts),
+        RecordKind::CustomObject => custom_object::update(current, patch, facts),
+        RecordKind::Organization => organization::update(current, patch, facts),
     }
 }
 
@@ -227,14 +296,28 @@ pub fn unique_keys(kind: RecordKind, record: &Map<String, Value>) -> Vec<UniqueK
         RecordKind::Account => "primaryDomain",
         RecordKind::Contact | RecordKind::User => "email",
         RecordKind::Team => "identifier",
-        RecordKind::Tag => "name",
+        RecordKind::Tag | RecordKind::SlaPolicy => "name",
+        RecordKind::CustomField => "slug",
+        RecordKind::TicketStatus => "statusId",
         RecordKind::Ticket
         | RecordKind::Comment
         | RecordKind::AccountNote
         | RecordKind::AccountTask
-        | RecordKind::AccountActivity => return Vec::new(),
+        | RecordKind::AccountActivity
+        | RecordKind::Relationship
+        | RecordKind::CustomObject
+        | RecordKind::Organization => return Vec::new(),
     };
-    let value = record.get(field).and_then(Value::as_str).map(str::to_lowercase);
+    let text = |name: &str| record.get(name).and_then(Value::as_str).map(str::to_lowercase);
+    let value = match kind {
+        // A ticket and an account may each have a field of the same name.
+        RecordKind::CustomField => {
+            let place = [text("source"), text("objectType")].into_iter().flatten();
+            let path: Vec<String> = place.chain(text(field)).collect();
+            Some(path.join("/"))
+        }
+        _ => text(field), // A value of its own.
+    };
     value.into_iter().map(|value| UniqueKey { field, value }).collect()
 }
 
@@ -254,7 +337,16 @@ pub fn label(kind: RecordKind, record: &Map<String, Value>) -> String {
         RecordKind::Comment | RecordKind::AccountNote => &["content"],
         RecordKind::Contact => &["firstName", "lastName"],
         RecordKind::AccountActivity => &["type", "activityTimestamp"],
-        RecordKind::Account | RecordKind::Team | RecordKind::User | RecordKind::Tag => &["name"],
+        RecordKind::Relationship => &["accountId", "type", "relatedAccountId"],
+        RecordKind::CustomObject => &["objectType", "id"],
+        RecordKind::Account
+        | RecordKind::Team
+        | RecordKind::User
+        | RecordKind::Tag
+        | RecordKind::CustomField
+        | RecordKind::TicketStatus
+        | RecordKind::SlaPolicy
+        | RecordKind::Organization => &["name"],
     };
     let words: Vec<&str> =
         names.iter().filter_map(|name| record.get(*name).and_then(Value::as_str)).collect();

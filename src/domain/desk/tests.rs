@@ -54,6 +54,13 @@ fn desk(kind: RecordKind, key: &str) -> Option<Map<String, Value>> {
             }),
         ),
         (
+            RecordKind::Account,
+            vec!["A2", "venue.example"],
+            json!({
+                "id": "A2", "name": "Venue", "primaryDomain": "venue.example",
+            }),
+        ),
+        (
             RecordKind::Contact,
             vec!["P1", "kim@wedding.example"],
             json!({
@@ -72,7 +79,7 @@ fn desk(kind: RecordKind, key: &str) -> Option<Map<String, Value>> {
 
 fn facts_at(kind: RecordKind, now: Timestamp) -> Facts<'static> {
     let id = Uid::from_text(format!("{}0", kind.letter()));
-    Facts { now, id, number: 5, related: Related { get: &desk } }
+    Facts { now, id, number: 5, related: Related { get: &desk, all: &|_| Vec::new() } }
 }
 
 fn made(kind: RecordKind, input: Value) -> Map<String, Value> {
@@ -110,6 +117,12 @@ fn minimal(kind: RecordKind) -> Map<String, Value> {
             "accountId": "A1", "activityTimestamp": "2026-11-23T10:00:00Z", "duration": 5,
             "location": "here",
         }),
+        RecordKind::Relationship => json!({ "accountId": "A1", "relatedAccountId": "A2" }),
+        RecordKind::CustomField => json!({ "name": "Plan" }),
+        RecordKind::TicketStatus => json!({ "name": "Parts", "parentStatusId": "ST-ON-HOLD" }),
+        RecordKind::SlaPolicy => json!({ "name": "Gold", "targets": { "update": "1h" } }),
+        RecordKind::CustomObject => json!({ "objectType": "deal", "values": { "stage": "open" } }),
+        RecordKind::Organization => json!({ "name": "Acme", "subdomain": "acme" }),
     };
     made(kind, input)
 }

@@ -8,7 +8,7 @@ use super::field::{
     CREATED_AT, CUSTOM_FIELD_VALUES, CUSTOM_FIELDS, Field, FieldType, ID, LONG_TEXT, METADATA,
     TEXT, UPDATED_AT,
 };
-use super::{Facts, RecordKind};
+use super::{Facts, RecordKind, ticket_status};
 use crate::domain::problem::Problem;
 
 use FieldType::{Any, Bool, Email, Enum, List, Map as Object, Number, Ref, Timestamp};
@@ -113,6 +113,11 @@ pub const FIELDS: &[Field] = &[
         .system()
         .volatile(),
     Field::new("lastVendorComment", Timestamp, "When we last wrote").system().volatile(),
+    Field::new("lastVendorReply", Timestamp, "When we last wrote so that the customer sees it")
+        .system()
+        .volatile(),
+    Field::new("sla", Any, "How it stands against what was promised").system().volatile(),
+    Field::new("csat", Any, "The survey: sentAt, rating, comment and receivedAt").system(),
     Field::new("closedAt", Timestamp, "When it was closed").follows("statusName"),
     Field::new("closedById", Ref(RecordKind::User), "Who closed it").follows("statusName"),
     Field::new("archivedAt", Timestamp, "When it was archived").system().follows("isArchived"),
@@ -275,7 +280,25 @@ pub fn commented(ticket: &Map<String, Value>, comment: &Map<String, Value>) -> M
     let name = if is_customer { "lastCustomerComment" } else { "lastVendorComment" };
     let mut ticket = ticket.clone();
     ticket.insert(name.to_owned(), part(Some(comment), "createdAt"));
+    if !is_customer && comment.get("commentVisibility") != Some(&json!("private")) {
+        ticket.insert("lastVendorReply".to_owned(), part(Some(comment), "createdAt"));
+    }
     ticket
+}
+
+/// Returns the ticket in the status `name`, archived or not, as when the status that it had ends.
+///
+/// # Errors
+/// Returns that there is no such status.
+pub fn restatus(
+    current: &Map<String, Value>,
+    name: &str,
+    facts: &Facts<'_>,
+) -> Result<Map<String, Value>, Vec<Problem>> {
+    let mut draft =
+        Draft::update(RecordKind::Ticket, current, &only("statusName", json!(name)), facts);
+    set_status(&mut draft);
+    draft.finish()
 }
 
 fn refuse_archived(current: &Map<String, Value>) -> Result<(), Vec<Problem>> {
@@ -351,6 +374,11 @@ fn apply_rules(draft: &mut Draft<'_>) {
     set_choice(draft, SENTIMENT, sentiment);
     set_type(draft);
     draft.merge_custom_fields(|value| value);
+    let was_closed =
+        draft.current().is_some_and(|it| it.get("parentStatusName") == Some(&json!(CLOSED)));
+    if !was_closed && draft.text("parentStatusName") == Some(CLOSED) {
+        draft.require_custom_fields("mandatoryOnClose", "to be closed");
+    }
     let tags = tags_once(draft.value("tags"));
     draft.set("tags", tags);
 }
@@ -393,10 +421,18 @@ fn set_agent(draft: &mut Draft<'_>) {
 
 fn set_status(draft: &mut Draft<'_>) {
     let team = draft.text("teamId").and_then(|id| (draft.related().get)(RecordKind::Team, id));
-    let statuses = choice::statuses(team.as_ref());
+    let is_named = STATUS.iter().any(|name| draft.given(name).is_some());
+    if draft.current().is_some() && !is_named {
+        return refuse_closing_time(draft);
+    }
+    let own = (draft.related().all)(RecordKind::TicketStatus);
+    let statuses = ticket_status::choices(team.as_ref(), &own);
     let was_closed = draft.text("parentStatusName") == Some(CLOSED);
     let status = match (draft.chosen(&STATUS, &statuses), draft.current()) {
-        (None, None) => statuses[0].clone(),
+        (None, None) => {
+            let default = ticket_status::default_below(&statuses[0].name, team.as_ref(), &own);
+            default.unwrap_or_else(|| statuses[0].clone())
+        }
         (None, Some(_)) => return refuse_closing_time(draft),
         (Some(Some(status)), _) => status,
         (Some(None), _) => {

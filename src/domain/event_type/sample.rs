@@ -23,17 +23,19 @@ pub fn previous(kind: RecordKind) -> Map<String, Value> {
 }
 
 fn facts(kind: RecordKind, now: Timestamp) -> Facts<'static> {
-    Facts { now, id: id(kind), number: 5, related: Related { get: &related } }
+    Facts { now, id: id(kind), number: 5, related: Related { get: &related, all: &|_| Vec::new() } }
 }
 
 fn id(kind: RecordKind) -> Uid {
     Uid::new(kind.letter(), NOW, u64::from(u32::from(kind.letter())) << 32)
 }
 
-/// Every reference leads to the one example of its kind; that stands on nothing but its own input.
-fn related(kind: RecordKind, _: &str) -> Option<Map<String, Value>> {
+/// Every reference leads to the one example of its kind, but for the other account of two; that
+/// stands on nothing but its own input.
+fn related(kind: RecordKind, key: &str) -> Option<Map<String, Value>> {
     let mut record = object(input(kind));
-    record.insert("id".to_owned(), json!(id(kind)));
+    let id = if key == "A2" { json!(key) } else { json!(id(kind)) };
+    record.insert("id".to_owned(), id);
     Some(record)
 }
 
@@ -44,6 +46,7 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of examples")]
 fn input(kind: RecordKind) -> Value {
     match kind {
         RecordKind::Ticket => json!({
@@ -102,6 +105,27 @@ fn input(kind: RecordKind) -> Value {
             "duration": 30,
             "location": "Video call",
         }),
+        RecordKind::Relationship => json!({
+            "accountId": id(RecordKind::Account),
+            "relatedAccountId": "A2",
+            "type": "PARTNER",
+        }),
+        RecordKind::CustomField => json!({ "name": "Plan" }),
+        RecordKind::TicketStatus => json!({
+            "name": "Waiting for parts",
+            "parentStatusName": "On hold",
+        }),
+        RecordKind::SlaPolicy => json!({ "name": "Gold", "targets": { "firstResponse": "1h" } }),
+        RecordKind::CustomObject => json!({
+            "objectType": "deal",
+            "namespace": "example",
+            "values": { "stage": "open", "amount": 1_200 },
+        }),
+        RecordKind::Organization => json!({
+            "name": "Example",
+            "domain": "example.com",
+            "subdomain": "example",
+        }),
     }
 }
 
@@ -131,5 +155,11 @@ fn patch(kind: RecordKind) -> Value {
         RecordKind::AccountNote => json!({ "visibility": "TEAM" }),
         RecordKind::AccountTask => json!({ "status": "IN_PROGRESS" }),
         RecordKind::AccountActivity => json!({ "status": "COMPLETED" }),
+        RecordKind::Relationship => json!({ "type": "RESELLER" }),
+        RecordKind::CustomField => json!({ "mandatoryOnClose": true }),
+        RecordKind::TicketStatus => json!({ "isDefault": true }),
+        RecordKind::SlaPolicy => json!({ "targets": { "firstResponse": "30m" } }),
+        RecordKind::CustomObject => json!({ "values": { "stage": "won" } }),
+        RecordKind::Organization => json!({ "name": "Example Ltd" }),
     }
 }

@@ -1,12 +1,15 @@
 //! The table of built-in event types.
 
-use serde_json::{Value, json};
+mod channels;
+
+use serde_json::json;
 
 use super::{EventType, Part, Shape};
 use crate::domain::desk::{Need, RecordKind};
 
 use RecordKind::{
-    Account, AccountActivity, AccountNote, AccountTask, Comment, Contact, Team, User,
+    Account, AccountActivity, AccountNote, AccountTask, Comment, Contact, CustomObject,
+    Organization, Relationship, Team, User,
 };
 
 /// Returns every built-in event type, in the order in which they are listed.
@@ -20,8 +23,9 @@ pub fn rows() -> Vec<EventType> {
         people(),
         organizations(),
         custom_objects(),
-        channels(),
+        channels::rows(),
         timers(),
+        webhooks(),
     ];
     groups.into_iter().flatten().collect()
 }
@@ -105,6 +109,11 @@ fn word(kind: RecordKind) -> &'static str {
         AccountNote => "accountNote",
         AccountTask => "accountTask",
         AccountActivity => "accountActivity",
+        Relationship => "accountRelationship",
+        CustomObject => "object",
+        Organization => "organization",
+        // Definitions change silently.
+        RecordKind::CustomField | RecordKind::TicketStatus | RecordKind::SlaPolicy => kind.name(),
     }
 }
 
@@ -120,6 +129,10 @@ fn previous_word(kind: RecordKind) -> &'static str {
         AccountNote => "previousAccountNote",
         AccountTask => "previousAccountTask",
         AccountActivity => "previousAccountActivity",
+        Relationship => "previousAccountRelationship",
+        CustomObject => "previousObject",
+        Organization => "previousOrganization",
+        RecordKind::CustomField | RecordKind::TicketStatus | RecordKind::SlaPolicy => kind.name(),
     }
 }
 
@@ -175,16 +188,27 @@ fn tickets() -> Vec<EventType> {
 }
 
 fn ticket_signals() -> Vec<EventType> {
-    let csat = json!({ "id": "CS1", "rating": 5, "comment": "Quick and kind" });
+    let sent = json!({ "id": "csat_T1", "status": "SENT", "sentAt": "2026-11-23T10:00:00.000Z" });
+    let csat = json!({
+        "id": "csat_T1",
+        "status": "RECEIVED",
+        "rating": 5,
+        "comment": "Quick and kind",
+        "sentAt": "2026-11-23T10:00:00.000Z",
+        "receivedAt": "2026-11-23T11:00:00.000Z",
+    });
     let sla = json!({
         "metric": "first_response",
         "policy": "Standard",
+        "policyId": "Y1",
+        "target": "2h",
+        "startedAt": "2026-11-23T10:00:00.000Z",
         "dueAt": "2026-11-23T12:00:00.000Z",
     });
     vec![
         row("ticket:csat:sent", "Survey sent", "The customer was asked for an opinion.")
             .of(RecordKind::Ticket)
-            .maybe("csat", Shape::Like(json!({ "id": "CS1" }))),
+            .maybe("csat", Shape::Like(sent)),
         row("ticket:csat:received", "Survey answered", "The customer gave an opinion.")
             .of(RecordKind::Ticket)
             .maybe("csat", Shape::Like(csat)),
@@ -325,7 +349,6 @@ fn accounts() -> Vec<EventType> {
 
 fn entries() -> Vec<EventType> {
     let entry = |kind, name, description| row(kind, name, description).among("Account entries");
-    let relationship = json!({ "id": "AR1", "accountId": "A1", "relatedAccountId": "A2" });
     vec![
         entry("account-note:created", "Note created", "A note was made.").of(AccountNote),
         entry("account-note:updated", "Note updated", "A note changed.").turning(AccountNote),
@@ -340,12 +363,11 @@ fn entries() -> Vec<EventType> {
         entry("account-activity:deleted", "Activity deleted", "An activity was deleted.")
             .gone(AccountActivity),
         entry("account-relationship:created", "Relationship created", "Two accounts were joined.")
-            .with("accountRelationship", Shape::Like(relationship.clone())),
+            .of(Relationship),
         entry("account-relationship:updated", "Relationship updated", "A relationship changed.")
-            .with("accountRelationship", Shape::Like(relationship.clone()))
-            .maybe("previousAccountRelationship", Shape::Like(relationship.clone())),
+            .turning(Relationship),
         entry("account-relationship:deleted", "Relationship deleted", "Two accounts were parted.")
-            .with("previousAccountRelationship", Shape::Like(relationship)),
+            .gone(Relationship),
     ]
 }
 
@@ -368,103 +390,42 @@ fn people() -> Vec<EventType> {
 
 fn organizations() -> Vec<EventType> {
     let organization = |kind, name, description| row(kind, name, description).among("Organization");
-    let shape = |name: &str| {
-        Shape::Like(json!({
-            "id": "1",
-            "name": name,
-            "domain": "example.com",
-            "subdomain": "example",
-            "plan": "self-hosted",
-            "status": "ACTIVE",
-            "createdAt": "2026-11-23T10:00:00.000Z",
-            "updatedAt": "2026-11-23T10:00:00.000Z",
-        }))
-    };
     vec![
         organization("organization:created", "Organization created", "An organization was made.")
             .also(&["org:created"])
-            .with("organization", shape("Example")),
+            .of(Organization),
         organization(
             "organization:updated",
             "Organization updated",
             "Anything about an organization changed.",
         )
         .also(&["org:updated"])
-        .with("organization", shape("Example Ltd"))
-        .maybe("previousOrganization", shape("Example")),
+        .turning(Organization),
         organization(
             "organization:deleted",
             "Organization deleted",
             "An organization was deleted.",
         )
         .also(&["org:deleted"])
-        .with("previousOrganization", shape("Example")),
+        .gone(Organization),
         organization("organization:member-joined", "Member joined", "Somebody came in.")
             .also(&["org:member-joined"])
-            .with("organization", shape("Example"))
+            .of(Organization)
             .with("user", Shape::Record(User)),
     ]
 }
 
 fn custom_objects() -> Vec<EventType> {
     let object = |kind, name, description| row(kind, name, description).among("Custom objects");
-    let deal = |stage: &str| Shape::Like(json!({ "id": "D1", "stage": stage }));
     vec![
         object("custom-object:*:*:created", "Custom object created", "An object was made.")
-            .maybe("object", deal("open")),
+            .maybe("object", Shape::Record(CustomObject)),
         object("custom-object:*:*:updated", "Custom object updated", "An object changed.")
-            .maybe("object", deal("won"))
-            .maybe("previousObject", deal("open")),
+            .maybe("object", Shape::Record(CustomObject))
+            .maybe("previousObject", Shape::Previous(CustomObject)),
         object("custom-object:*:*:deleted", "Custom object deleted", "An object was deleted.")
-            .maybe("previousObject", deal("open")),
+            .maybe("previousObject", Shape::Previous(CustomObject)),
     ]
-}
-
-fn channels() -> Vec<EventType> {
-    let plain = |value: Value| Shape::Like(value);
-    let slack = |kind, name, description| row(kind, name, description).among("Slack").from("slack");
-    let email = |kind, name, description| {
-        row(kind, name, description).among("Email").from("email").with("email", mail())
-    };
-    vec![
-        slack("slack:message", "Slack message", "A message was written in a channel.")
-            .maybe("type", plain(json!("message")))
-            .maybe("channel", plain(json!("C024BE91L")))
-            .maybe("user", plain(json!("U2147483697")))
-            .maybe("text", plain(json!("Is the login page down?")))
-            .maybe("ts", plain(json!("1795428000.000100")))
-            .maybe("team", plain(json!("T0001"))),
-        slack("slack:channel:created", "Slack channel created", "A channel was made.")
-            .maybe("type", plain(json!("channel_created")))
-            .maybe(
-                "channel",
-                plain(json!({
-                    "id": "C024BE91L",
-                    "name": "incident-42",
-                    "created": 1_795_428_000,
-                    "creator": "U024BE7LH",
-                })),
-            ),
-        email("email:received", "Email received", "A mail came in."),
-        email("email:sent", "Email sent", "A mail went out."),
-        email("email:bounced", "Email bounced", "A mail could not be delivered.")
-            .maybe("reason", plain(json!("550 no such mailbox"))),
-        row("form:submitted", "Form submitted", "Somebody filled in a form.")
-            .among("Forms")
-            .from("form")
-            .maybe("form", plain(json!({ "id": "F1", "name": "Contact us" })))
-            .maybe("answers", plain(json!({ "email": "kim@wedding.example", "topic": "Login" }))),
-    ]
-}
-
-fn mail() -> Shape {
-    Shape::Like(json!({
-        "messageId": "<1@wedding.example>",
-        "from": "kim@wedding.example",
-        "to": ["help@example.com"],
-        "subject": "Nobody can log in",
-        "text": "Since ten o'clock every login ends on an empty page.",
-    }))
 }
 
 fn timers() -> Vec<EventType> {
@@ -472,15 +433,40 @@ fn timers() -> Vec<EventType> {
         row(kind, name, description)
             .among("Schedules")
             .from("schedule")
-            .maybe("scheduledAt", Shape::Like(json!("2026-11-23T10:00:00.000Z")))
+            .maybe("schedule", Shape::Like(json!("Every day at 07:00")))
+            .maybe("scheduledFor", Shape::Like(json!("2026-11-23T06:00:00.000Z")))
+            .maybe("firedAt", Shape::Like(json!("2026-11-23T06:00:00.012Z")))
             .maybe("timezone", Shape::Like(json!("Europe/Berlin")))
+            .maybe("local", Shape::Like(json!("2026-11-23T07:00:00+01:00")))
+            .maybe("missed", Shape::Like(json!(0)))
     };
     vec![
         timer("schedule:hourly", "Every hour", "An hour began."),
         timer("schedule:daily", "Every day", "The time of day came."),
         timer("schedule:weekly", "Every week", "The time of week came."),
         timer("schedule:monthly", "Every month", "The time of month came."),
-        timer("cron:custom", "Own schedule", "A moment of a cron expression came.")
-            .maybe("cron", Shape::Like(json!("0 7 * * 1"))),
+        timer("cron:custom", "Own schedule", "A moment of a cron expression came."),
+    ]
+}
+
+fn webhooks() -> Vec<EventType> {
+    let webhook = json!({
+        "id": "wh_019ab0c1d2e3f4a5b6c7",
+        "url": "https://hooks.wedding.example/ergane",
+        "description": "Tells the booking system of tickets.",
+    });
+    vec![
+        row(
+            "webhook:disabled",
+            "Webhook disabled",
+            "A subscription to events was disabled because its subscriber did not take them.",
+        )
+        .among("Webhooks")
+        .with("webhook", Shape::Like(webhook.clone()))
+        .with("reason", Shape::Like(json!("the subscriber answered 410 Gone"))),
+        row("webhook:test", "Webhook test", "Somebody tries a subscription; sent to it alone.")
+            .among("Webhooks")
+            .with("webhook", Shape::Like(webhook))
+            .maybe("message", Shape::Like(json!("This is a test."))),
     ]
 }

@@ -12,6 +12,7 @@ use super::{EXPRESSIONS_MAX, ExpressionError, OUTPUT_BYTES_MAX, Reference, SOURC
 use crate::domain::path::Path;
 use crate::domain::problem::{Problem, nearest, pointer_to};
 use crate::domain::scope::Scope;
+use crate::domain::secret;
 
 /// A JSON tree whose strings may hold `{{ … }}`.
 #[derive(Clone)]
@@ -300,6 +301,13 @@ impl Expression {
         self.scanned.whole_path(&self.text)
     }
 
+    /// Returns the name of the secret, if the expression is nothing but one.
+    fn secret(&self) -> Option<&str> {
+        let path = self.plain_path().filter(|path| path.root() == Some("secrets"))?;
+        let mut segments = path.segments().skip(1);
+        segments.next().filter(|_| segments.next().is_none())
+    }
+
     fn references(&self) -> impl Iterator<Item = Reference> {
         self.scanned.occurrences.iter().map(|occurrence| Reference {
             path: occurrence.path.clone(),
@@ -315,6 +323,10 @@ impl Expression {
         bytes_max: usize,
     ) -> Result<Cow<'a, Value>, ExpressionError> {
         let occurrences = &self.scanned.occurrences;
+        if let Some(name) = self.secret() {
+            // Its value is put in when the call is made, and is never part of what is rendered.
+            return Ok(Cow::Owned(Value::String(secret::marker(name))));
+        }
         let value = match &self.compiled {
             None => occurrences[0].path.lookup(scope).value.ok_or(Failure::Absent(0)),
             Some(compiled) => {

@@ -4,6 +4,7 @@ mod bind;
 mod compare;
 mod operator;
 mod parse;
+mod sieve;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -21,6 +22,7 @@ use super::scope::Scope;
 pub use bind::Equality;
 use operator::Observed;
 pub use operator::{Kind, Operator, OperatorInfo, ValueType};
+pub use sieve::Sieve;
 pub use trace::Trace;
 
 /// A condition on what a scope holds.

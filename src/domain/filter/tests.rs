@@ -553,7 +553,8 @@ fn the_trace_tells_why() {
                 "result": false, "reason": "was \"medium\""},
             {"op": "~eq", "path": "ticket.prio", "expected": "high", "actual": null,
                 "result": false,
-                "reason": "path missing; nearest existing is payload.ticket.priority"},
+                "reason": "path missing; nearest existing is payload.ticket.priority",
+                "hint": "payload.ticket.priority"},
             {"op": "~any", "path": "ticket.tags", "expected": {"~eq": "vip"}, "actual": ["a"],
                 "result": false, "reason": "held for 0 of 1 elements", "children": [
                 {"op": "~eq", "path": "ticket.tags.0", "expected": "vip", "actual": "a",

@@ -29,6 +29,9 @@ pub struct Trace {
     /// Why, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The existing path that was probably meant by one that leads nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// The conditions that this one combines; for arrays the first 20 elements.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<Trace>,
@@ -54,6 +57,7 @@ impl Node {
                     actual: None,
                     result: operator.combine(children.iter().map(|child| child.result)),
                     reason,
+                    hint: None,
                     children,
                 }
             }
@@ -77,6 +81,7 @@ impl Node {
                     actual: Some(abridged(value.as_deref().unwrap_or(&Value::Null))),
                     result: self.holds(frame),
                     reason: Some(reason),
+                    hint: if value.is_none() { operand.nearest(frame) } else { None },
                     children: children
                         .map(|(index, element)| {
                             inner.trace(inside(element), &format!("{path}.{index}"))
@@ -104,6 +109,7 @@ impl Leaf {
             actual: Some(abridged(actual.as_deref().unwrap_or(&Value::Null))),
             result: self.holds(frame),
             reason: Some(self.reason(frame, actual.as_deref())),
+            hint: if actual.is_none() { self.operand.nearest(frame) } else { None },
             children: Vec::new(),
         }
     }
@@ -136,16 +142,19 @@ impl Operand {
         }
     }
 
-    fn missing(&self, frame: Frame<'_>) -> String {
-        let nearest = match (self, frame.element) {
+    fn nearest(&self, frame: Frame<'_>) -> Option<String> {
+        match (self, frame.element) {
             (Operand::Path(path), None) => path.nearest_existing(frame.scope),
-            (Operand::Expression(template), _) => {
-                let error = template.render(frame.scope).err();
-                return error.map_or_else(String::new, |error| error.detail);
-            }
             _ => None, // Inside an element there is little to mistake.
-        };
-        match nearest {
+        }
+    }
+
+    fn missing(&self, frame: Frame<'_>) -> String {
+        if let Operand::Expression(template) = self {
+            let error = template.render(frame.scope).err();
+            return error.map_or_else(String::new, |error| error.detail);
+        }
+        match self.nearest(frame) {
             Some(nearest) => format!("path missing; nearest existing is {nearest}"),
             None => "path missing".to_owned(),
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::id::RunId;
+use crate::domain::secret::Mask;
 use crate::domain::time::Timestamp;
 
 /// One line of a run's journal.
@@ -417,6 +418,14 @@ impl Failure {
     /// Describes a failure that leaves open whether the call acted.
     pub fn in_doubt(code: &str, message: impl Into<String>) -> Failure {
         Failure::new(FailureClass::InDoubt, code, message)
+    }
+
+    /// Takes secrets out of what it tells.
+    #[must_use]
+    pub fn masked(mut self, mask: &Mask) -> Failure {
+        self.message = mask.text(&self.message);
+        *self.details = mask.value(std::mem::take(&mut *self.details));
+        self
     }
 
     /// Adds what else is known.

@@ -10,8 +10,8 @@ use super::nesting::Inner;
 use super::schema::{Sight, seek};
 use super::step::{Draft, gather};
 use super::trigger::{DraftTrigger, Trigger};
-use super::{Action, Concurrency, Join, Undo, Wait};
-use crate::domain::activity::Compensation;
+use super::{Action, Concurrency, Join, Undo, Wait, secrets};
+use crate::domain::activity::{ActivitySpec, Compensation};
 use crate::domain::expression::Template;
 use crate::domain::filter::Filter;
 use crate::domain::path::Path;
@@ -68,6 +68,8 @@ enum Bare {
 const OF_TRIGGER: &[&str] = &["trigger", "tenant"];
 const OF_CONCURRENCY: &[&str] = &["trigger", "workflow", "tenant", "vars"];
 const OF_STEP: &[&str] = &["trigger", "steps", "run", "workflow", "tenant", "vars", "secrets"];
+/// Secrets are for the inputs of calls alone.
+const OF_CONDITION: &[&str] = &["trigger", "steps", "run", "workflow", "tenant", "vars"];
 const OF_UNDO: &[&str] =
     &["trigger", "steps", "run", "workflow", "tenant", "vars", "secrets", "error"];
 const OF_STEP_RECORD: [&str; 4] = ["output", "input", "status", "error"];
@@ -121,33 +123,44 @@ impl Subject<'_> {
     ) {
         let view = View { roots: OF_STEP, seen, own: &draft.id, bound, bare: Bare::Unknown };
         if let Some(Some(condition)) = &draft.condition {
+            let view = View { roots: OF_CONDITION, ..view };
             self.check_filter(&condition.value, &condition.at, of_filter(view));
         }
         if let Some(Some(approval)) = &draft.approval.approval {
             let escalated = approval.escalate.as_ref().map(|escalation| &escalation.to);
             let all = [Some(&approval.approvers), escalated, approval.reason.as_ref()];
             for template in all.into_iter().flatten() {
+                let view = View { roots: OF_CONDITION, ..view };
                 self.check_template(template, &draft.approval.at, view);
             }
         }
+        let without_secrets = View { roots: OF_CONDITION, ..view };
         match &draft.action {
-            Some(Action::Call { input, .. } | Action::Run { input, .. }) => {
+            Some(Action::Call { input, .. }) => {
                 self.check_template(input, &draft.input.at, view);
             }
-            Some(Action::Sleep { duration }) => self.check_template(duration, &draft.at, view),
-            Some(Action::Wait(wait)) => self.check_wait(wait, draft, view),
+            Some(Action::Run { input, .. }) => {
+                self.check_template(input, &draft.input.at, without_secrets);
+            }
+            Some(Action::Sleep { duration }) => {
+                self.check_template(duration, &draft.at, without_secrets);
+            }
+            Some(Action::Wait(wait)) => self.check_wait(wait, draft, without_secrets),
             Some(Action::Branch(_) | Action::Each(_) | Action::Parallel { .. }) | None => (),
         }
         match &draft.inner {
-            Some(inner) => self.check_inside(inner, (seen, bound), view, validators),
+            Some(inner) => {
+                self.check_inside(inner, (seen, bound), without_secrets, validators);
+            }
             None => self.check_call(draft, view, validators),
         }
         self.check_undo(draft);
     }
 
     fn check_call<'s>(&'s self, draft: &'s Draft, view: View<'_>, validators: &mut Validators<'s>) {
-        if let (Some(Action::Call { .. }), Some(spec)) = (&draft.action, &draft.spec) {
+        if let (Some(Action::Call { input, .. }), Some(spec)) = (&draft.action, &draft.spec) {
             validators.check(spec, &draft.input, self.findings);
+            self.check_secrets(input, &draft.input.at, spec);
         }
         if let Some(Undo::Call { input, .. }) = &draft.undo {
             let mut seen = view.seen.to_vec();
@@ -156,6 +169,7 @@ impl Subject<'_> {
             self.check_template(input, &draft.undo_input.at, view);
             if let Some(spec) = &draft.undo_spec {
                 validators.check(spec, &draft.undo_input, self.findings);
+                self.check_secrets(input, &draft.undo_input.at, spec);
             }
         }
     }
@@ -222,6 +236,12 @@ impl Subject<'_> {
             Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
             None => problem,
         });
+    }
+
+    fn check_secrets(&self, input: &Template, at: &str, spec: &ActivitySpec) {
+        for problem in secrets::problems(input, at, spec) {
+            self.findings.problem(problem);
+        }
     }
 
     fn check_undo(&self, draft: &Draft) {

@@ -8,6 +8,7 @@ use super::approval::native_approval;
 use super::nesting::native_wait;
 use super::step::TIMEOUT;
 use super::thena::{RUN, SLEEP, WAIT};
+use super::trigger_schedule;
 use super::{
     Action, Approval, Awaits, Concurrency, ConcurrencyPolicy, Join, OnFailure, Retry, Step,
     ThenaFields, ThenaStep, Trigger, Undo, Workflow,
@@ -60,6 +61,10 @@ fn native_trigger(trigger: &Trigger) -> Value {
             if !asks_nothing(filter) {
                 set(&mut body, "filter", json!(filter.source()));
             }
+        }
+        Trigger::Schedule { kind, schedule } => {
+            set(&mut body, "event", json!(kind));
+            set(&mut body, "schedule", trigger_schedule::to_value(schedule));
         }
     }
     Value::Object(body)
@@ -227,8 +232,10 @@ pub fn as_far_as_thena(
     let kept = workflow.thena.as_ref().unwrap_or(&standard);
     let filters = match workflow.triggers.first() {
         Some(Trigger::Event { filter, .. }) => json!(filter.source()),
-        None => json!({}),
+        Some(Trigger::Schedule { .. }) | None => json!({}),
     };
+    let metadata =
+        trigger_schedule::with_schedule(kept.metadata.clone(), workflow.triggers.first());
     let name = if workflow.title.is_empty() { &workflow.name } else { &workflow.title };
     let numbers = step_numbers(workflow);
     let steps = workflow.steps.iter().zip(numbers);
@@ -251,7 +258,7 @@ pub fn as_far_as_thena(
         "updatedAt": meta.updated_at,
         "createdBy": meta.created_by,
         "teamId": kept.team_id,
-        "metadata": kept.metadata,
+        "metadata": metadata,
     });
     if !workflow.description.is_empty() {
         body["description"] = json!(workflow.description);
@@ -360,7 +367,7 @@ fn beyond_thena(workflow: &Workflow, catalogue: &Catalogue) -> Vec<Problem> {
                 "Thena does not have all operators of this filter",
             );
         }
-        [Trigger::Event { .. }] => (),
+        [Trigger::Event { .. } | Trigger::Schedule { .. }] => (),
         [..] => refuse("/triggers".to_owned(), "Thena's workflows have one trigger"),
     }
     if workflow.concurrency.is_some() {

@@ -93,10 +93,15 @@ impl<'a> Fields<'a> {
     pub(super) fn need(&mut self, names: &[&'static str], hint: &str) -> Option<Field<'a>> {
         let field = self.take(names);
         if field.is_none() {
-            let detail = format!("`{}` is missing", names[0]);
-            self.findings.problem(Problem::new(&*self.at, "missing", detail).with_hint(hint));
+            self.lack(names[0], hint);
         }
         field
+    }
+
+    /// Reports that a key is missing.
+    pub(super) fn lack(&self, name: &str, hint: &str) {
+        let detail = format!("`{name}` is missing");
+        self.findings.problem(Problem::new(&*self.at, "missing", detail).with_hint(hint));
     }
 
     /// Reports that two keys say the same thing differently.

@@ -11,12 +11,14 @@ mod kind;
 mod nesting;
 pub mod parse;
 mod schema;
+pub mod secrets;
 mod step;
 #[cfg(test)]
 mod tests;
 mod thena;
 pub mod tree;
 mod trigger;
+mod trigger_schedule;
 mod undoing;
 
 use std::collections::BTreeMap;
@@ -27,12 +29,14 @@ use serde_json::{Map, Value};
 
 use super::expression::Template;
 use super::filter::Filter;
+use super::schedule::Schedule;
 
 pub use kind::{
     Approval, Awaits, Case, Each, Escalation, ITEMS_MAX, Join, LookBack, OnSilence, OnTimeout,
     RUN_STEPS_MAX, Wait,
 };
 pub use trigger::Trigger;
+pub use trigger_schedule::read_schedule;
 
 /// A named, versioned definition that passed every check; a run keeps the version it began with.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,12 +60,6 @@ pub struct Workflow {
 }
 
 impl Workflow {
-    /// Returns the position of the step `id`.
-    #[must_use]
-    pub fn step_index(&self, id: &str) -> Option<usize> {
-        self.steps.iter().position(|step| step.id == id)
-    }
-
     /// Returns the canonical event types that start it, each once.
     #[must_use]
     pub fn event_kinds(&self) -> Vec<&str> {
@@ -70,12 +68,33 @@ impl Workflow {
         kinds
     }
 
+    /// Returns how many runs of one key may be at work; those of a schedule that queues follow one
+    /// another.
+    #[must_use]
+    pub fn runs_at_once(&self) -> usize {
+        self.concurrency.as_ref().map_or(1, |concurrency| concurrency.limit as usize)
+    }
+
+    /// Returns the canonical type of the events that its runs begin with, of its first trigger.
+    #[must_use]
+    pub fn opening_kind(&self) -> Option<&str> {
+        self.triggers.first().map(Trigger::opening_kind)
+    }
+
+    /// Returns its schedules, each with the position of its trigger.
+    pub fn schedules(&self) -> impl Iterator<Item = (usize, &Schedule)> {
+        self.triggers.iter().enumerate().filter_map(|(index, trigger)| match trigger {
+            Trigger::Schedule { schedule, .. } => Some((index, &**schedule)),
+            Trigger::Event { .. } => None,
+        })
+    }
+
     /// Returns the filters by which events of a canonical type start it, in the order of its
     /// triggers; none when it does not listen to the type.
     pub fn filters_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Filter> {
         self.triggers.iter().filter_map(move |trigger| match trigger {
             Trigger::Event { kind: own, filter } if own == kind => Some(filter),
-            Trigger::Event { .. } => None,
+            Trigger::Event { .. } | Trigger::Schedule { .. } => None,
         })
     }
 }

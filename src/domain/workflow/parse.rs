@@ -9,6 +9,7 @@ use super::check;
 use super::fields::{Field, Fields, Findings};
 use super::step::{self, Draft};
 use super::thena;
+use super::trigger_schedule;
 use super::{Concurrency, ConcurrencyPolicy, Workflow};
 use crate::domain::activity::{ActivitySpec, Catalogue};
 use crate::domain::event_type;
@@ -169,7 +170,7 @@ impl<'a> Reading<'a> {
         let description = body.take(&["description"]).and_then(|field| field.text());
         let thena = thena::fields_of(&mut body, spelling);
         let triggers = self.triggers(&mut body, spelling);
-        body.refuse("schedule", "this build starts no workflow by a schedule of its own");
+        let thena = trigger_schedule::without_schedule(thena, &triggers);
         for name in ["annotations", "load"] {
             body.refuse(name, "this build joins no related records into the context");
         }
@@ -182,6 +183,7 @@ impl<'a> Reading<'a> {
         let drafts = self.steps(&mut body);
         body.close();
         if let Origin::Written(_) = self.origin {
+            self.check_queues(&triggers, concurrency.is_some());
             let subject = check::Subject {
                 findings: self.findings,
                 triggers: &triggers,

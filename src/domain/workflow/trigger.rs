@@ -3,17 +3,21 @@
 use serde_json::Value;
 
 use super::check::event_schema;
-use super::fields::{Field, Fields, is_off};
+use super::fields::{Field, Fields, Findings, is_off};
 use super::nesting::Awaited;
 use super::parse::{KnownEvent, Origin, Reading};
 use super::thena::{Spelling, event_names};
+use super::trigger_schedule;
+use crate::domain::event_type;
 use crate::domain::filter::Filter;
-use crate::domain::problem::nearest;
+use crate::domain::problem::{Problem, nearest};
+use crate::domain::schedule::{Overlap, Schedule};
 
 /// How many triggers one workflow may have.
 const TRIGGERS_MAX: usize = 20;
 
 /// What starts a run.
+#[allow(clippy::large_enum_variant, reason = "a workflow has few of them and they do not move")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Trigger {
     /// An event of this canonical type that passes the filter.
@@ -23,14 +27,30 @@ pub enum Trigger {
         /// `Filter::any()` when the definition has none.
         filter: Filter,
     },
+    /// The times of a schedule.
+    Schedule {
+        /// The canonical type of the events that it makes.
+        kind: String,
+        /// The times.
+        schedule: Box<Schedule>,
+    },
 }
 
 impl Trigger {
-    /// Returns the canonical event type that it listens to.
+    /// Returns the canonical event type that it listens to; a schedule listens to none.
     #[must_use]
     pub fn event_kind(&self) -> Option<&str> {
         match self {
             Trigger::Event { kind, .. } => Some(kind),
+            Trigger::Schedule { .. } => None,
+        }
+    }
+
+    /// Returns the canonical type of the events that its runs begin with.
+    #[must_use]
+    pub fn opening_kind(&self) -> &str {
+        match self {
+            Trigger::Event { kind, .. } | Trigger::Schedule { kind, .. } => kind,
         }
     }
 }
@@ -39,6 +59,8 @@ impl Trigger {
 pub(super) struct DraftTrigger {
     pub(super) trigger: Option<Trigger>,
     pub(super) filter_at: String,
+    /// Where its schedule stands; empty when it has none.
+    pub(super) schedule_at: String,
     /// JSON Schema of the event's payload; `true` when it is not known.
     pub(super) payload: Value,
     /// JSON Schema of the whole event, made from the payload's.
@@ -48,7 +70,7 @@ pub(super) struct DraftTrigger {
 impl DraftTrigger {
     fn new(trigger: Option<Trigger>, filter_at: String, payload: Value) -> DraftTrigger {
         let event = event_schema(&payload);
-        DraftTrigger { trigger, filter_at, payload, event }
+        DraftTrigger { trigger, filter_at, schedule_at: String::new(), payload, event }
     }
 
     /// Stands for the event of a wait, whose filter is read like that of a trigger.
@@ -62,6 +84,25 @@ impl DraftTrigger {
     }
 }
 
+/// The fields of one trigger.
+#[derive(Clone, Copy, Default)]
+struct Parts<'f, 'a> {
+    event: Option<&'f Field<'a>>,
+    filter: Option<&'f Field<'a>>,
+    schedule: Option<&'f Field<'a>>,
+    /// A schedule that Thena's body has elsewhere; it counts only for a timer.
+    kept: Option<&'f Field<'a>>,
+}
+
+/// Returns the canonical name of a timer that may be named by its uid.
+fn canonical_timer(origin: Origin<'_>, name: &str) -> String {
+    match origin {
+        Origin::Stored => name.to_owned(),
+        Origin::Written(known) => (known.event_type)(name)
+            .map_or_else(|| event_type::canonical(name).into_owned(), |known| known.kind),
+    }
+}
+
 impl<'a> Reading<'a> {
     /// Reads `trigger`, `triggers` or Thena's `triggerEvent` with `filters`; none means that only
     /// a person or a program starts the workflow.
@@ -70,7 +111,9 @@ impl<'a> Reading<'a> {
         let several = body.take(&["triggers"]);
         let event = body.take(&["on", "triggerEvent"]);
         let filter = body.take(&["filters", "filter"]);
-        let beside = event.as_ref().or(filter.as_ref());
+        let schedule = body.take(&["schedule"]);
+        let metadata = body.take(&["metadata"]);
+        let beside = event.as_ref().or(filter.as_ref()).or(schedule.as_ref());
         if let (Some(first), Some(beside)) = (nested.as_ref().or(several.as_ref()), beside) {
             body.clash(first.name, beside.name);
         }
@@ -81,12 +124,21 @@ impl<'a> Reading<'a> {
             }
             (None, Some(list)) => self.several_triggers(&list),
             (Some(field), None) => self.nested_trigger(&field).into_iter().collect(),
-            (None, None) if event.is_none() && spelling == Spelling::Thena => {
+            (None, None)
+                if event.is_none() && schedule.is_none() && spelling == Spelling::Thena =>
+            {
                 body.need(&["triggerEvent"], "name the event type that starts it");
                 vec![DraftTrigger::unread()]
             }
             (None, None) => {
-                self.event_trigger(event.as_ref(), filter.as_ref()).into_iter().collect()
+                let kept = trigger_schedule::in_metadata(metadata.as_ref());
+                let parts = Parts {
+                    event: event.as_ref(),
+                    filter: filter.as_ref(),
+                    schedule: schedule.as_ref(),
+                    kept: kept.as_ref(),
+                };
+                self.trigger_of(parts).into_iter().collect()
             }
         }
     }
@@ -114,36 +166,101 @@ impl<'a> Reading<'a> {
             return None;
         }
         if field.value.is_string() {
-            return self.event_trigger(Some(field), None);
+            return self.trigger_of(Parts { event: Some(field), ..Parts::default() });
         }
         let Some(mut fields) = field.object() else { return Some(DraftTrigger::unread()) };
-        let refused =
-            fields.refuse("schedule", "this build starts no workflow by a schedule of its own");
         let event = fields.take(&["event", "on", "triggerEvent"]);
         let filter = fields.take(&["filter", "filters"]);
+        let schedule = fields.take(&["schedule"]);
         fields.close();
-        if refused.is_some() {
-            return Some(DraftTrigger::unread());
-        }
-        self.event_trigger(event.as_ref(), filter.as_ref())
+        let (event, filter, schedule) = (event.as_ref(), filter.as_ref(), schedule.as_ref());
+        self.trigger_of(Parts { event, filter, schedule, kept: None })
     }
 
-    fn event_trigger(
-        &self,
-        event: Option<&Field<'a>>,
-        filter: Option<&Field<'a>>,
-    ) -> Option<DraftTrigger> {
+    fn trigger_of(&self, parts: Parts<'_, 'a>) -> Option<DraftTrigger> {
+        let filter = parts.filter;
+        match (parts.event, parts.schedule) {
+            (Some(event), _) if self.names_timer(event) => self.scheduled(parts),
+            (None, Some(_)) => self.scheduled(parts),
+            (Some(event), Some(schedule)) if !is_off(schedule.value) => {
+                let detail = "only a timer such as `schedule:daily` has a schedule";
+                let problem = schedule.problem("contradiction", detail);
+                self.findings.problem(problem.with_hint("remove the event or the schedule"));
+                self.event_trigger(event, filter)
+            }
+            (Some(event), _) => self.event_trigger(event, filter),
+            (None, None) => {
+                let field = filter.filter(|field| !is_off(field.value))?;
+                self.filter(field);
+                field.findings.problem(
+                    field
+                        .problem("missing", "a filter without an event has nothing to look at")
+                        .with_hint("name the event, or remove the filter"),
+                );
+                None
+            }
+        }
+    }
+
+    /// Returns whether an event that is made by schedules is named, and leaves it to others to
+    /// complain.
+    fn names_timer(&self, field: &Field<'a>) -> bool {
+        let quiet = Findings::default();
+        let field = Field { value: field.value, at: String::new(), name: "", findings: &quiet };
+        let names = event_names(&field).unwrap_or_default();
+        names.iter().any(|name| trigger_schedule::is_timer(&canonical_timer(self.origin, name)))
+    }
+
+    fn scheduled(&self, parts: Parts<'_, 'a>) -> Option<DraftTrigger> {
+        if let Some(filter) = parts.filter.filter(|field| !is_off(field.value)) {
+            let detail = "a schedule starts its workflow whenever its time comes";
+            let problem = filter.problem("not_supported", detail);
+            self.findings.problem(problem.with_hint("put the condition on a step, as its `if`"));
+        }
+        let known = match parts.event {
+            Some(event) => Some(self.event(event)?),
+            None => None,
+        };
+        let kind = known.as_ref().map(|known| known.kind.as_str());
+        let place = parts.schedule.or(parts.kept);
+        let schedule = match (place, parts.event, kind) {
+            (Some(place), ..) => trigger_schedule::read(place, kind),
+            (None, Some(event), Some(kind)) => trigger_schedule::standard(event, kind),
+            (None, ..) => None, // There is a schedule wherever there is no event.
+        };
+        let trigger = schedule.map(|schedule| Trigger::Schedule {
+            kind: kind.unwrap_or(schedule.when().event_kind()).to_owned(),
+            schedule: Box::new(schedule),
+        });
+        let payload = match (known, &trigger, self.origin) {
+            (Some(known), ..) => known.schema,
+            (None, Some(trigger), Origin::Written(known)) => {
+                (known.event_type)(trigger.opening_kind()).map_or(true.into(), |known| known.schema)
+            }
+            (None, ..) => Value::Bool(true),
+        };
+        let schedule_at = place.map_or_else(String::new, |place| place.at.clone());
+        Some(DraftTrigger { schedule_at, ..DraftTrigger::new(trigger, String::new(), payload) })
+    }
+
+    /// Reports schedules whose runs would have to wait for two different things.
+    pub(super) fn check_queues(&self, triggers: &[DraftTrigger], has_concurrency: bool) {
+        for draft in triggers {
+            if let Some(Trigger::Schedule { schedule, .. }) = &draft.trigger
+                && schedule.overlap == Overlap::Queue
+                && has_concurrency
+            {
+                let at = format!("{}/overlap", draft.schedule_at);
+                let detail = "`concurrency` already says what the workflow's runs wait for";
+                let problem = Problem::new(at, "contradiction", detail);
+                self.findings.problem(problem.with_hint("remove one of them"));
+            }
+        }
+    }
+
+    fn event_trigger(&self, event: &Field<'a>, filter: Option<&Field<'a>>) -> Option<DraftTrigger> {
         let filter_at = filter.map_or_else(String::new, |field| field.at.clone());
         let parsed = filter.map_or(Some(None), |field| self.filter(field).map(Some));
-        let Some(event) = event else {
-            let field = filter.filter(|field| !is_off(field.value))?;
-            field.findings.problem(
-                field
-                    .problem("missing", "a filter without an event has nothing to look at")
-                    .with_hint("name the event, or remove the filter"),
-            );
-            return None;
-        };
         let known = self.event(event);
         let payload = known.as_ref().map_or(Value::Bool(true), |known| known.schema.clone());
         let trigger = known.zip(parsed).map(|(known, filter)| Trigger::Event {

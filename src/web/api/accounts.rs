@@ -66,6 +66,15 @@ pub static GROUP: Group = Group {
             .scope("accounts:write")
             .body("NewAccountActivity")
             .answers(201, "AccountActivity"),
+        Route::get("/v1/accounts/{id}/relationships", || entries(RecordKind::Relationship))
+            .named("account_relationships_list", "Lists the relationships of an account.")
+            .scope("accounts:read")
+            .answers(200, "AccountRelationshipPage"),
+        Route::post("/v1/accounts/{id}/relationships", || add(RecordKind::Relationship))
+            .named("account_relationships_create", "Relates an account to another.")
+            .scope("accounts:write")
+            .body("NewAccountRelationship")
+            .answers(201, "AccountRelationship"),
     ],
     schemas: &[],
     made: &[
@@ -82,6 +91,9 @@ pub static GROUP: Group = Group {
         ("AccountActivity", || output_schema(RecordKind::AccountActivity)),
         ("NewAccountActivity", || create_schema(RecordKind::AccountActivity)),
         ("AccountActivityPage", || records::page_schema("AccountActivity")),
+        ("AccountRelationship", || output_schema(RecordKind::Relationship)),
+        ("NewAccountRelationship", || create_schema(RecordKind::Relationship)),
+        ("AccountRelationshipPage", || records::page_schema("AccountRelationship")),
     ],
 };
 
@@ -103,7 +115,7 @@ fn add(kind: RecordKind) -> actix_web::Route {
                 return Err(ApiError::invalid(vec![problem]));
             }
             let record = app.create_record(&who, kind, input).await?;
-            Answer::Ok(created(&format!("/v1/accounts/{id}"), &record))
+            Answer::Ok(created(&records::place_of(kind), &record))
         },
     )
 }

@@ -5,11 +5,15 @@ use serde_json::json;
 
 use super::super::auth::Caller;
 use super::super::body::Json;
-use super::super::error::Answer;
+use super::super::error::{Answer, ApiError};
 use super::super::query::Query;
-use super::super::route::{Group, Param, Route};
+use super::super::route::{Group, PAGED, Param, Route};
 use crate::app::App;
-use crate::app::event_types::NewEventType;
+use crate::app::event_types::{NewEventType, Strictness};
+use crate::domain::event_type::Origin;
+
+const FORCED: &[Param] =
+    &[Param::flag("force", "Takes a schema that refuses what the one before took.")];
 
 /// Event types.
 pub static GROUP: Group = Group {
@@ -21,12 +25,14 @@ pub static GROUP: Group = Group {
             .scope("events:read")
             .query(&[
                 Param::text("source", "Only types of this source."),
+                Param::text("kind", "Only `system`, `integration`, `timer` or `custom` types."),
                 Param::number("limit", "Taken for likeness with other lists; all are answered."),
             ])
             .answers(200, "EventTypePage"),
         Route::post("/v1/event-types", || web::to(create))
-            .named("event_types_create", "Registers an event type.")
+            .named("event_types_create", "Registers an event type, or replaces its registration.")
             .scope("events:write")
+            .query(FORCED)
             .body("NewEventType")
             .answers(201, "EventType"),
         Route::get("/v1/event-types/{type}", || web::to(show))
@@ -36,8 +42,18 @@ pub static GROUP: Group = Group {
         Route::put("/v1/event-types/{type}", || web::to(put))
             .named("event_types_put", "Registers an event type or replaces its registration.")
             .scope("events:write")
+            .query(FORCED)
             .body("NewEventType")
             .answers(200, "EventType"),
+        Route::delete("/v1/event-types/{type}", || web::to(remove))
+            .named("event_types_delete", "Removes an event type of one's own; its events stay.")
+            .scope("events:write")
+            .answers(204, ""),
+        Route::get("/v1/event-types/{type}/versions", || web::to(versions))
+            .named("event_types_versions", "Lists every schema that a type had, newest first.")
+            .scope("events:read")
+            .query(PAGED)
+            .answers(200, "EventSchemaPage"),
     ],
     schemas: &[
         (
@@ -46,7 +62,18 @@ pub static GROUP: Group = Group {
                 "type":{"type":"string","examples":["order:placed"]},
                 "name":{"type":"string"},"description":{"type":"string"},
                 "source":{"type":"string"},
+                "example":{"description":"A payload as it could be; it must fit the schema."},
                 "schema":{"description":"JSON Schema of the payload."}}}"#,
+        ),
+        (
+            "EventSchemaPage",
+            r##"{"type":"object","required":["data","nextCursor"],"properties":{
+                "data":{"type":"array","items":{"type":"object","properties":{
+                    "version":{"type":"integer"},"schema":{},
+                    "createdAt":{"type":"string","format":"date-time"},
+                    "incompatibilities":{"type":"array","items":{"type":"object"},
+                        "description":"What it refuses that the version before took."}}}},
+                "nextCursor":{"type":["string","null"]}}}"##,
         ),
         (
             "EventType",
@@ -54,7 +81,8 @@ pub static GROUP: Group = Group {
                 "type":{"type":"string"},"uid":{"type":"string"},"name":{"type":"string"},
                 "description":{"type":"string"},"source":{"type":"string"},
                 "aliases":{"type":"array","items":{"type":"string"}},
-                "builtIn":{"type":"boolean"},"schema":{},"example":{},
+                "kind":{"enum":["system","integration","timer","custom"]},
+                "builtIn":{"type":"boolean"},"version":{"type":"integer"},"schema":{},"example":{},
                 "createdAt":{"type":["string","null"]},"updatedAt":{"type":["string","null"]}}}"#,
         ),
         (
@@ -68,30 +96,62 @@ pub static GROUP: Group = Group {
 };
 
 async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
-    let data = app.event_types(&who, query.text("source"))?;
+    let origin = match query.text("kind") {
+        None => None,
+        Some(name) => Some(origin(name)?),
+    };
+    let data = app.event_types(&who, query.text("source"), origin)?;
     Ok(HttpResponse::Ok().json(json!({"data": data, "nextCursor": null})))
+}
+
+fn origin(name: &str) -> Result<Origin, ApiError> {
+    let found = Origin::ALL.iter().find(|(_, known)| *known == name);
+    found.map(|(origin, _)| *origin).ok_or_else(|| {
+        ApiError::bad_parameter("kind", "must be system, integration, timer or custom")
+    })
 }
 
 async fn show(app: web::Data<App>, Caller(who): Caller, kind: web::Path<String>) -> Answer {
     Ok(HttpResponse::Ok().json(app.event_type(&who, &kind)?))
 }
 
-async fn create(app: web::Data<App>, Caller(who): Caller, body: Json) -> Answer {
-    let wanted = read(body, None)?;
+async fn create(app: web::Data<App>, Caller(who): Caller, query: Query, body: Json) -> Answer {
+    let wanted = read(body, None, &query)?;
     Ok(HttpResponse::Created().json(app.put_event_type(&who, wanted).await?))
 }
 
 async fn put(
     app: web::Data<App>,
     Caller(who): Caller,
-    kind: web::Path<String>,
+    (kind, query): (web::Path<String>, Query),
     body: Json,
 ) -> Answer {
-    let wanted = read(body, Some(kind.into_inner()))?;
+    let wanted = read(body, Some(kind.into_inner()), &query)?;
     Ok(HttpResponse::Ok().json(app.put_event_type(&who, wanted).await?))
 }
 
-fn read(body: Json, named: Option<String>) -> Result<NewEventType, crate::app::error::Error> {
+async fn remove(app: web::Data<App>, Caller(who): Caller, kind: web::Path<String>) -> Answer {
+    app.remove_event_type(&who, &kind).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn versions(
+    app: web::Data<App>,
+    Caller(who): Caller,
+    kind: web::Path<String>,
+    query: Query,
+) -> Answer {
+    let all = app.schema_versions(&who, &kind)?;
+    // Newest first, so the sort key counts down.
+    let page = query.page()?.cut(all, |row| format!("{:010}", u32::MAX - row.version));
+    Ok(HttpResponse::Ok().json(query.seal(page)))
+}
+
+fn read(body: Json, named: Option<String>, query: &Query) -> Result<NewEventType, ApiError> {
+    let strictness = match query.flag("force")? {
+        Some(true) => Strictness::Forced,
+        Some(false) | None => Strictness::Compatible,
+    };
     let mut fields = body.fields();
     let kind = match named {
         None => fields.required_text("type"),
@@ -108,6 +168,8 @@ fn read(body: Json, named: Option<String>) -> Result<NewEventType, crate::app::e
         description: fields.text("description").unwrap_or_default(),
         source: fields.text("source").unwrap_or_default(),
         schema: fields.value("schema"),
+        example: fields.value("example"),
+        strictness,
     };
     fields.end()?;
     Ok(wanted)

@@ -12,9 +12,13 @@ use super::super::query::Query;
 use super::super::route::{CURSOR, Group, LIMIT, Param, Route};
 use super::super::settings::WebSettings;
 use super::super::state::Front;
+use super::super::stream;
 use crate::app::App;
 use crate::app::events::{EventFilter, EventOutcome, IncomingEvent};
+use crate::app::explain::Breadth;
 use crate::app::principal::Principal;
+use crate::app::streams::{EventPlace, Start};
+use crate::domain::filter::Filter;
 use crate::domain::problem::Problem;
 
 const SOURCE_OF_BARE_EVENTS: &str = "api";
@@ -43,6 +47,16 @@ pub static GROUP: Group = Group {
                 CURSOR,
             ])
             .answers(200, "EventPage"),
+        Route::get("/v1/events/stream", || web::to(follow))
+            .named("events_stream", "Sends events as they are accepted, as server-sent events.")
+            .scope("events:read")
+            .query(&[
+                Param::text("type", "Only this event type, or all that begin as `ticket:*` does."),
+                Param::text("filter", "Only events for which this filter, as JSON, holds."),
+                Param::text("since", "Begins with events of this time, or of this long ago."),
+                Param::text("lastEventId", "As the header `Last-Event-ID`, which beats it."),
+            ])
+            .answers(200, ""),
         Route::post("/v1/events/{id}", || web::to(accept_bare))
             .named("events_send_bare", "Takes a bare JSON payload; the path names the event type.")
             .scope("events:write")
@@ -64,6 +78,7 @@ pub static GROUP: Group = Group {
                 "Says for every listening workflow why it did or did not start.",
             )
             .scope("events:read")
+            .query(&[Param::flag("all", "Tells of workflows that listen to other types as well.")])
             .answers(200, "Explanations"),
         Route::post("/v1/events/{id}/replay", || web::to(replay))
             .named(
@@ -218,12 +233,50 @@ async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer 
     Ok(HttpResponse::Ok().json(query.seal(page)))
 }
 
+async fn follow(
+    (app, front): (web::Data<App>, web::Data<Front>),
+    Caller(who): Caller,
+    (request, query): (HttpRequest, Query),
+) -> Answer {
+    let start =
+        match (stream::last_event_id(&request).or(query.text("lastEventId")), query.time("since")?)
+        {
+            (Some(text), _) => {
+                let detail = "must be the id of a message that this stream sent";
+                let place = EventPlace::parse(text);
+                Start::After(place.ok_or_else(|| ApiError::bad_parameter("Last-Event-ID", detail))?)
+            }
+            (None, Some(since)) => Start::Since(since),
+            (None, None) => Start::Now,
+        };
+    let kind = query.text("type").map(str::to_owned);
+    let filter = query.text("filter").map(filter_of).transpose()?;
+    let open = front.streams.enter(who.tenant, front.settings.streams_max)?;
+    let events = app.event_stream(&who, kind, filter, start)?;
+    Ok(stream::of_events(events, open, &front.settings))
+}
+
+fn filter_of(text: &str) -> Result<Filter, ApiError> {
+    let filter: Value = serde_json::from_str(text)
+        .map_err(|fault| ApiError::bad_parameter("filter", format!("is no JSON: {fault}")))?;
+    Filter::parse(&filter, "/filter").map_err(ApiError::invalid)
+}
+
 async fn show(app: web::Data<App>, Caller(who): Caller, id: web::Path<String>) -> Answer {
     Ok(HttpResponse::Ok().json(app.event(&who, &id)?))
 }
 
-async fn explain(app: web::Data<App>, Caller(who): Caller, id: web::Path<String>) -> Answer {
-    Ok(HttpResponse::Ok().json(json!({"data": app.explain_event(&who, &id)?})))
+async fn explain(
+    app: web::Data<App>,
+    Caller(who): Caller,
+    id: web::Path<String>,
+    query: Query,
+) -> Answer {
+    let breadth = match query.flag("all")? {
+        Some(true) => Breadth::All,
+        Some(false) | None => Breadth::Listening,
+    };
+    Ok(HttpResponse::Ok().json(app.explain_event(&who, &id, breadth)?))
 }
 
 async fn replay(

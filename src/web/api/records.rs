@@ -121,8 +121,16 @@ pub fn whole(data: Vec<Record>) -> HttpResponse {
     HttpResponse::Ok().json(json!({"data": data, "nextCursor": null}))
 }
 
-fn place_of(kind: RecordKind) -> String {
-    format!("/v1/{}s", kind.name())
+/// Returns the path under which records of `kind` are found.
+#[must_use]
+pub fn place_of(kind: RecordKind) -> String {
+    let name = kind.name();
+    let ending = match name.strip_suffix('y') {
+        Some(stem) => return format!("/v1/{stem}ies"),
+        None if name.ends_with("us") => "es",
+        None => "s",
+    };
+    format!("/v1/{name}{ending}")
 }
 
 /// Describes one page of a list of `schema`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::super::auth::Caller;
@@ -11,6 +11,7 @@ use super::super::error::{Answer, ApiError};
 use super::super::query::Query;
 use super::super::route::{CURSOR, Group, LIMIT, Param, Route};
 use super::super::state::Front;
+use super::super::stream;
 use crate::app::App;
 use crate::app::error::Error;
 use crate::app::runs::{Cancel, Retry, RunFilter};
@@ -51,6 +52,11 @@ pub static GROUP: Group = Group {
             .named("runs_journal", "Returns what the run recorded, in order.")
             .scope("runs:read")
             .answers(200, "Journal"),
+        Route::get("/v1/runs/{id}/stream", || web::to(follow))
+            .named("runs_stream", "Sends what the run records, as server-sent events, to its end.")
+            .scope("runs:read")
+            .query(&[Param::text("lastEventId", "As the header `Last-Event-ID`, which beats it.")])
+            .answers(200, ""),
         Route::post("/v1/runs/{id}/cancel", || web::to(cancel))
             .named("runs_cancel", "Stops the run; finished steps are undone unless told otherwise.")
             .scope("runs:write")
@@ -149,6 +155,22 @@ async fn show(
 
 async fn journal(app: web::Data<App>, Caller(who): Caller, id: web::Path<String>) -> Answer {
     Ok(HttpResponse::Ok().json(json!({"data": app.journal(&who, run_id(&id)?)?})))
+}
+
+async fn follow(
+    (app, front): (web::Data<App>, web::Data<Front>),
+    (Caller(who), id): (Caller, web::Path<String>),
+    (request, query): (HttpRequest, Query),
+) -> Answer {
+    let after = match stream::last_event_id(&request).or(query.text("lastEventId")) {
+        None => 0,
+        Some(text) => text.parse().map_err(|_| {
+            ApiError::bad_parameter("Last-Event-ID", "must be the number of a journal record")
+        })?,
+    };
+    let run = app.run_stream(&who, run_id(&id)?, after)?;
+    let open = front.streams.enter(who.tenant, front.settings.streams_max)?;
+    Ok(stream::of_run(run, open, &front.settings))
 }
 
 async fn cancel(

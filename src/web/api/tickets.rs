@@ -90,6 +90,15 @@ pub static GROUP: Group = Group {
             .scope("tickets:write")
             .body("TagNames")
             .answers(200, "Ticket"),
+        Route::post("/v1/tickets/{id}/csat/send", || act(|_| Ok(TicketAction::SendSurvey)))
+            .named("tickets_csat_send", "Asks the customer for an opinion.")
+            .scope("tickets:write")
+            .answers(200, "Ticket"),
+        Route::post("/v1/tickets/{id}/csat", || act(survey))
+            .named("tickets_csat_receive", "Notes the customer's opinion.")
+            .scope("tickets:write")
+            .body("Survey")
+            .answers(200, "Ticket"),
         Route::delete("/v1/tickets/{id}/tags/{tag}", || web::to(remove_tag))
             .named("tickets_remove_tag", "Removes a tag from a ticket.")
             .scope("tickets:write")
@@ -101,6 +110,12 @@ pub static GROUP: Group = Group {
             r#"{"type":"object","properties":{
                 "assignedAgentId":{"type":["string","null"],"description":"By id or mail address; null for nobody."},
                 "assignedAgentEmail":{"type":"string"}}}"#,
+        ),
+        (
+            "Survey",
+            r#"{"type":"object","required":["rating"],"properties":{
+                "rating":{"type":"integer","minimum":1,"maximum":5},
+                "comment":{"type":["string","null"]}}}"#,
         ),
         (
             "TagNames",
@@ -145,6 +160,14 @@ fn act(read: fn(Json) -> Result<TicketAction, ApiError>) -> actix_web::Route {
             Answer::Ok(shown(StatusCode::OK, &ticket))
         },
     )
+}
+
+fn survey(body: Json) -> Result<TicketAction, ApiError> {
+    let mut fields = body.fields();
+    let rating = fields.value("rating").unwrap_or_default();
+    let comment = fields.value("comment").unwrap_or_default();
+    fields.end()?;
+    Ok(TicketAction::AnswerSurvey { rating, comment })
 }
 
 fn assignee(body: Json) -> Result<TicketAction, ApiError> {

@@ -1,11 +1,14 @@
 //! Workflows: checked, saved in versions, switched on and off, started by hand.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::super::auth::Caller;
+use super::super::beside::beside;
 use super::super::body::{Json, Raw};
 use super::super::cloudevents::media_type;
 use super::super::error::{Answer, ApiError};
@@ -13,7 +16,9 @@ use super::super::etag;
 use super::super::fields::Fields;
 use super::super::query::Query;
 use super::super::route::{CURSOR, Group, LIMIT, Param, Route};
+use super::super::state::Front;
 use crate::app::App;
+use crate::app::backtest::{BacktestRequest, Candidate};
 use crate::app::definitions::{Definition, Publish, Saved};
 use crate::app::error::Error;
 use crate::app::principal::Principal;
@@ -22,6 +27,8 @@ use crate::app::views::WorkflowView;
 use crate::app::workflows::{Activation, RunRequest};
 use crate::domain::workflow::document::{Format, TextLimits, parse_text};
 
+const BACKTEST_EVENTS_MAX: u64 = 20_000;
+const BACKTEST_SHOWN_MAX: u64 = 500;
 const DRAFT: Param = Param::flag("draft", "Saves without making the version active.");
 const VERSION: Param = Param::number("version", "This version; the active one without it.");
 
@@ -89,8 +96,20 @@ pub static GROUP: Group = Group {
             .scope("workflows:read")
             .body("Trial")
             .answers(200, "TrialResult"),
+        Route::post("/v1/workflows/{name}/backtest", || web::to(backtest))
+            .named("workflows_backtest", "Tries a version or a draft of it on recorded events.")
+            .scope("workflows:read")
+            .body("BacktestRequest")
+            .answers(200, "Backtest"),
+        Route::post("/v1/workflows/backtest", || web::to(backtest_draft))
+            .named("workflows_backtest_draft", "Tries a definition on recorded events.")
+            .scope("workflows:read")
+            .body("BacktestRequest")
+            .answers(200, "Backtest"),
     ],
     schemas: &[
+        ("BacktestRequest", include_str!("schemas/backtest_request.json")),
+        ("Backtest", include_str!("schemas/backtest.json")),
         ("Definition", include_str!("schemas/definition.json")),
         ("Workflow", include_str!("schemas/workflow.json")),
         (
@@ -368,4 +387,55 @@ async fn test(
     }
     fields.end()?;
     Ok(HttpResponse::Ok().json(app.try_workflow(&who, &name, request)?))
+}
+
+async fn backtest(
+    (app, front): (web::Data<App>, web::Data<Front>),
+    (Caller(who), name): (Caller, web::Path<String>),
+    body: Json,
+) -> Answer {
+    let mut fields = body.fields();
+    let definition = fields.value("definition");
+    let version = fields.number("version", 1..=u64::from(u32::MAX)).map(|it| it as u32);
+    if definition.is_some() && version.is_some() {
+        fields.problem("version", "contradiction", "give `definition` or `version`, not both");
+    }
+    let candidate = definition.map_or(Candidate::Saved(version), Candidate::Draft);
+    let request = backtest_of(Some(name.into_inner()), candidate, &mut fields, (&app, &front));
+    fields.end()?;
+    let found = beside(move || app.backtest(&who, &request)).await?;
+    Ok(HttpResponse::Ok().json(found))
+}
+
+async fn backtest_draft(
+    (app, front): (web::Data<App>, web::Data<Front>),
+    Caller(who): Caller,
+    body: Json,
+) -> Answer {
+    let mut fields = body.fields();
+    let definition = fields.value("definition");
+    if definition.is_none() {
+        fields.missing("definition");
+    }
+    let draft = Candidate::Draft(definition.unwrap_or_default());
+    let request = backtest_of(None, draft, &mut fields, (&app, &front));
+    fields.end()?;
+    let found = beside(move || app.backtest(&who, &request)).await?;
+    Ok(HttpResponse::Ok().json(found))
+}
+
+fn backtest_of(
+    name: Option<String>,
+    candidate: Candidate,
+    fields: &mut Fields,
+    (app, front): (&App, &Front),
+) -> BacktestRequest {
+    BacktestRequest {
+        name,
+        candidate,
+        since: fields.time_or_ago("since", app.now()),
+        limit: fields.number("limit", 1..=BACKTEST_EVENTS_MAX).unwrap_or(1_000) as usize,
+        shown: fields.number("show", 0..=BACKTEST_SHOWN_MAX).unwrap_or(50) as usize,
+        time_max: Duration::from_millis(front.settings.backtest_ms_max),
+    }
 }

@@ -228,13 +228,8 @@ mod tests {
             ("cancelled", None, "FAILED"),
         ] {
             let mut run = run(ours, vec![]).summary;
-            run.waiting_for = waiting.map(|kind| WaitingForView {
-                kind: kind.to_owned(),
-                until: None,
-                step: None,
-                approvers: Vec::new(),
-                run: None,
-            });
+            run.waiting_for = waiting
+                .map(|kind| WaitingForView { kind: kind.to_owned(), ..WaitingForView::default() });
             assert_eq!(state(&run), theirs, "{ours} {waiting:?}");
             let wanted = |status| Wanted { statuses: vec![status], ..Wanted::default() };
             assert!(wanted(theirs).holds(&run));

@@ -21,7 +21,7 @@ pub(super) async fn activities(app: web::Data<App>, Caller(_): Caller, _: Query)
 }
 
 pub(super) async fn events(app: web::Data<App>, Caller(who): Caller, _: Query) -> Answer {
-    let data: Value = app.event_types(&who, None)?.iter().map(event).collect();
+    let data: Value = app.event_types(&who, None, None)?.iter().map(event).collect();
     Ok(HttpResponse::Ok().json(json!({"data": data})))
 }
 

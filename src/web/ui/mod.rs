@@ -8,12 +8,14 @@ mod door;
 pub mod errors;
 pub mod event;
 pub mod events;
+mod form;
 mod pages;
 pub mod parts;
 pub mod run;
 pub mod runs;
 #[cfg(test)]
 mod samples;
+pub mod schedules;
 pub mod set_up;
 pub mod shell;
 pub mod sign_in;
@@ -47,11 +49,12 @@ const fn entry(path: &'static str, title: &'static str, icon: &'static str, key:
 }
 
 /// What the navigation leads to, in its order.
-pub const NAVIGATION: [NavEntry; 5] = [
+pub const NAVIGATION: [NavEntry; 6] = [
     entry("/", "Dashboard", "dashboard", 'd'),
     entry("/workflows", "Workflows", "workflows", 'w'),
     entry("/runs", "Runs", "runs", 'r'),
     entry("/events", "Events", "events", 'e'),
+    entry("/schedules", "Schedules", "waiting", 's'),
     entry("/tickets", "Tickets", "tickets", 't'),
 ];
 
@@ -121,6 +124,22 @@ pub static PAGES: Group = Group {
         Route::post("/events/{id}/replay", || web::to(actions::replay))
             .named("page_event_replay", "Makes an event like this one.")
             .page("events:write"),
+        Route::get("/schedules", || web::to(schedules::list))
+            .named("page_schedules", "Lists schedules.")
+            .page("schedules:read")
+            .query(&[CURSOR]),
+        Route::post("/schedules/{workflow}/{trigger}/run", || web::to(schedules::run))
+            .named("page_schedule_run", "Starts a run of a schedule at once.")
+            .page("schedules:write"),
+        Route::post("/schedules/{workflow}/{trigger}/pause", || web::to(schedules::pause))
+            .named("page_schedule_pause", "Lets a schedule fire no more.")
+            .page("schedules:write"),
+        Route::post("/schedules/{workflow}/{trigger}/resume", || web::to(schedules::resume))
+            .named("page_schedule_resume", "Lets a schedule go on.")
+            .page("schedules:write"),
+        Route::post("/schedules/{workflow}/{trigger}/skip-next", || web::to(schedules::skip_next))
+            .named("page_schedule_skip_next", "Leaves out the next time of a schedule.")
+            .page("schedules:write"),
         Route::get("/tickets", || web::to(desk::tickets))
             .named("page_tickets", "Lists tickets.")
             .page("tickets:read")
@@ -154,6 +173,12 @@ pub static PAGES: Group = Group {
             .public(),
         Route::post("/sign-out", || web::to(door::leave))
             .named("page_leave", "Ends a session.")
+            .public(),
+        Route::get("/forms/{tenant}/{name}", || web::to(form::show))
+            .named("page_form", "Shows a hosted form.")
+            .public(),
+        Route::post("/forms/{tenant}/{name}", || web::to(form::submit))
+            .named("page_form_submit", "Takes a hosted form that somebody filled in.")
             .public(),
         Route::get("/setup", || web::to(set_up::show))
             .named("page_set_up", "Welcomes whoever has the one-time link.")

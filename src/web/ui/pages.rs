@@ -14,6 +14,7 @@ use super::workflows::{self, WorkflowsQuery};
 use super::{dashboard as board, run::encoded};
 use crate::app::App;
 use crate::app::events::EventFilter;
+use crate::app::explain::Breadth;
 use crate::app::page::PageRequest;
 use crate::app::runs::RunFilter;
 use crate::domain::desk::RecordKind;
@@ -128,7 +129,7 @@ pub async fn events(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
 
 pub async fn event(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
     let view = app.event(&visit.who, &id)?;
-    let explanations = app.explain_event(&visit.who, &id)?;
+    let explanations = app.explain_event(&visit.who, &id, Breadth::Listening)?.data;
     html(&event::page(visit.shell, &view, &explanations))
 }
 

@@ -1,7 +1,10 @@
 //! Views as the use cases would answer them, for the tests of the pages.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
+use crate::app::schedules::{FiringView, MissedView, NextView, ScheduleView};
 use crate::app::views::*;
 use crate::domain::event::{Actor, Cause};
 use crate::domain::id::RunId;
@@ -203,8 +206,7 @@ pub fn waiting_run() -> RunView {
                 kind: "sleep".to_owned(),
                 until: Some(until),
                 step: Some("pause".to_owned()),
-                approvers: Vec::new(),
-                run: None,
+                ..WaitingForView::default()
             }),
             ..summary(4, "slack-intake", "waiting")
         },
@@ -266,6 +268,7 @@ pub fn explanations() -> Vec<Explanation> {
         version: 3,
         outcome: outcome.to_owned(),
         reason: reason.to_owned(),
+        hint: None,
         run_id: None,
         trace: Value::Null,
     };
@@ -287,6 +290,37 @@ pub fn explanations() -> Vec<Explanation> {
             ..base("sync-priority", "started", "the filter holds")
         },
     ]
+}
+
+pub fn schedule(workflow: &str, status: &'static str) -> ScheduleView {
+    let next = |days: u64, note: Option<&str>| NextView {
+        at: NOW + Duration::from_secs(days * 86_400),
+        local: "2026-10-25T07:00:00+01:00".to_owned(),
+        fires_at: None,
+        note: note.map(str::to_owned),
+    };
+    let missed = |reason: &str| MissedView {
+        scheduled_for: ago(90_000_000),
+        local: "2026-10-23T07:00:00+02:00".to_owned(),
+        reason: reason.to_owned(),
+    };
+    ScheduleView {
+        workflow: workflow.to_owned(),
+        trigger: 0,
+        version: 3,
+        event: "schedule:daily".to_owned(),
+        description: "Every day at 07:00".to_owned(),
+        timezone: "Europe/Berlin".to_owned(),
+        schedule: json!({"every": "day", "at": "07:00", "timezone": "Europe/Berlin"}),
+        status,
+        paused_since: None,
+        paused_by: None,
+        next: vec![next(1, Some("clocks went back by 1h since the time before")), next(2, None)],
+        last: Some(FiringView { scheduled_for: ago(60_000), fired_at: ago(59_990), run_id: id(7) }),
+        fired: 1_204,
+        missed_count: 2,
+        missed: vec![missed("the appliance was down"), missed("skipped by ana")],
+    }
 }
 
 pub fn workflow(name: &str, active: bool) -> WorkflowView {
@@ -384,8 +418,7 @@ pub fn runs() -> Page<RunSummary> {
                 kind: "retry".to_owned(),
                 until: Some(NOW + std::time::Duration::from_secs(12)),
                 step: Some("notify".to_owned()),
-                approvers: Vec::new(),
-                run: None,
+                ..WaitingForView::default()
             }),
             ..summary(1, "escalate-urgent", "retrying")
         },

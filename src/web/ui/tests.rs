@@ -6,6 +6,7 @@ use super::samples::{self, HOSTILE};
 use super::shell::{Data, Shell, Theme};
 use super::*;
 use crate::app::error::Error;
+use crate::app::schedules::ScheduleView;
 use crate::app::views::{DashboardView, Page, RunView};
 
 fn shell(here: &str) -> Shell {
@@ -14,6 +15,19 @@ fn shell(here: &str) -> Shell {
 
 fn no_page<T>() -> Page<T> {
     Page { data: vec![], next_cursor: None }
+}
+
+fn schedules_of(workflow: &str) -> Page<ScheduleView> {
+    let data = ["active", "paused", "inactive"].map(|it| samples::schedule(workflow, it)).into();
+    Page { data, next_cursor: Some(HOSTILE.to_owned()) }
+}
+
+fn schedule_pages() -> [(&'static str, String); 2] {
+    let list = schedules_of("nightly-report");
+    [
+        ("schedules", schedules::page(shell("/schedules"), None, &list).to_string()),
+        ("schedules-empty", schedules::page(shell("/schedules"), None, &no_page()).to_string()),
+    ]
 }
 
 /// Every page with a name for its file.
@@ -33,7 +47,7 @@ fn pages() -> Vec<(&'static str, String)> {
     let missing = Error::NotFound { what: "run", id: "run_01".to_owned() };
     let away = Shell { viewer: None, ..shell("/sign-in") };
     let wrong = Some("This key is not known, or it was revoked.".to_owned());
-    vec![
+    let mut pages = vec![
         ("dashboard", dashboard::page(shell("/"), &samples::dashboard()).to_string()),
         ("dashboard-empty", dashboard::page(shell("/"), &DashboardView::default()).to_string()),
         ("workflows", workflows::page(shell("/workflows"), &Default::default(), &list).to_string()),
@@ -76,7 +90,9 @@ fn pages() -> Vec<(&'static str, String)> {
         ("error", errors::page(shell("/runs/a"), &missing.into(), "req_01KAQ").to_string()),
         ("sign-in", sign_in::page(away.clone(), "/runs", None).to_string()),
         ("sign-in-wrong", sign_in::page(away, "/runs", wrong).to_string()),
-    ]
+    ];
+    pages.extend(schedule_pages());
+    pages
 }
 
 #[test]
@@ -166,6 +182,7 @@ fn hostile_pages() -> Vec<(&'static str, String)> {
             runs::page(shell.clone(), &query, &Page { data: vec![run.summary], next_cursor: None })
                 .to_string(),
         ),
+        ("schedules", schedules::page(shell.clone(), None, &schedules_of(HOSTILE)).to_string()),
         ("ticket", ticket::page(shell.clone(), &ticket, &comments, &[]).to_string()),
         ("tickets", tickets::page(shell.clone(), &Default::default(), &one(ticket)).to_string()),
         ("sign-in", sign_in::page(shell.clone(), HOSTILE, Some(HOSTILE.to_owned())).to_string()),

@@ -4,6 +4,7 @@ mod accepted;
 mod exported;
 mod kinds;
 mod refused;
+mod scheduled;
 
 use std::time::Duration;
 
@@ -41,6 +42,9 @@ fn event_type(name: &str) -> Option<KnownEvent> {
             (kind, ticket_event())
         }
         "slack:message" => (name, json!(true)),
+        timer if timer.starts_with("schedule") || timer.starts_with("cron") => {
+            return KnownEvent::built_in(timer);
+        }
         _ => return None, // Unknown on purpose.
     };
     Some(KnownEvent { kind: kind.to_owned(), schema })
@@ -82,13 +86,14 @@ fn catalogue() -> Catalogue {
     let message_output =
         json!({"type": "object", "properties": {"ts": {"type": "string"}, "channel": {}}});
     let open = || json!({"type": "object"});
+    let secret_input = json!({"type": "object", "properties": {"h": {"x-secret": true}}});
     use Compensation::{Automatic, Manual, NotNeeded};
     Catalogue::new([
         spec("tickets:update-ticket-platform", 3, ticket_input, ticket_output.clone(), Automatic),
         spec("tickets:search-tickets-platform", 1, open(), ticket_output, NotNeeded),
         spec("slack.postMessage", 1, message_input.clone(), message_output.clone(), Manual),
         spec("slack.updateMessage", 1, message_input, message_output, Manual),
-        spec("http.request", 2, open(), open(), Manual),
+        spec("http.request", 2, secret_input, open(), Manual),
         ActivitySpec {
             reach: Reach::Sleep,
             ..spec("workflows:sleep-platform", 1, open(), open(), NotNeeded)

@@ -1,0 +1,143 @@
+//! Subscriptions to events: which ones they take, what is sent for one, when it is tried again.
+
+mod message;
+mod pattern;
+mod retry;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::Event;
+use super::filter::Filter;
+use super::problem::Problem;
+use super::scope::Scope;
+
+pub use message::{Format, MessageFacts, body};
+pub use pattern::Pattern;
+pub use retry::{RETRY_AFTER_MAX, pause_after};
+
+/// How many patterns one subscription may have.
+const TYPES_MAX: usize = 100;
+
+/// Which events a subscriber wants.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    patterns: Vec<Pattern>,
+    filter: Option<Filter>,
+}
+
+impl Subscription {
+    /// Reads the patterns and the filter of a subscription whose pointers begin at the root of the
+    /// document; `known` are the event types that there are.
+    ///
+    /// # Errors
+    /// Returns every problem at once: those of the filter, `empty`, `too_many_types` and
+    /// `unknown_event_type`.
+    pub fn parse(
+        types: &[String],
+        filter: Option<&serde_json::Value>,
+        known: &[&str],
+    ) -> Result<Subscription, Vec<Problem>> {
+        let mut problems = Vec::new();
+        if types.is_empty() {
+            let problem = Problem::new("/types", "empty", "a subscription needs at least one type");
+            problems.push(problem.with_hint("`*` stands for every event, `ticket:*` for some"));
+        }
+        if types.len() > TYPES_MAX {
+            let detail = format!("{} types are too many, the limit is {TYPES_MAX}", types.len());
+            problems.push(Problem::new("/types", "too_many_types", detail));
+        }
+        let mut patterns: Vec<Pattern> = Vec::new();
+        for (index, text) in types.iter().enumerate().take(TYPES_MAX) {
+            match Pattern::parse(text, &format!("/types/{index}"), known) {
+                Ok(pattern) if !patterns.contains(&pattern) => patterns.push(pattern),
+                Ok(_) => {} // The same once more, perhaps by an alias.
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let filter = filter.map(|raw| Filter::parse(raw, "/filter")).transpose();
+        match filter {
+            Ok(filter) if problems.is_empty() => Ok(Subscription { patterns, filter }),
+            Ok(_) => Err(problems),
+            Err(more) => Err([problems, more].concat()),
+        }
+    }
+
+    /// Reads a subscription that was accepted before: a type that is no longer known takes what
+    /// bears its name.
+    ///
+    /// # Errors
+    /// Returns what is wrong with the filter.
+    pub fn restore(
+        types: &[String],
+        filter: Option<&serde_json::Value>,
+    ) -> Result<Subscription, Vec<Problem>> {
+        let patterns = types.iter().map(|text| Pattern::restore(text)).collect();
+        let filter = filter.map(|raw| Filter::parse(raw, "/filter")).transpose()?;
+        Ok(Subscription { patterns, filter })
+    }
+
+    /// Returns the types in their canonical spelling, each once.
+    #[must_use]
+    pub fn types(&self) -> Vec<String> {
+        self.patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect()
+    }
+
+    /// Returns whether it takes events of this canonical type at all.
+    #[must_use]
+    pub fn takes_kind(&self, kind: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.covers(kind))
+    }
+
+    /// Returns whether the filter holds for an event of a type that is taken; `scope` is made of
+    /// the event when a filter needs it, and kept for the next subscription.
+    #[must_use]
+    pub fn wants(&self, event: &Event, scope: &mut Option<Scope>) -> bool {
+        let Some(filter) = &self.filter else { return true };
+        filter.matches(scope.get_or_insert_with(|| Scope::of_event(event.to_value())))
+    }
+}
+
+/// How a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[repr(u8)]
+pub enum DeliveryStatus {
+    /// It waits for its turn or for its next attempt.
+    Pending = 1,
+    /// An attempt is being made.
+    Delivering = 2,
+    /// The subscriber has it.
+    Delivered = 3,
+    /// It is not tried again by itself.
+    Dead = 4,
+}
+
+impl DeliveryStatus {
+    /// Every status.
+    pub const ALL: [DeliveryStatus; 4] = [
+        DeliveryStatus::Pending,
+        DeliveryStatus::Delivering,
+        DeliveryStatus::Delivered,
+        DeliveryStatus::Dead,
+    ];
+
+    /// Returns the name that users see.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DeliveryStatus::Pending => "pending",
+            DeliveryStatus::Delivering => "delivering",
+            DeliveryStatus::Delivered => "delivered",
+            DeliveryStatus::Dead => "dead",
+        }
+    }
+
+    /// Reads back what `as_str` wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<DeliveryStatus> {
+        DeliveryStatus::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+#[cfg(test)]
+mod tests;
