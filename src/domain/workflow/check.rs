@@ -8,9 +8,10 @@ use super::fields::Findings;
 use super::inputs::Validators;
 use super::nesting::Inner;
 use super::schema::{Sight, seek};
+use super::seen::{Seen, Sure, awaited_by, show, stands_in_loop};
 use super::step::{Draft, gather};
 use super::trigger::{DraftTrigger, Trigger};
-use super::{Action, Concurrency, Join, Undo, Wait, secrets};
+use super::{Action, Concurrency, Undo, Wait, secrets};
 use crate::domain::activity::{ActivitySpec, Compensation};
 use crate::domain::expression::Template;
 use crate::domain::filter::Filter;
@@ -36,24 +37,6 @@ struct View<'v> {
     /// The names that loops around bind.
     bound: &'v [&'v str],
     bare: Bare,
-}
-
-/// A step that runs before the one that looks.
-#[derive(Clone, Copy)]
-struct Seen<'v> {
-    draft: &'v Draft,
-    sure: Sure,
-}
-
-/// Whether a step has run when another looks at it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sure {
-    /// It has, or was skipped by its own condition.
-    Before,
-    /// It may run at the same time.
-    Beside,
-    /// It stands in a branch that may not have been taken.
-    Perhaps,
 }
 
 /// What a path without a root means.
@@ -436,47 +419,6 @@ impl Subject<'_> {
 
 fn of_filter(view: View<'_>) -> View<'_> {
     View { bare: Bare::Event, ..view }
-}
-
-/// Returns the positions of the steps that have ended when the one at `index` begins.
-fn awaited_by(drafts: &[Draft], index: usize) -> Vec<usize> {
-    if drafts[index].dependencies.is_empty() {
-        return (0..index).collect();
-    }
-    let mut awaited = Vec::new();
-    for dependency in &drafts[index].dependencies {
-        let place = drafts[..index].iter().position(|draft| draft.id == dependency.value);
-        if let Some(place) = place.filter(|place| !awaited.contains(place)) {
-            awaited.push(place);
-            awaited.extend(awaited_by(drafts, place));
-        }
-    }
-    awaited
-}
-
-/// Notes a step that others see, and those inside it as far as others can see them.
-fn show<'d>(draft: &'d Draft, sure: Sure, seen: &mut Vec<Seen<'d>>) {
-    seen.push(Seen { draft, sure });
-    let (lists, sure) = match &draft.inner {
-        Some(Inner::Branch(_)) => (true, Sure::Perhaps),
-        Some(Inner::Parallel { join: Some(Join::All), .. }) => (true, sure),
-        Some(Inner::Parallel { .. }) => (true, Sure::Perhaps),
-        Some(Inner::Each { .. }) | None => (false, sure),
-    };
-    for inner in draft.inner.iter().filter(|_| lists).flat_map(Inner::lists).flatten() {
-        show(inner, sure, seen);
-    }
-}
-
-fn stands_in_loop(drafts: &[Draft], id: &str) -> bool {
-    drafts.iter().filter_map(|draft| draft.inner.as_ref()).any(|inner| {
-        let is_loop = matches!(inner, Inner::Each { .. });
-        inner.lists().into_iter().any(|list| {
-            let mut all = Vec::new();
-            gather(list, &mut all);
-            (is_loop && all.iter().any(|draft| draft.id == id)) || stands_in_loop(list, id)
-        })
-    })
 }
 
 /// Returns the JSON Schema of an event around the schema of its payload.

@@ -12,6 +12,7 @@ mod nesting;
 pub mod parse;
 mod schema;
 pub mod secrets;
+mod seen;
 mod step;
 #[cfg(test)]
 mod tests;
