@@ -1,12 +1,14 @@
 //! How an event is accepted: recognised if it came before, stored, matched, and its runs begun,
 //! all in one transaction.
 
+use std::sync::Arc;
+
 use crate::domain::event::{Actor, Event};
 use crate::domain::id::RunId;
 use crate::domain::run::Run;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
-use crate::domain::workflow::ConcurrencyPolicy;
+use crate::domain::workflow::{ConcurrencyPolicy, Workflow};
 use crate::store::events::{EventKey, StoredEvent};
 use crate::store::runs::Given;
 use crate::store::seam::StoreError;
@@ -20,6 +22,7 @@ use super::live::LiveRun;
 use super::loops::loop_of;
 use super::schedules::queue_key;
 use super::tenant_state::TenantState;
+use super::waiting::tell_waiting;
 use super::windows;
 
 /// An event as it came in: what the sender left out is filled in at its acceptance.
@@ -128,6 +131,33 @@ pub(super) fn accept_for(
     Ok(Accepted { id, duplicate: false, runs: vec![run] })
 }
 
+/// Accepts the event that a step made for another workflow and starts that one alone.
+pub(super) fn accept_child(
+    tenant: &TenantState,
+    tx: &mut TenantTx<'_, '_>,
+    (workflow, version): (Arc<Workflow>, u32),
+    mut event: Event,
+    parent: RunId,
+    begun: &mut Begun,
+) -> Result<Result<RunId, String>, StoreError> {
+    let key = next_key(tenant, tx);
+    event.id = key.to_id();
+    let listener = Listener { workflow, version };
+    let run = match begin(tenant, tx, &listener, &event, key, begun)? {
+        Ok(run) => run,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    if let Some(live) = begun.started.last_mut() {
+        live.parent = Some(parent);
+        live.write(tenant, tx)?;
+    }
+    let received_at = tx.now();
+    let stored = StoredEvent { event, received_at, runs: vec![run], withheld: Vec::new() };
+    tx.put_event(key, &stored)?;
+    tx.count_events(1);
+    Ok(Ok(run))
+}
+
 /// Accepts the events that follow from the changes of a transaction. The runs that they start do
 /// nothing within it, so nothing further follows.
 pub(super) fn accept_emitted(
@@ -186,6 +216,7 @@ fn store_and_match(
         }
     }
     tx.put_event(key, &stored)?;
+    tell_waiting(tenant, tx, key, &stored.event)?;
     tenant.deliveries.queue(tx, key, &stored.event)?;
     tx.count_events(1);
     tenant.shared.metrics.event_accepted(&tenant.facts.slug, &stored.event.kind);
@@ -285,8 +316,14 @@ pub(super) fn begin_with(
         journal_len: 0,
         unwritten: vec![created],
         deadlines: Default::default(),
+        parent: None,
+        waits: Default::default(),
+        looked_back: Default::default(),
+        gates: Default::default(),
+        has_mail: false,
+        is_cut: false,
     };
-    live.write(tx)?;
+    live.write(tenant, tx)?;
     begun.started.push(live);
     Ok(Ok(id))
 }

@@ -3,6 +3,7 @@
 
 mod alarms;
 mod bell;
+mod children;
 mod deliveries;
 mod delivery;
 mod dispatch;
@@ -24,6 +25,7 @@ mod shared;
 mod supervisor;
 mod tenant_state;
 mod timers;
+mod waiting;
 mod windows;
 
 #[cfg(test)]

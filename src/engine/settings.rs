@@ -23,6 +23,8 @@ pub struct EngineSettings {
     pub outside_calls_max: usize,
     /// How many deadlines are fired at once, so that a herd of them leaves room for others.
     pub wake_batch_max: usize,
+    /// How many earlier events a step that waits for one looks at, the newest first.
+    pub look_back_events_max: usize,
     /// How many runs may follow from one another before an event starts no more.
     pub cause_depth_max: u32,
     /// How often one workflow may stand among the runs that followed from one another.
@@ -78,6 +80,7 @@ impl Default for EngineSettings {
             pressure_bytes_max: 16 * 1_024 * 1_024,
             outside_calls_max: 64,
             wake_batch_max: 512,
+            look_back_events_max: 10_000,
             cause_depth_max: 8,
             cause_repeats_max: 3,
             windows_max: 100_000,

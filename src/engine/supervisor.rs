@@ -54,7 +54,7 @@ pub(super) struct Deliver {
     pub(super) delivery: Delivery,
 }
 
-/// Runs with a deadline that has come.
+/// Runs with a deadline that has come, or with something else to look at.
 #[derive(Default, Message)]
 #[rtype(result = "()")]
 pub(super) struct Wake(pub(super) Vec<RunId>);
@@ -133,6 +133,8 @@ enum Backlog {
     Compensating,
     /// Runs that were at work when the process ended.
     Running,
+    /// Runs for which others left something to look at.
+    WithNotices,
     /// Runs that wait for room.
     Queued(Priority),
 }
@@ -141,7 +143,8 @@ impl TenantSupervisor {
     pub(super) fn new(tenant: Rc<TenantState>) -> TenantSupervisor {
         let (crashes, seen) = Default::default();
         let queued = Priority::ALL.map(Backlog::Queued);
-        let backlogs = [Backlog::Compensating, Backlog::Running].into_iter().chain(queued);
+        let at_work = [Backlog::Compensating, Backlog::Running, Backlog::WithNotices];
+        let backlogs = at_work.into_iter().chain(queued);
         let to_load = backlogs.map(|backlog| (backlog, None)).collect();
         TenantSupervisor { tenant, crashes, seen, to_load, crowded: false, loading: false }
     }
@@ -271,7 +274,7 @@ impl TenantSupervisor {
         let message = format!("set aside after {crashes} crashes, the last one: {reason}");
         let outcome = tenant.transact(|tx| {
             let Some(mut live) = tenant.load_run(tx.view(), run)? else { return Ok(()) };
-            tx.attempt(|tx| live.quarantine(tx, &message), StoreError::Unavailable)
+            tx.attempt(|tx| live.quarantine(&tenant, tx, &message), StoreError::Unavailable)
         });
         if let Err(Abort::Refused(error)) = outcome {
             error!(run.id = %run, "Cannot set the run aside: {error}");
@@ -304,6 +307,7 @@ impl Backlog {
         match self {
             Backlog::Compensating => view.runs_in_status(Status::Compensating, after, limit),
             Backlog::Running => view.runs_in_status(Status::Running, after, limit),
+            Backlog::WithNotices => view.runs_with_notices(after, limit),
             Backlog::Queued(Priority::NORMAL) => view.runs_in_status(Status::Queued, after, limit),
             Backlog::Queued(priority) => view.queued_of_priority(priority, after, limit),
         }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::family::Dedupe;
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Part, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, damaged, from_json, to_json};
@@ -9,8 +10,8 @@ use crate::domain::event::Event;
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
-const SEEN: u8 = b'e';
-const REPEATS: u8 = b'd';
+const SEEN: u8 = Dedupe::SeenEvent as u8;
+const REPEATS: u8 = Dedupe::RepeatsOfEvent as u8;
 const COUNTER_BITS: u32 = 16;
 
 /// Orders the events of a tenant by acceptance: milliseconds, then a counter.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::events::EventKey;
+use super::family::{Blob, Vis};
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{
@@ -19,11 +20,11 @@ use crate::domain::time::Timestamp;
 use crate::domain::workflow::Priority;
 use crate::domain::workflow::annotation::Joined;
 
-const BY_STATUS: u8 = b's';
-const BY_WORKFLOW: u8 = b'w';
-const BY_CONCURRENCY: u8 = b'c';
-const BY_PRIORITY: u8 = b'y';
-const GIVEN: u8 = b'v';
+const BY_STATUS: u8 = Vis::RunByStatus as u8;
+const BY_WORKFLOW: u8 = Vis::RunByWorkflow as u8;
+const BY_CONCURRENCY: u8 = Vis::RunByConcurrency as u8;
+const BY_PRIORITY: u8 = Vis::RunByPriority as u8;
+const GIVEN: u8 = Blob::GivenToRun as u8;
 /// How many rows of an index or a list are read at once.
 const PAGE: usize = 256;
 
@@ -43,6 +44,9 @@ pub struct RunRow {
     /// How urgent it is among those that wait for room.
     #[serde(default, skip_serializing_if = "Priority::is_normal")]
     pub priority: Priority,
+    /// The run whose step started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<RunId>,
 }
 
 /// What a run was given beside its event; most runs are given nothing.

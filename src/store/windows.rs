@@ -7,15 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::alarms::AlarmKind;
 use super::events::EventKey;
+use super::family::Meta;
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, damaged, from_json};
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::gate::Period;
 
-const WINDOW: u8 = b'G';
-const MEMBER: u8 = b'g';
-const COUNT: u8 = b'#';
+const WINDOW: u8 = Meta::Window as u8;
+const MEMBER: u8 = Meta::WindowMember as u8;
+const COUNT: u8 = Meta::WindowCount as u8;
 
 /// Which gate a window belongs to; the letter is part of its key and never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,6 +1,7 @@
 //! A workflow: what was checked at its saving, and what a run follows.
 
 pub mod annotation;
+mod approval;
 mod check;
 pub mod cycle;
 pub mod diff;
@@ -9,18 +10,24 @@ pub mod export;
 mod fields;
 pub mod gate;
 mod gate_fields;
+mod inputs;
+mod kind;
 pub mod lasting;
+mod nesting;
 pub mod parse;
 mod priority;
 mod schema;
 pub mod secrets;
+mod seen;
 mod step;
 pub mod team;
 #[cfg(test)]
 mod tests;
 mod thena;
+pub mod tree;
 mod trigger;
 mod trigger_schedule;
+mod undoing;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,6 +40,10 @@ use super::filter::Filter;
 use super::schedule::Schedule;
 
 pub use annotation::Annotation;
+pub use kind::{
+    Approval, Awaits, Case, Each, Escalation, ITEMS_MAX, Join, LookBack, OnSilence, OnTimeout,
+    RUN_STEPS_MAX, Wait,
+};
 pub use priority::Priority;
 pub use trigger::Trigger;
 pub use trigger_schedule::read_schedule;
@@ -63,12 +74,6 @@ pub struct Workflow {
 }
 
 impl Workflow {
-    /// Returns the position of the step `id`.
-    #[must_use]
-    pub fn step_index(&self, id: &str) -> Option<usize> {
-        self.steps.iter().position(|step| step.id == id)
-    }
-
     /// Returns the canonical event types that start it, each once.
     #[must_use]
     pub fn event_kinds(&self) -> Vec<&str> {
@@ -180,6 +185,10 @@ pub struct Step {
     pub title: String,
     /// Skipped when this does not hold.
     pub condition: Option<Filter>,
+    /// Somebody must approve it first.
+    pub approval: Option<Approval>,
+    /// The ids of the steps of its list that it waits for; empty for all that stand before it.
+    pub after: Vec<String>,
     /// What it does.
     pub action: Action,
     /// How often an attempt is made.
@@ -194,6 +203,7 @@ pub struct Step {
 
 /// What a step does.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one per step; a box would save nothing")]
 pub enum Action {
     /// Calls an activity.
     Call {
@@ -208,6 +218,28 @@ pub enum Action {
     Sleep {
         /// Rendered when the step begins.
         duration: Template,
+    },
+    /// Pauses until an event comes.
+    Wait(Wait),
+    /// Does the first case whose condition holds.
+    Branch(Vec<Case>),
+    /// Does the same for each item of an array.
+    Each(Each),
+    /// Does several lists of steps at once.
+    Parallel {
+        /// How many of them must finish.
+        join: Join,
+        /// Each a list of steps.
+        branches: Vec<Vec<Step>>,
+    },
+    /// Starts another workflow.
+    Run {
+        /// Its name.
+        workflow: String,
+        /// The payload of the event that it is started with.
+        input: Template,
+        /// Whether the step waits for its end.
+        awaits: Awaits,
     },
 }
 

@@ -8,6 +8,7 @@ use super::fields::{Field, Fields, Findings, is_off};
 use super::gate::Gates;
 use super::gate_fields::GateFields;
 use super::lasting::Lasting;
+use super::nesting::Awaited;
 use super::parse::{KnownEvent, Origin, Reading};
 use super::thena::{Spelling, event_names};
 use super::trigger_schedule;
@@ -111,6 +112,11 @@ impl DraftTrigger {
             self.event = event_schema(&self.payload);
             self.run_event = event_schema(&self.run_payload);
         }
+    }
+
+    /// Stands for the event of a wait, whose filter is read like that of a trigger.
+    pub(super) fn of_wait(awaited: &Awaited) -> DraftTrigger {
+        DraftTrigger::new(None, awaited.filter_at.clone(), awaited.payload.clone())
     }
 
     /// A trigger that could not be read; the findings say why.
@@ -340,7 +346,7 @@ impl<'a> Reading<'a> {
         Some(DraftTrigger::new(trigger, filter_at, payload))
     }
 
-    fn event(&self, field: &Field<'a>) -> Option<KnownEvent> {
+    pub(super) fn event(&self, field: &Field<'a>) -> Option<KnownEvent> {
         let names = event_names(field)?;
         let known = match self.origin {
             Origin::Stored => {

@@ -77,6 +77,7 @@ fn attempt(number: u32, from_ms: i64, to_ms: Option<i64>, outcome: &str) -> Atte
 fn step(id: &str, activity: &str, status: &str, attempts: Vec<AttemptView>) -> StepView {
     StepView {
         id: id.to_owned(),
+        depth: 0,
         title: String::new(),
         activity: activity.to_owned(),
         status: status.to_owned(),
@@ -89,6 +90,9 @@ fn step(id: &str, activity: &str, status: &str, attempts: Vec<AttemptView>) -> S
         compensation: None,
         skipped_because: None,
         until: None,
+        started_at: None,
+        ended_at: None,
+        approval: None,
     }
 }
 

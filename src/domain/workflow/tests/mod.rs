@@ -2,6 +2,7 @@
 
 mod accepted;
 mod exported;
+mod kinds;
 mod refused;
 mod scheduled;
 mod triggered;
@@ -97,6 +98,14 @@ fn catalogue() -> Catalogue {
         ActivitySpec {
             reach: Reach::Sleep,
             ..spec("workflows:sleep-platform", 1, open(), open(), NotNeeded)
+        },
+        ActivitySpec {
+            reach: Reach::Sleep,
+            ..spec("workflows:wait-for-event-platform", 1, open(), open(), NotNeeded)
+        },
+        ActivitySpec {
+            reach: Reach::Sleep,
+            ..spec("workflows:run-workflow-platform", 1, open(), open(), Automatic)
         },
     ])
 }
