@@ -81,7 +81,8 @@
 //! **tenant** one organisation's walled space · **event** something that happened, with a type ·
 //! **event type** its registration, with a JSON Schema · **trigger** an event type and a filter ·
 //! **schedule** the times at which a workflow starts by itself · **slot** one such time ·
-//! **filter** a condition on an event · **workflow** a named, versioned definition · **step** one
+//! **filter** a condition on an event · **gate** what stands between a matching event and its
+//! run · **window** what a gate remembers of one key · **workflow** a named, versioned definition · **step** one
 //! activity in it · **activity** an operation that a step calls · **run** one execution of one
 //! workflow version · **attempt** one try of a step · **journal** what a run recorded, in order ·
 //! **compensation** undoing a finished step · **effect** what the world owes a run · **part** the

@@ -29,7 +29,7 @@ use outside::courier::Courier;
 use outside::http_request::HttpRequest;
 use outside::probe::Probe;
 use platform::{OnDesk, accounts, comments, contacts, publish_event, sleep};
-use platform::{teams, threads, ticket_verbs, tickets, transform, users};
+use platform::{teams, threads, ticket_verbs, tickets, transform, users, waits};
 use settings::{EgressSettings, EventSettings};
 
 /// Every built-in activity on the platform's own records.
@@ -185,7 +185,8 @@ impl Activities {
     pub fn built_in(egress: &EgressSettings) -> Activities {
         let on_desk = ON_DESK.into_iter().map(|found| Activity::Platform(Arc::new(found)));
         let outside = [Activity::Outside(Arc::new(HttpRequest::new(egress)))];
-        let all = Activities::new(on_desk.chain(outside).collect(), vec![sleep::spec()]);
+        let kept = vec![sleep::spec(), waits::wait_for_event(), waits::run_workflow()];
+        let all = Activities::new(on_desk.chain(outside).collect(), kept);
         let (courier, probe) = (Arc::new(Courier::new(egress)), Arc::new(Probe::new(egress)));
         Activities { courier, probe, ..all }
     }

@@ -416,11 +416,12 @@ fn decidable(workflow: &Workflow) -> impl Iterator<Item = (&Step, &Filter)> {
     conditional.filter(|(_, filter)| needs_event_alone(filter))
 }
 
+/// Whether a step inside others is reached depends on more than the event.
 fn undecided(workflow: &Workflow) -> Vec<String> {
-    let conditional =
-        workflow.steps.iter().filter_map(|step| Some((step, step.condition.as_ref()?)));
-    let open = conditional.filter(|(_, filter)| !needs_event_alone(filter));
-    open.map(|(step, _)| step.id.clone()).collect()
+    let decided: Vec<&str> = decidable(workflow).map(|(step, _)| step.id.as_str()).collect();
+    let conditional = workflow.all_steps().into_iter().filter(|step| step.condition.is_some());
+    let open = conditional.filter(|step| !decided.contains(&step.id.as_str()));
+    open.map(|step| step.id.clone()).collect()
 }
 
 fn needs_event_alone(filter: &Filter) -> bool {

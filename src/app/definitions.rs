@@ -14,6 +14,7 @@ use crate::domain::id::Uid;
 use crate::domain::problem::Problem;
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::Workflow;
+use crate::domain::workflow::cycle;
 use crate::domain::workflow::diff::{Change, diff};
 use crate::domain::workflow::export::to_native;
 use crate::domain::workflow::parse::{DefinitionLimits, Known, KnownEvent, Validation, validate};
@@ -207,7 +208,28 @@ impl App {
             event_names: &names,
             limits: DefinitionLimits::default(),
         };
-        Ok(validate(document, &known))
+        let mut validation = validate(document, &known);
+        if let Some(workflow) = &validation.workflow {
+            validation.warnings.extend(self.loops_through(who, workflow)?);
+        }
+        Ok(validation)
+    }
+
+    /// Warns of the ways in which the workflow and the active ones may start each other.
+    fn loops_through(&self, who: &Principal, workflow: &Workflow) -> Result<Vec<Problem>, Error> {
+        let others = self.read(who, |view| {
+            let mut others = Vec::new();
+            for row in view.workflows()? {
+                let is_other = row.active && row.deleted_at.is_none() && row.name != workflow.name;
+                let version = is_other.then(|| view.version(&row.name, row.version)).transpose()?;
+                // One that cannot be read any more starts nothing.
+                let other = version.flatten().and_then(|version| Engine::compile(&version).ok());
+                others.extend(other);
+            }
+            Ok(others)
+        })?;
+        let others: Vec<&Workflow> = others.iter().map(|other| &**other).collect();
+        Ok(cycle::warnings(workflow, &others))
     }
 
     async fn save(

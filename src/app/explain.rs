@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::error::Error;
+use super::joined::{joined_then, joined_views};
 use super::principal::Principal;
 use super::views::{Explanation, RepeatsView};
 use crate::domain::desk;
@@ -18,7 +19,7 @@ use crate::store::tenant::TenantView;
 use crate::store::workflows::{VersionRow, WorkflowRow};
 
 /// The outcomes that the intake records with its reason when it withholds a run.
-const WITHHELD: [&str; 5] = ["limited", "duplicate", "delayed", "batched", "loop"];
+const WITHHELD: [&str; 6] = ["limited", "duplicate", "delayed", "batched", "loop", "other-team"];
 
 /// Which workflows are told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +101,7 @@ impl Past<'_> {
             hint: None,
             run_id: run.map(|run| run.id),
             trace: Value::Null,
+            annotations: Vec::new(),
         };
         let workflow = match Engine::compile(&version) {
             Ok(workflow) => workflow,
@@ -109,8 +111,11 @@ impl Past<'_> {
             }
             Err(_) => return Ok(None),
         };
-        let traces =
-            workflow.filters_of(&self.stored.event.kind).map(|filter| filter.trace(self.scope));
+        let given = joined_then(self.view, &workflow, &self.stored.event, run.map(|run| run.id))?;
+        let joined = (!given.annotations.is_empty())
+            .then(|| Scope::of_event(given.seen(&self.stored.event)));
+        let scope = joined.as_ref().unwrap_or(self.scope);
+        let traces = workflow.filters_of(&self.stored.event.kind).map(|filter| filter.trace(scope));
         // Of several triggers the one that matched tells why, else the first.
         let trace = traces.reduce(|first, other| if first.result { first } else { other });
         // A run that was asked for by name needs no trigger; others do not listen.
@@ -121,7 +126,9 @@ impl Past<'_> {
         }
         let matches = trace.as_ref().is_none_or(|trace| trace.result);
         let (outcome, reason) = self.outcome(row, &version, run.map(|run| run.id), matches);
-        Ok(Some(Explanation { trace: json!(trace), ..explanation(outcome, reason) }))
+        let annotations = joined_views(&given);
+        let trace = json!(trace);
+        Ok(Some(Explanation { trace, annotations, ..explanation(outcome, reason) }))
     }
 
     /// The version that the run follows, else the newest that was saved before the event came, else

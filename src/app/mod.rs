@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod activities;
+pub mod approvals;
 pub mod audit;
 pub mod backtest;
 pub mod connection_test;
@@ -22,6 +23,7 @@ pub mod first_start;
 pub mod forms;
 pub mod hooks;
 pub mod idempotency;
+mod joined;
 pub mod keys;
 pub mod links;
 pub mod live_match;

@@ -1,23 +1,25 @@
 //! Turns a stored run back into its state and shows it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::error::Error;
 use super::views::{
-    AttemptView, CompensationView, RunErrorView, RunSummary, RunView, StepErrorView, StepView,
-    WaitingForView,
+    ApprovalView, AttemptView, CompensationView, RunErrorView, RunSummary, RunView, StepErrorView,
+    StepView, WaitingForView,
 };
 use crate::domain::event::Event;
 use crate::domain::run::{
-    Attempt, AttemptOutcome, Entry, Failure, FailureClass, Origin, Record, Run, RunHead, StepState,
-    StepStatus, TenantFacts, UndoStatus, retry_refusal,
+    Attempt, AttemptOutcome, Decision, Doing, Entry, Failure, FailureClass, NestKind, Origin,
+    Record, Run, RunHead, StepState, StepStatus, TenantFacts, UndoStatus, retry_refusal,
 };
 use crate::domain::time::Timestamp;
-use crate::domain::workflow::{Action, Step, Undo, Workflow};
+use crate::domain::workflow::tree::item_prefix;
+use crate::domain::workflow::{Action, OnFailure, Step, Undo, Workflow};
 use crate::engine::Engine;
-use crate::store::runs::RunRow;
+use crate::store::runs::{Given, RunRow};
 use crate::store::tenant::TenantView;
 
 /// A run with everything that it was rebuilt from.
@@ -25,6 +27,7 @@ pub(super) struct LoadedRun {
     pub(super) run: Run,
     pub(super) workflow: Arc<Workflow>,
     pub(super) event: Event,
+    pub(super) given: Given,
     pub(super) journal: Vec<Record>,
     head: RunHead,
 }
@@ -37,6 +40,7 @@ pub(super) fn load(view: TenantView<'_>, row: RunRow) -> Result<LoadedRun, Error
     let version = view.version(&head.workflow, head.version)?;
     let workflow = Engine::compile(&version.ok_or_else(|| gone("its workflow's version"))?)?;
     let mut journal = view.journal(head.id)?;
+    let given = view.given(head.id)?;
     let first = journal.iter().find_map(|record| match &record.entry {
         Entry::Created { version, .. } => Some(*version),
         _ => None, // Only the first record says which version the run began with.
@@ -46,7 +50,7 @@ pub(super) fn load(view: TenantView<'_>, row: RunRow) -> Result<LoadedRun, Error
         version: first.unwrap_or(head.version),
         // Nothing is rendered again, so nobody sees what the tenant is called.
         tenant: TenantFacts { id: view.tenant(), slug: String::new(), name: String::new() },
-        trigger: event.to_value(),
+        trigger: given.seen(&event),
         vars: Value::Object(serde_json::Map::new()),
     };
     let run = if journal.is_empty() {
@@ -56,60 +60,128 @@ pub(super) fn load(view: TenantView<'_>, row: RunRow) -> Result<LoadedRun, Error
     } else {
         Run::replay(&workflow, origin, &journal)
     };
-    Ok(LoadedRun { run, workflow, event, journal, head })
+    Ok(LoadedRun { run, workflow, event, given, journal, head })
 }
 
 impl LoadedRun {
     /// Wraps a run that is in no store.
-    pub(super) fn of(run: Run, workflow: Arc<Workflow>, event: Event) -> LoadedRun {
-        LoadedRun { head: run.head(), run, workflow, event, journal: Vec::new() }
+    pub(super) fn of(run: Run, workflow: Arc<Workflow>, event: Event, given: Given) -> LoadedRun {
+        LoadedRun { head: run.head(), run, workflow, event, given, journal: Vec::new() }
     }
 
     /// Shows the run as it stands at `now`.
     pub(super) fn view(&self, now: Timestamp) -> RunView {
-        let steps = self.workflow.steps.iter();
+        let mut steps = Vec::new();
+        self.list(&self.workflow.steps, "", 0, &mut steps);
+        blame_groups(&self.workflow, &mut steps);
         RunView {
             summary: summary(&self.head, now),
-            steps: steps.map(|step| self.step(step)).collect(),
+            steps,
             compensations: self.compensations(),
             cancel_requested: self.run.cancel.is_some(),
             can_retry: retry_refusal(&self.workflow, &self.run, None).is_none(),
-            trigger: Some(self.event.to_value()),
+            trigger: Some(self.given.seen(&self.event)),
+            events_gathered: self.given.events,
         }
     }
 
-    fn step(&self, step: &Step) -> StepView {
+    /// Shows a list of steps, each with those inside it behind it.
+    fn list(&self, steps: &[Step], prefix: &str, depth: usize, shown: &mut Vec<StepView>) {
+        for step in steps {
+            let path = format!("{prefix}{}", step.id);
+            shown.push(self.step(step, &path, depth));
+            if let Action::Each(each) = &step.action {
+                for item in 0..self.items_begun(&path) {
+                    self.list(&each.steps, &item_prefix(&path, item), depth + 1, shown);
+                }
+            }
+            for list in step.fixed_lists() {
+                self.list(list, prefix, depth + 1, shown);
+            }
+        }
+    }
+
+    fn items_begun(&self, path: &str) -> usize {
+        match self.run.step(path).and_then(|state| state.nest.as_ref()).map(|nest| &nest.kind) {
+            Some(NestKind::Loop { next, .. }) => *next,
+            _ => 0, // It has not begun.
+        }
+    }
+
+    fn step(&self, step: &Step, path: &str, depth: usize) -> StepView {
         let not_begun = StepState::default();
-        let state = self.run.step(&step.id).unwrap_or(&not_begun);
+        let state = self.run.step(path).unwrap_or(&not_begun);
         let (activity, template) = match &step.action {
-            Action::Call { activity, input, .. } => (activity.clone(), input.source().clone()),
-            Action::Sleep { duration } => ("sleep".to_owned(), duration.source().clone()),
+            Action::Call { activity, input, .. } => (activity.as_str(), input.source().clone()),
+            Action::Sleep { duration } => ("sleep", duration.source().clone()),
+            Action::Wait(wait) => {
+                let filter = wait.filter.source();
+                ("waitFor", json!({ "event": wait.kind, "filter": filter }))
+            }
+            Action::Branch(_) => ("branch", Value::Null),
+            Action::Each(each) => ("forEach", each.items.source().clone()),
+            Action::Parallel { .. } => ("parallel", Value::Null),
+            Action::Run { workflow, input, .. } => {
+                ("run", json!({ "workflow": workflow, "input": input.source() }))
+            }
         };
-        let waiting = self.run.waiting_for().filter(|it| it.step.as_ref() == Some(&step.id));
+        let waiting = self.run.waiting_for().filter(|it| it.step.as_deref() == Some(path));
         let failed = matches!(state.status, StepStatus::Failed | StepStatus::Retrying);
         StepView {
-            id: step.id.clone(),
+            id: path.to_owned(),
+            depth,
             title: step.title.clone(),
-            activity,
+            activity: activity.to_owned(),
             status: state.status.as_str().to_owned(),
             template,
-            input: present(self.run.input(&step.id)),
-            output: present(self.run.output(&step.id)),
+            input: present(self.run.input(path)),
+            output: present(self.run.output(path)),
             error: state.failure().filter(|_| failed).map(failure_view),
             attempts: state.attempts.iter().map(attempt_view).collect(),
-            compensation: self.undo_status(step, state).map(str::to_owned),
+            compensation: self.undo_status(step, path, state).map(str::to_owned),
             skipped_because: state.trace.clone(),
-            until: waiting.and_then(|waiting| waiting.until),
+            until: waiting.and_then(|waiting| waiting.until).or_else(|| due(&state.doing)),
+            started_at: state.started_at,
+            ended_at: state.ended_at,
+            approval: self.approval(path, state),
         }
     }
 
-    fn undo_status(&self, step: &Step, state: &StepState) -> Option<&'static str> {
+    fn approval(&self, path: &str, state: &StepState) -> Option<ApprovalView> {
+        let (gate, decided) = match (&state.doing, &state.decided) {
+            (Doing::Deciding(gate), _) => (gate.as_ref(), None),
+            (_, Some(decided)) => (&decided.gate, Some(decided)),
+            (_, None) => return None,
+        };
+        Some(ApprovalView {
+            run: self.run.id,
+            step: path.to_owned(),
+            workflow: self.run.workflow.clone(),
+            status: match decided.map(|decided| decided.decision) {
+                None => "pending",
+                Some(Decision::Approved) => "approved",
+                Some(Decision::Rejected) => "rejected",
+            }
+            .to_owned(),
+            approvers: gate.approvers.clone(),
+            reason: gate.reason.clone(),
+            requested_at: gate.asked_at,
+            until: gate.until,
+            decided_by: decided.map(|decided| decided.by.clone()),
+            decided_at: decided.map(|decided| decided.at),
+            comment: decided
+                .map(|decided| decided.comment.clone())
+                .filter(|comment| !comment.is_empty()),
+        })
+    }
+
+    fn undo_status(&self, step: &Step, path: &str, state: &StepState) -> Option<&'static str> {
         match state.compensation.status {
             UndoStatus::Running | UndoStatus::Retrying => Some("running"),
             UndoStatus::Done => Some("done"),
             UndoStatus::Abandoned => Some("failed"),
             UndoStatus::None => {
-                let index = self.run.step_index(&step.id)?;
+                let index = self.run.step_index(path)?;
                 let ahead = self.run.ending.is_some() && self.run.outcome.is_none();
                 let owed = self.run.standing.contains(&index) && step.compensate != Undo::None;
                 (ahead && owed).then_some("pending")
@@ -119,21 +191,67 @@ impl LoadedRun {
 
     /// The undone steps in the order in which they were undone.
     fn compensations(&self) -> Vec<CompensationView> {
-        let undone = self.workflow.steps.iter().filter_map(|step| {
-            let state = self.run.step(&step.id)?;
+        let undone = self.run.steps.iter().filter_map(|state| {
+            let step = self.workflow.step_at(&state.id)?;
             (state.compensation.status != UndoStatus::None).then(|| compensation(step, state))
         });
         let mut undone: Vec<CompensationView> = undone.collect();
         undone.reverse();
-        undone.sort_by_key(|undo| undo.attempts.first().map(|attempt| attempt.started_at));
+        // Within an instant the journal alone knows the order.
+        let begun: HashMap<&str, usize> = self
+            .journal
+            .iter()
+            .enumerate()
+            .filter_map(|(place, record)| match &record.entry {
+                Entry::UndoScheduled { step, .. } => Some((step.as_str(), place)),
+                _ => None, // Nothing was begun to be undone.
+            })
+            .collect();
+        undone.sort_by_key(|undo| {
+            let began = undo.attempts.first().map(|attempt| attempt.started_at);
+            (began, begun.get(undo.step.as_str()).copied())
+        });
         undone
+    }
+}
+
+/// Shows a step around others as failed when what ended it was the failure of one inside.
+fn blame_groups(workflow: &Workflow, steps: &mut [StepView]) {
+    for index in 0..steps.len() {
+        if steps[index].status != "cancelled" {
+            continue;
+        }
+        let depth = steps[index].depth;
+        let inside = steps[index + 1..].iter().take_while(|step| step.depth > depth);
+        let is_to_blame = |step: &StepView| {
+            let definition = workflow.step_at(&step.id);
+            step.status == "failed"
+                && definition.is_some_and(|step| step.on_failure != OnFailure::Continue)
+        };
+        if inside.clone().any(is_to_blame) {
+            steps[index].status = "failed".to_owned();
+        }
+    }
+}
+
+fn due(doing: &Doing) -> Option<Timestamp> {
+    match doing {
+        Doing::Pausing { due, .. } | Doing::UndoPausing { due, .. } => Some(*due),
+        Doing::Sleeping { until } => Some(*until),
+        Doing::Awaiting { until, .. } => *until,
+        Doing::Deciding(gate) => gate.until,
+        Doing::Nothing
+        | Doing::Executing { .. }
+        | Doing::AwaitingRun { .. }
+        | Doing::Group
+        | Doing::Undoing { .. } => None,
     }
 }
 
 fn compensation(step: &Step, state: &StepState) -> CompensationView {
     let undo = &state.compensation;
     CompensationView {
-        step: step.id.clone(),
+        step: state.id.clone(),
         activity: match &step.compensate {
             Undo::Call { activity, .. } => activity.clone(),
             Undo::Auto | Undo::None => "auto".to_owned(),
@@ -164,6 +282,8 @@ pub(super) fn summary(head: &RunHead, now: Timestamp) -> RunSummary {
                 kind: waiting.kind.as_str().to_owned(),
                 until: waiting.until,
                 step: waiting.step.clone(),
+                approvers: waiting.approvers.clone(),
+                run: waiting.run,
                 ..WaitingForView::default()
             };
             WaitingForView { reason: super::waiting::reason_of(&waiting), ..waiting }

@@ -286,7 +286,7 @@ fn read(view: TenantView<'_>, row: &ScheduleRow) -> Result<(String, Schedule, Va
         Some(Trigger::Schedule { kind, schedule }) => {
             Ok((kind.clone(), (**schedule).clone(), written))
         }
-        Some(Trigger::Event { .. }) | None => {
+        Some(Trigger::Event { .. } | Trigger::Lasting(_)) | None => {
             Err(Error::Internal("a schedule's row and its version disagree".to_owned()))
         }
     }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::App;
 use super::error::Error;
+use super::joined::joined_now;
 use super::principal::Principal;
 use super::run_view::LoadedRun;
 use super::views::RunView;
@@ -16,10 +17,12 @@ use crate::domain::activity::Catalogue;
 use crate::domain::event::Event;
 use crate::domain::id::RunId;
 use crate::domain::problem::{Problem, nearest};
-use crate::domain::run::{Effect, Failure, Input, Origin, Run, TenantFacts};
+use crate::domain::run::{Decision, Effect, Failure, Input, Origin, Run, TenantFacts};
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
-use crate::domain::workflow::{Action, Workflow};
+use crate::domain::workflow::parse::KnownEvent;
+use crate::domain::workflow::tree::id_of;
+use crate::domain::workflow::{Action, Step, Workflow};
 use crate::engine::Engine;
 
 /// More turns than any workflow needs; a trial that takes more is cut.
@@ -73,21 +76,23 @@ impl App {
         check_steps(&workflow, &request)?;
         let kind = workflow.opening_kind();
         let event = self.trial_event(who, kind, request.start.clone())?;
-        let scope = Scope::of_event(event.to_value());
+        let given = self.read(who, |view| joined_now(view, &workflow, &event))?;
+        let scope = Scope::of_event(given.seen(&event));
         let traces = workflow.filters_of(&event.kind).map(|filter| filter.trace(&scope));
         let trace = traces.reduce(|first, other| if first.result { first } else { other });
+        let event = event.by_hand(&workflow, self.now());
         let tenant = self.tenant(who.tenant)?;
         let origin = Origin {
             id: RunId::new(0, self.now(), self.clock().random()),
             version: row.version,
             tenant: TenantFacts { id: tenant.id, slug: tenant.slug, name: tenant.name },
-            trigger: event.to_value(),
+            trigger: given.seen(&event),
             vars: Value::Object(Map::new()),
         };
         let catalogue = self.engine().activities().catalogue();
         let stage = Stage { catalogue, request: &request, workflow: &workflow, now: self.now() };
         let (run, problems) = stage.play(origin);
-        let run = LoadedRun::of(run, Arc::clone(&workflow), event).view(self.now());
+        let run = LoadedRun::of(run, Arc::clone(&workflow), event, given).view(self.now());
         let matches = trace.as_ref().is_none_or(|trace| trace.result);
         Ok(Trial { matches, trace: serde_json::json!(trace), problems, run })
     }
@@ -119,10 +124,10 @@ fn check_steps(workflow: &Workflow, request: &TrialRequest) -> Result<(), Error>
     let given = request.outputs.keys().map(|id| (format!("/outputs/{id}"), id));
     let problems: Vec<Problem> = named
         .chain(given)
-        .filter(|(_, id)| workflow.step_index(id).is_none())
+        .filter(|(_, id)| workflow.step_at(id).is_none())
         .map(|(pointer, id)| {
             let problem = Problem::new(pointer, "unknown_step", format!("there is no step `{id}`"));
-            match nearest(id, workflow.steps.iter().map(|step| step.id.as_str())) {
+            match nearest(id, workflow.all_steps().iter().map(|step| step.id.as_str())) {
                 Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
                 None => problem,
             }
@@ -145,7 +150,8 @@ impl Stage<'_> {
         let mut problems = Vec::new();
         let mut now = self.now;
         for _ in 0..TURNS_MAX {
-            let Some(effect) = run.outstanding().into_iter().min_by_key(order) else { break };
+            let owed = run.outstanding().into_iter();
+            let Some(effect) = owed.min_by_key(|effect| self.order(effect)) else { break };
             if let Effect::Wake { at, .. } = &effect {
                 now = now.max(*at); // Sleeps and pauses take no time here.
             }
@@ -162,8 +168,32 @@ impl Stage<'_> {
 
     fn is_last(&self, effect: &Effect) -> bool {
         match effect {
-            Effect::Execute { step, .. } => self.request.up_to.as_ref() == Some(step),
-            Effect::Start | Effect::Undo { .. } | Effect::Wake { .. } => false,
+            Effect::Execute { step, .. } | Effect::AwaitEvent { step } => {
+                is_meant(self.request.up_to.as_ref(), step)
+            }
+            Effect::Start
+            | Effect::Undo { .. }
+            | Effect::Wake { .. }
+            | Effect::AwaitDecision { .. }
+            | Effect::AwaitRun { .. }
+            | Effect::StopRun { .. } => false,
+        }
+    }
+
+    /// What can be done now comes before what is due later; a wait that is to fail is passed over.
+    fn order(&self, effect: &Effect) -> Timestamp {
+        match effect {
+            Effect::Wake { at, .. } => *at,
+            Effect::AwaitEvent { step } if is_meant(self.request.fail_at.as_ref(), step) => {
+                Timestamp::from_millis(i64::MAX)
+            }
+            Effect::Start
+            | Effect::Execute { .. }
+            | Effect::Undo { .. }
+            | Effect::AwaitEvent { .. }
+            | Effect::AwaitDecision { .. }
+            | Effect::AwaitRun { .. }
+            | Effect::StopRun { .. } => Timestamp::default(),
         }
     }
 
@@ -172,7 +202,21 @@ impl Stage<'_> {
             Effect::Start => Input::Start,
             Effect::Wake { at, timer } => Input::TimerFired { at, timer },
             Effect::Undo { step, attempt } => Input::Undone { step, attempt, output: Value::Null },
-            Effect::Execute { step, attempt } if self.request.fail_at.as_ref() == Some(&step) => {
+            Effect::AwaitEvent { step } => {
+                let event = self.given(&step).unwrap_or_else(|| self.sample_event(&step));
+                Input::EventCame { step, event }
+            }
+            Effect::AwaitDecision { step } => {
+                let rejects = is_meant(self.request.fail_at.as_ref(), &step);
+                let decision = if rejects { Decision::Rejected } else { Decision::Approved };
+                let (by, comment) = ("trial".to_owned(), String::new());
+                Input::Decided { step, decision, by, comment }
+            }
+            // No run is ever started here.
+            Effect::AwaitRun { step, run, .. } | Effect::StopRun { step, run } => {
+                Input::ChildAsked { step, run }
+            }
+            Effect::Execute { step, attempt } if is_meant(self.request.fail_at.as_ref(), &step) => {
                 let failure = Failure::terminal("trial", "this step was asked to fail");
                 Input::Failed { step, attempt, failure }
             }
@@ -190,37 +234,77 @@ impl Stage<'_> {
         let spec = self.activity(step).and_then(|activity| self.catalogue.find(activity));
         let validator = spec.and_then(|spec| jsonschema::validator_for(&spec.input_schema).ok());
         let Some(validator) = validator else { return Vec::new() };
-        let index = self.workflow.step_index(step).unwrap_or_default();
+        let place = pointer_of(&self.workflow.steps, "/steps", id_of(step)).unwrap_or_default();
         let faults = validator.iter_errors(run.input(step));
         let problems = faults.map(|fault| {
-            let pointer = format!("/steps/{index}/input{}", fault.instance_path());
+            let pointer = format!("{place}/input{}", fault.instance_path());
             Problem::new(pointer, "schema", fault.to_string())
         });
         problems.collect()
     }
 
+    fn given(&self, step: &str) -> Option<Value> {
+        let outputs = &self.request.outputs;
+        outputs.get(step).or_else(|| outputs.get(id_of(step))).cloned()
+    }
+
     fn output(&self, step: &str) -> Value {
-        if let Some(given) = self.request.outputs.get(step) {
-            return given.clone();
+        if let Some(given) = self.given(step) {
+            return given;
+        }
+        if let Some(Action::Run { .. }) = self.workflow.step_at(step).map(|step| &step.action) {
+            return json!({ "runId": "sample", "status": "succeeded", "result": null });
         }
         let spec = self.activity(step).and_then(|activity| self.catalogue.find(activity));
         spec.map_or(Value::Null, |spec| sample(&spec.output_schema, 0))
     }
 
+    fn sample_event(&self, step: &str) -> Value {
+        let kind = match self.workflow.step_at(step).map(|step| &step.action) {
+            Some(Action::Wait(wait)) => wait.kind.as_str(),
+            _ => "", // Nothing else waits for events.
+        };
+        let payload = KnownEvent::built_in(kind).map(|known| sample(&known.schema, 0));
+        json!({ "id": "sample", "type": kind, "payload": payload.unwrap_or_else(|| json!({})) })
+    }
+
     fn activity(&self, step: &str) -> Option<&str> {
-        match &self.workflow.steps[self.workflow.step_index(step)?].action {
+        match &self.workflow.step_at(step)?.action {
             Action::Call { activity, .. } => Some(activity),
-            Action::Sleep { .. } => None,
+            Action::Sleep { .. }
+            | Action::Wait(_)
+            | Action::Branch(_)
+            | Action::Each(_)
+            | Action::Parallel { .. }
+            | Action::Run { .. } => None,
         }
     }
 }
 
-/// What can be done now comes before what is due later.
-fn order(effect: &Effect) -> Timestamp {
-    match effect {
-        Effect::Wake { at, .. } => *at,
-        Effect::Start | Effect::Execute { .. } | Effect::Undo { .. } => Timestamp::default(),
+/// Returns whether a step is the one that was named, by its path or, for every item, by its id.
+fn is_meant(named: Option<&String>, step: &str) -> bool {
+    named.is_some_and(|named| named == step || named == id_of(step))
+}
+
+/// Returns where the step `id` stands in the definition.
+fn pointer_of(steps: &[Step], at: &str, id: &str) -> Option<String> {
+    for (index, step) in steps.iter().enumerate() {
+        let own = format!("{at}/{index}");
+        if step.id == id {
+            return Some(own);
+        }
+        for (lane, list) in step.lists().into_iter().enumerate() {
+            let inner = match step.action {
+                Action::Branch(_) => format!("{own}/branch/{lane}/steps"),
+                Action::Each(_) => format!("{own}/forEach/steps"),
+                _ => format!("{own}/parallel/branches/{lane}"), // Nothing else holds steps.
+            };
+            if let Some(found) = pointer_of(list, &inner, id) {
+                return Some(found);
+            }
+        }
     }
+    None
 }
 
 /// Makes a value that fits a schema, as far as types, examples and choices tell.

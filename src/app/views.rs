@@ -35,7 +35,7 @@ pub struct WorkflowView {
     pub version: u32,
     /// Whether events start it.
     pub active: bool,
-    /// `event`, `schedule` or `manual`.
+    /// `event`, `schedule`, `lasting` or `manual`.
     pub trigger_kind: String,
     /// The event type that it listens to.
     pub event: Option<String>,
@@ -143,6 +143,12 @@ pub struct WaitingForView {
     pub until: Option<Timestamp>,
     /// The step that waits.
     pub step: Option<String>,
+    /// Who may approve, for an approval.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub approvers: Vec<String>,
+    /// The run that it waits for, for a run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
     /// Why, in a sentence.
     pub reason: String,
     /// The number of the attempt that is in flight or to come.
@@ -180,17 +186,21 @@ pub struct RunView {
     pub can_retry: bool,
     /// The event that started it, in full.
     pub trigger: Option<Value>,
+    /// How many events were gathered for it; 0 when it was started by one alone.
+    pub events_gathered: u32,
 }
 
 /// One step of a run.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepView {
-    /// Its id in the definition.
+    /// Its path: its id in the definition, in loops behind the loop and the item: `loop[2].notify`.
     pub id: String,
+    /// In how many other steps it stands.
+    pub depth: usize,
     /// Its name for people.
     pub title: String,
-    /// The activity, or `sleep`.
+    /// The activity, or `sleep`, `waitFor`, `branch`, `forEach`, `parallel`, `run`.
     pub activity: String,
     /// One of `pending`, `running`, `retrying`, `waiting`, `succeeded`, `failed`, `skipped`,
     /// `cancelled`.
@@ -211,6 +221,41 @@ pub struct StepView {
     pub skipped_because: Option<Value>,
     /// When it will go on by itself: a sleep's end, the next attempt.
     pub until: Option<Timestamp>,
+    /// When it first began.
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    pub ended_at: Option<Timestamp>,
+    /// The approval that it needed, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalView>,
+}
+
+/// An approval that a run asks for, or asked for.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalView {
+    /// The run that asks.
+    pub run: RunId,
+    /// The path of the step that it is about.
+    pub step: String,
+    /// The workflow.
+    pub workflow: String,
+    /// `pending`, `approved`, `rejected`, or `withdrawn` when the run ended first.
+    pub status: String,
+    /// Who may decide; empty for everybody who may decide approvals at all.
+    pub approvers: Vec<String>,
+    /// Why it is asked.
+    pub reason: Option<String>,
+    /// When it was asked.
+    pub requested_at: Timestamp,
+    /// When it is decided by itself.
+    pub until: Option<Timestamp>,
+    /// Who decided; `timeout` when nobody did in time.
+    pub decided_by: Option<String>,
+    /// When.
+    pub decided_at: Option<Timestamp>,
+    /// What they said of it.
+    pub comment: Option<String>,
 }
 
 /// Why a step failed.
@@ -313,7 +358,7 @@ pub struct Explanation {
     /// The version that was active when the event came, or is now.
     pub version: u32,
     /// `started`, `filtered`, `inactive`, `newer`, `limited`, `duplicate`, `delayed`, `batched`,
-    /// `loop`, `other-type` or `unreadable`.
+    /// `loop`, `other-team`, `other-type` or `unreadable`.
     pub outcome: String,
     /// In a sentence.
     pub reason: String,
@@ -324,6 +369,24 @@ pub struct Explanation {
     pub run_id: Option<RunId>,
     /// The filter's tree with each leaf's wanted and real value.
     pub trace: Value,
+    /// The records that were joined into the event before the filter saw it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub annotations: Vec<JoinedView>,
+}
+
+/// A record that was joined into an event.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JoinedView {
+    /// The entity, such as `Ticket`.
+    pub entity_type: String,
+    /// Where it was written, below the event.
+    pub path: String,
+    /// The record's id, null when there is none.
+    pub id: Option<String>,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// An API key without its secret.

@@ -44,6 +44,17 @@ pub(super) fn reason_of(waiting: &WaitingForView) -> String {
         "concurrency" => "it waits for another run of its concurrency key to end".to_owned(),
         "sleep" => format!("the sleep{step} lasts{until}"),
         "retry" => format!("the next attempt{step} waits{until}"),
+        "event" => format!("the event{step} is awaited{until}"),
+        "approval" if waiting.approvers.is_empty() => {
+            format!("the approval{step} is awaited{until}")
+        }
+        "approval" => {
+            format!("the approval{step} by {} is awaited{until}", waiting.approvers.join(", "))
+        }
+        "run" => {
+            let run = waiting.run.map_or_else(String::new, |run| format!(" {run}"));
+            format!("the run{run}{step} has not ended")
+        }
         kind => format!("it waits for {kind}{step}{until}"),
     }
 }
@@ -81,7 +92,7 @@ fn next_attempt(workflow: &Workflow, run: &RunView, waiting: &mut WaitingForView
     let why = last.error.as_ref().map_or_else(String::new, |error| format!(": {}", error.message));
     let what = if undo.is_some() { "to undo step" } else { "of step" };
     let until = waiting.until.map_or_else(String::new, |until| format!(" at {until}"));
-    let of = match workflow.steps.iter().find(|known| known.id == step.id) {
+    let of = match workflow.step_at(&step.id) {
         Some(known) if undo.is_none() => format!(" of {}", known.retry.attempts),
         _ => String::new(), // An undo has attempts of its own.
     };
@@ -106,7 +117,7 @@ fn call_in_flight(workflow: &Workflow, run: &RunView) -> Option<WaitingForView> 
         .filter(|step| called(step))
         .find_map(|step| Some((&step.id, step.attempts.last().filter(is_open)?, "of step")));
     let (step, attempt, what) = undone.or(made)?;
-    let timeout = workflow.steps.iter().find(|known| known.id == *step)?.timeout;
+    let timeout = workflow.step_at(step)?.timeout;
     let number = attempt.number;
     let latest = attempt.started_at + timeout;
     Some(WaitingForView {

@@ -354,6 +354,7 @@ fn trigger_kind(definition: &Value) -> &'static str {
     let first = definition["triggers"].get(0).or_else(|| definition.get("trigger"));
     match first {
         Some(trigger) if trigger.get("schedule").is_some() => "schedule",
+        Some(trigger) if trigger.get("record").is_some() => "lasting",
         Some(trigger) if trigger.get("event").is_some() => "event",
         _ => "manual", // Only a person or a program starts it.
     }

@@ -182,7 +182,7 @@ fn note() -> String {
     while note.len() < PAYLOAD_BYTES - 200 {
         place = place * 75 % 65_537;
         note.push_str(WORDS[place % WORDS.len()]);
-        note.push(if place % 11 == 0 { ',' } else { ' ' });
+        note.push(if place.is_multiple_of(11) { ',' } else { ' ' });
     }
     note
 }

@@ -120,19 +120,17 @@ impl Serving {
         let mail = smtp.map(|listener| MailDoor::open(app.clone(), config.mail.clone(), listener));
         let mail = mail.transpose().context("cannot open the door for mail")?;
         let link = if doors == Doors::All { app.first_link().await? } else { None };
-        let setup_path = link.map(|link| link.path);
-        let control = config.control_socket();
         Ok(Serving {
             appliance,
             housekeeping,
             server: handle,
             streams,
             ended,
-            control,
+            control: config.control_socket(),
             address,
             mail,
             mail_address,
-            setup_path,
+            setup_path: link.map(|link| link.path),
         })
     }
 

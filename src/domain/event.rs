@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 
 use super::id::RunId;
 use super::time::Timestamp;
+use super::workflow::Workflow;
+use super::workflow::gate::batch_payload;
 
 /// Something that happened, with a type such as `ticket:created`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +39,19 @@ impl Event {
     #[must_use]
     pub fn to_value(&self) -> Value {
         serde_json::to_value(self).expect("an event has only JSON-safe fields")
+    }
+}
+
+impl Event {
+    /// Returns the event as one that begins a run of the workflow by hand: where runs begin with
+    /// batches, it becomes a batch of itself.
+    #[must_use]
+    pub fn by_hand(mut self, workflow: &Workflow, now: Timestamp) -> Event {
+        let is_batch = self.payload.get("events").is_some_and(Value::is_array);
+        if workflow.takes_batches_of(&self.kind) && !is_batch {
+            self.payload = batch_payload(vec![self.to_value()], now, now);
+        }
+        self
     }
 }
 

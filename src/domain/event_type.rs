@@ -207,6 +207,25 @@ pub fn canonical(kind: &str) -> Cow<'_, str> {
     }
 }
 
+/// Returns the name that a record of the kind has in payloads, such as `customerContact`.
+#[must_use]
+pub fn word(kind: RecordKind) -> &'static str {
+    table::word(kind)
+}
+
+/// Returns the type of the event that tells that a record has been in a state for a while.
+#[must_use]
+pub fn lasting_kind(kind: RecordKind) -> Option<&'static str> {
+    Some(match kind {
+        RecordKind::Ticket => "ticket:lasting",
+        RecordKind::Account => "account:lasting",
+        RecordKind::Contact => "customer-contact:lasting",
+        RecordKind::AccountTask => "account-task:lasting",
+        RecordKind::AccountActivity => "account-activity:lasting",
+        _ => return None, // Their states are not waited on.
+    })
+}
+
 /// Returns the uid of the registration of an event type: 29 upper-case characters that depend on
 /// its name alone.
 #[must_use]

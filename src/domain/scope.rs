@@ -48,6 +48,18 @@ impl Scope {
         steps[id][field] = value;
     }
 
+    /// Returns what is recorded of the step `id`.
+    #[must_use]
+    pub fn step(&self, id: &str) -> Option<&Value> {
+        self.0.get("steps")?.get(id)
+    }
+
+    /// Shows a whole record as that of the step `id`, as the current item of a loop needs it.
+    pub fn put_step(&mut self, id: &str, record: Value) {
+        let steps = self.roots().entry("steps").or_insert_with(|| Value::Object(Map::new()));
+        steps[id] = record;
+    }
+
     /// Forgets everything about the step `id`, as when it is to run again.
     pub fn unset_step(&mut self, id: &str) {
         if let Some(steps) = self.roots().get_mut("steps").and_then(Value::as_object_mut) {

@@ -8,8 +8,10 @@ use crate::store::seam::StoreError;
 use crate::store::tenant::TenantTx;
 
 use super::intake::Begun;
+use super::lasting;
 use super::schedules;
 use super::tenant_state::TenantState;
+use super::windows;
 
 /// Takes the alarm away and does what it is for, in one transaction; runs that it starts are noted
 /// in `begun`.
@@ -23,8 +25,8 @@ pub(super) fn ring(
     tx.lift_alarm(due, alarm.kind, &alarm.id);
     match alarm.kind {
         AlarmKind::Schedule => schedules::come(tenant, tx, (due, &alarm.id), begun),
-        AlarmKind::Window => Ok(()),
-        AlarmKind::Lasting => Ok(()),
+        AlarmKind::Window => windows::ring(tenant, tx, &alarm.id, begun),
+        AlarmKind::Lasting => lasting::ring(tenant, tx, &alarm.id, begun),
         AlarmKind::Sla => ring_sla(tx, &Caller::platform(), &alarm.id),
         AlarmKind::Delivery => {
             tenant.deliveries.wake(&alarm.id);

@@ -92,6 +92,7 @@ fn answer(effect: Effect, outcome: Result<serde_json::Value, Failure>) -> Option
         (Effect::Undo { step, attempt }, Err(failure)) => {
             Input::UndoFailed { step, attempt, failure }
         }
-        (Effect::Wake { .. } | Effect::Start, _) => return None,
+        // Nothing else is ever performed by a call.
+        (_, Ok(_) | Err(_)) => return None,
     })
 }

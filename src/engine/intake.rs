@@ -1,21 +1,29 @@
 //! How an event is accepted: recognised if it came before, stored, matched, and its runs begun,
 //! all in one transaction.
 
+use std::sync::Arc;
+
 use crate::domain::event::{Actor, Event};
 use crate::domain::id::RunId;
 use crate::domain::run::Run;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
-use crate::domain::workflow::ConcurrencyPolicy;
+use crate::domain::workflow::{ConcurrencyPolicy, Workflow};
 use crate::store::events::{EventKey, StoredEvent};
+use crate::store::runs::Given;
 use crate::store::seam::StoreError;
 use crate::store::tenant::TenantTx;
 
 use super::Withheld;
+use super::gates::{Arrival, Met, given, meet, show_given};
+use super::lasting;
 use super::listeners::Listener;
 use super::live::LiveRun;
+use super::loops::loop_of;
 use super::schedules::queue_key;
 use super::tenant_state::TenantState;
+use super::waiting::tell_waiting;
+use super::windows;
 
 /// An event as it came in: what the sender left out is filled in at its acceptance.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +55,16 @@ pub struct Accepted {
     pub duplicate: bool,
     /// The runs that it started, now or then.
     pub runs: Vec<RunId>,
+}
+
+/// What a run begins with.
+pub(super) struct Start<'e> {
+    pub(super) event: &'e Event,
+    /// The event's.
+    pub(super) key: EventKey,
+    /// When the run is made, in the order of events; later than the event if that had to wait.
+    pub(super) born: EventKey,
+    pub(super) given: Given,
 }
 
 /// Runs that began, to be given to actors, and runs that must give way to them.
@@ -102,7 +120,7 @@ pub(super) fn accept_for(
 ) -> Result<Accepted, Withheld> {
     let workflow = tenant.definition(tx.view(), name, version)?.ok_or(Withheld::NoWorkflow)?;
     let key = next_key(tenant, tx);
-    let event = complete(incoming, key, tx);
+    let event = complete(incoming, key, tx).by_hand(&workflow, tx.now());
     let id = event.id.clone();
     let listener = Listener { workflow, version };
     let run = begin(tenant, tx, &listener, &event, key, begun)?.map_err(Withheld::Because)?;
@@ -111,6 +129,33 @@ pub(super) fn accept_for(
     tx.put_event(key, &stored)?;
     tx.count_events(1);
     Ok(Accepted { id, duplicate: false, runs: vec![run] })
+}
+
+/// Accepts the event that a step made for another workflow and starts that one alone.
+pub(super) fn accept_child(
+    tenant: &TenantState,
+    tx: &mut TenantTx<'_, '_>,
+    (workflow, version): (Arc<Workflow>, u32),
+    mut event: Event,
+    parent: RunId,
+    begun: &mut Begun,
+) -> Result<Result<RunId, String>, StoreError> {
+    let key = next_key(tenant, tx);
+    event.id = key.to_id();
+    let listener = Listener { workflow, version };
+    let run = match begin(tenant, tx, &listener, &event, key, begun)? {
+        Ok(run) => run,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    if let Some(live) = begun.started.last_mut() {
+        live.parent = Some(parent);
+        live.write(tenant, tx)?;
+    }
+    let received_at = tx.now();
+    let stored = StoredEvent { event, received_at, runs: vec![run], withheld: Vec::new() };
+    tx.put_event(key, &stored)?;
+    tx.count_events(1);
+    Ok(Ok(run))
 }
 
 /// Accepts the events that follow from the changes of a transaction. The runs that they start do
@@ -129,7 +174,8 @@ pub(super) fn accept_emitted(
     Ok(begun.started)
 }
 
-fn next_key(tenant: &TenantState, tx: &TenantTx<'_, '_>) -> EventKey {
+/// Returns the key of the next event.
+pub(super) fn next_key(tenant: &TenantState, tx: &TenantTx<'_, '_>) -> EventKey {
     let key = tenant.newest_event.get().next(tx.now());
     tenant.newest_event.set(key);
     key
@@ -146,30 +192,63 @@ fn store_and_match(
     let mut stored =
         StoredEvent { event, received_at: tx.now(), runs: Vec::new(), withheld: Vec::new() };
     let listening = listeners.of(&stored.event.kind);
+    let mut ripe = Vec::new();
     if !listening.is_empty() {
         let scope = Scope::of_event(stored.event.to_value());
         for listener in listening.iter() {
-            let is_meant = listens(listener, &stored.event.kind, &scope);
-            let result = if is_meant { "matched" } else { "filtered" };
+            let arrival = Arrival { event: &stored.event, key, scope: &scope };
+            let met = if listener.workflow.is_plain() {
+                meet_plainly(tenant, tx, listener, &arrival, begun)?
+            } else {
+                meet(tenant, tx, listener, &arrival, begun)?
+            };
+            let result = if matches!(met, Met::Filtered) { "filtered" } else { "matched" };
             tenant.shared.metrics.filter_evaluated(result);
-            if !is_meant {
-                continue;
-            }
-            match begin(tenant, tx, listener, &stored.event, key, begun)? {
-                Ok(run) => stored.runs.push(run),
-                Err(reason) => stored.withheld.push((listener.workflow.name.clone(), reason)),
+            match met {
+                Met::Filtered => {}
+                Met::Started(run) => stored.runs.push(run),
+                Met::Withheld(reason) => stored.withhold(&listener.workflow.name, reason),
+                Met::Ripe(reason, window) => {
+                    stored.withhold(&listener.workflow.name, reason);
+                    ripe.push(window);
+                }
             }
         }
     }
     tx.put_event(key, &stored)?;
+    tell_waiting(tenant, tx, key, &stored.event)?;
     tenant.deliveries.queue(tx, key, &stored.event)?;
     tx.count_events(1);
     tenant.shared.metrics.event_accepted(&tenant.facts.slug, &stored.event.kind);
-    Ok(stored.runs)
+    if !listeners.watchers().is_empty() {
+        lasting::observe(tenant, tx, &listeners, &stored.event)?;
+    }
+    let mut runs = stored.runs;
+    for window in ripe {
+        runs.extend(windows::close(tenant, tx, &window, begun)?);
+    }
+    Ok(runs)
 }
 
-fn listens(listener: &Listener, kind: &str, scope: &Scope) -> bool {
-    listener.workflow.filters_of(kind).any(|filter| filter.matches(scope))
+/// Starts a workflow that puts nothing but a filter before its runs.
+fn meet_plainly(
+    tenant: &TenantState,
+    tx: &mut TenantTx<'_, '_>,
+    listener: &Listener,
+    arrival: &Arrival<'_>,
+    begun: &mut Begun,
+) -> Result<Met, StoreError> {
+    let Arrival { event, key, scope } = *arrival;
+    if !listener.workflow.filters_of(&event.kind).any(|filter| filter.matches(scope)) {
+        return Ok(Met::Filtered);
+    }
+    if let Some(reason) =
+        loop_of(tx.view(), &tenant.shared.settings, &listener.workflow.name, event)?
+    {
+        return Ok(Met::Withheld(reason));
+    }
+    let start = Start { event, key, born: key, given: Given::default() };
+    Ok(begin_with(tenant, tx, listener, start, begun)?.into())
 }
 
 /// Begins a run, or says why it is withheld.
@@ -181,13 +260,25 @@ pub(super) fn begin(
     key: EventKey,
     begun: &mut Begun,
 ) -> Result<Result<RunId, String>, StoreError> {
-    let depth = event.cause.map_or(0, |cause| cause.depth) + 1;
-    let depth_max = tenant.shared.settings.cause_depth_max;
-    if depth > depth_max {
-        let reason = format!("loop: {depth_max} runs had already followed from one another");
+    let workflow = &listener.workflow;
+    if let Some(reason) = loop_of(tx.view(), &tenant.shared.settings, &workflow.name, event)? {
         return Ok(Err(reason));
     }
-    let trigger = event.to_value();
+    let given = given(tx.view(), workflow, event)?;
+    begin_with(tenant, tx, listener, Start { event, key, born: key, given }, begun)
+}
+
+/// Begins a run with what was found for it, or says why its concurrency key withholds it.
+pub(super) fn begin_with(
+    tenant: &TenantState,
+    tx: &mut TenantTx<'_, '_>,
+    listener: &Listener,
+    start: Start<'_>,
+    begun: &mut Begun,
+) -> Result<Result<RunId, String>, StoreError> {
+    let Start { event, key, born, given } = start;
+    let depth = event.cause.map_or(0, |cause| cause.depth) + 1;
+    let trigger = given.seen(event);
     let concurrency_key;
     if let Some(concurrency) = &listener.workflow.concurrency {
         let scope = Scope::of_event(trigger.clone());
@@ -209,11 +300,14 @@ pub(super) fn begin(
     } else {
         concurrency_key = queue_key(&listener.workflow, event);
     }
-    let id = key.run_id(tenant.part, begun.started.len(), tx.random());
-    let (run, created) =
+    let id = born.run_id(tenant.part, begun.started.len(), tx.random());
+    let (mut run, created) =
         Run::create(&listener.workflow, tenant.origin(id, listener.version, trigger));
+    show_given(&mut run, &given);
     let mut live = LiveRun {
         run,
+        given,
+        priority: listener.workflow.priority,
         workflow: std::sync::Arc::clone(&listener.workflow),
         event: key,
         depth,
@@ -222,8 +316,14 @@ pub(super) fn begin(
         journal_len: 0,
         unwritten: vec![created],
         deadlines: Default::default(),
+        parent: None,
+        waits: Default::default(),
+        looked_back: Default::default(),
+        gates: Default::default(),
+        has_mail: false,
+        is_cut: false,
     };
-    live.write(tx)?;
+    live.write(tenant, tx)?;
     begun.started.push(live);
     Ok(Ok(id))
 }

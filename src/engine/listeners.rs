@@ -1,15 +1,16 @@
 //! Which workflows listen to which events, ready to be asked.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tracing::warn;
 
-use crate::domain::workflow::Workflow;
+use crate::domain::workflow::{Trigger, Workflow};
 use crate::store::seam::StoreError;
 use crate::store::tenant::TenantView;
 
-/// An active workflow that listens to an event type.
+/// An active workflow that may listen to an event type.
+#[derive(Clone)]
 pub(super) struct Listener {
     pub(super) workflow: Arc<Workflow>,
     pub(super) version: u32,
@@ -19,6 +20,9 @@ pub(super) struct Listener {
 #[derive(Default)]
 pub(super) struct Listeners {
     by_kind: HashMap<String, Vec<Listener>>,
+    by_name: BTreeMap<String, Listener>,
+    /// Those that wait for a lasting state.
+    watchers: Vec<Listener>,
 }
 
 impl Listeners {
@@ -28,7 +32,7 @@ impl Listeners {
         view: TenantView<'_>,
         definition: impl Fn(&str, u32) -> Result<Option<Arc<Workflow>>, StoreError>,
     ) -> Result<Listeners, StoreError> {
-        let mut by_kind: HashMap<String, Vec<Listener>> = HashMap::new();
+        let mut listeners = Listeners::default();
         for row in view.workflows()? {
             if !row.active || row.deleted_at.is_some() {
                 continue;
@@ -41,12 +45,36 @@ impl Listeners {
                     continue;
                 }
             };
-            for kind in workflow.event_kinds() {
-                let listener = Listener { version: row.version, workflow: Arc::clone(&workflow) };
-                by_kind.entry(kind.to_owned()).or_default().push(listener);
-            }
+            listeners.add(Listener { version: row.version, workflow });
         }
-        Ok(Listeners { by_kind })
+        Ok(listeners)
+    }
+
+    fn add(&mut self, listener: Listener) {
+        let workflow = &listener.workflow;
+        for kind in workflow.event_kinds() {
+            self.by_kind.entry(kind.to_owned()).or_default().push(listener.clone());
+        }
+        if workflow.triggers.iter().any(|trigger| matches!(trigger, Trigger::Lasting(_))) {
+            self.watchers.push(listener.clone());
+        }
+        self.by_name.insert(workflow.name.clone(), listener);
+    }
+
+    /// Returns an active workflow by its name.
+    pub(super) fn named(&self, name: &str) -> Option<&Listener> {
+        self.by_name.get(name)
+    }
+
+    /// Returns the workflows that wait for a lasting state.
+    pub(super) fn watchers(&self) -> &[Listener] {
+        &self.watchers
+    }
+
+    /// Returns the names of the workflows whose triggers remember anything between events.
+    pub(super) fn remembering(&self) -> impl Iterator<Item = &str> {
+        let remembering = self.by_name.values().filter(|listener| listener.workflow.remembers());
+        remembering.map(|listener| listener.workflow.name.as_str())
     }
 
     /// Returns the workflows that listen to `kind`.

@@ -1,26 +1,28 @@
 //! A run in memory, and how it moves within a transaction: decide, perform what the platform can
 //! do at once, write what was recorded.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::activities::{Activity, Caller};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::id::RunId;
 use crate::domain::run::{
-    Compensation, Effect, Entry, Failure, Input, Outcome, Record, Run, RunError, Status,
+    Compensation, Effect, Entry, Failure, Gate, Input, Outcome, Record, Run, RunError, Status,
 };
 use crate::domain::time::Timestamp;
-use crate::domain::workflow::{Action, Undo, Workflow};
+use crate::domain::workflow::{Action, Priority, Undo, Workflow};
 use crate::store::events::EventKey;
-use crate::store::runs::RunRow;
+use crate::store::inbox::Notice;
+use crate::store::runs::{Given, RunRow};
 use crate::store::seam::StoreError;
 use crate::store::tenant::TenantTx;
+use crate::store::waits::WaitPlace;
 
 use super::tenant_state::TenantState;
 
-/// More turns than any run needs in one transaction; a run that takes more is broken.
-const TURNS_MAX: usize = 20_000;
+/// How many turns a run takes in one transaction before others have theirs.
+const TURNS_MAX: usize = 2_000;
 
 /// A run with what is needed to move it and to write it.
 pub(super) struct LiveRun {
@@ -29,6 +31,9 @@ pub(super) struct LiveRun {
     pub(super) event: EventKey,
     pub(super) depth: u32,
     pub(super) concurrency_key: Option<String>,
+    /// What it was given beside its event; read and written once.
+    pub(super) given: Given,
+    pub(super) priority: Priority,
     /// The status in the store; `None` before the first write.
     pub(super) written: Option<Status>,
     /// How many records the journal in the store has.
@@ -37,6 +42,18 @@ pub(super) struct LiveRun {
     pub(super) unwritten: Vec<Record>,
     /// The deadlines in the store.
     pub(super) deadlines: BTreeSet<Timestamp>,
+    /// The run whose step started it.
+    pub(super) parent: Option<RunId>,
+    /// The waits in the index, by step.
+    pub(super) waits: BTreeMap<String, WaitPlace>,
+    /// The steps whose waits have just begun, and for which earlier events were looked at.
+    pub(super) looked_back: BTreeSet<String>,
+    /// The approvals in the list, by step.
+    pub(super) gates: BTreeMap<String, Gate>,
+    /// Whether there may be notices for it.
+    pub(super) has_mail: bool,
+    /// Whether it has more to do than fits into one transaction.
+    pub(super) is_cut: bool,
 }
 
 impl LiveRun {
@@ -52,14 +69,45 @@ impl LiveRun {
         tx: &mut TenantTx<'_, '_>,
         input: Input,
     ) -> Result<(), StoreError> {
-        let mut inputs = VecDeque::from([input]);
-        for _ in 0..TURNS_MAX {
-            let Some(input) = inputs.pop_front() else { break };
+        let mut next = Some(input);
+        self.is_cut = false;
+        for turn in 1.. {
+            let Some(input) = next.take() else { break };
             let records = self.run.advance(&self.workflow, input, tx.now());
+            self.publish_approvals(tenant, tx, &records);
             self.unwritten.extend(records);
-            inputs.extend(self.perform_inside(tenant, tx));
+            if turn == TURNS_MAX {
+                self.is_cut = true; // What it owes is still owed when it looks again.
+                break;
+            }
+            next = self.perform_inside(tenant, tx)?;
         }
-        self.write(tx)
+        self.write(tenant, tx)
+    }
+
+    /// Looks at what others left for it to see.
+    pub(super) fn read_mail(
+        &mut self,
+        tenant: &TenantState,
+        tx: &mut TenantTx<'_, '_>,
+    ) -> Result<(), StoreError> {
+        if !std::mem::take(&mut self.has_mail) {
+            return Ok(());
+        }
+        for posted in tx.view().notices(self.id())? {
+            tx.take_notice(&posted);
+            let input = match posted.notice {
+                Notice::Event { step, event } => {
+                    let Some(stored) = tx.view().event(event)? else { continue };
+                    Input::EventCame { step, event: stored.event.to_value() }
+                }
+                Notice::Stop { by, compensate } => Input::Cancel { by, compensate },
+                Notice::UndoAll { by } => Input::UndoAll { by },
+                Notice::Look => continue, // What it owes is looked at anyway.
+            };
+            self.advance(tenant, tx, input)?;
+        }
+        Ok(())
     }
 
     /// Goes on where a deadline has come; one that passed during a stop has come too.
@@ -68,14 +116,19 @@ impl LiveRun {
         tenant: &TenantState,
         tx: &mut TenantTx<'_, '_>,
     ) -> Result<(), StoreError> {
-        match self.perform_inside(tenant, tx) {
+        self.is_cut = false;
+        match self.perform_inside(tenant, tx)? {
             Some(input) => self.advance(tenant, tx, input),
             None => Ok(()),
         }
     }
 
     /// Writes a run that has not been written or has moved since.
-    pub(super) fn write(&mut self, tx: &mut TenantTx<'_, '_>) -> Result<(), StoreError> {
+    pub(super) fn write(
+        &mut self,
+        tenant: &TenantState,
+        tx: &mut TenantTx<'_, '_>,
+    ) -> Result<(), StoreError> {
         let head = self.run.head();
         let status = head.status;
         // A run that waits for its turn has only its first record, which is the same when made anew.
@@ -88,17 +141,30 @@ impl LiveRun {
             tx.count_run(&head.workflow, self.written, status);
         }
         let key = self.concurrency_key.clone();
-        let row = RunRow { head, event: self.event, depth: self.depth, concurrency_key: key };
+        if self.written.is_none() {
+            tx.put_given(self.id(), &self.given);
+        }
+        let (event, depth, parent) = (self.event, self.depth, self.parent);
+        let (concurrency_key, priority) = (key, self.priority);
+        let row = RunRow { head, event, depth, concurrency_key, priority, parent };
         tx.put_run(self.written, &row);
         self.keep_concurrency(tx, status);
+        // A run that had succeeded may be undone within one transaction.
+        let ended = status.is_final() && self.written != Some(status);
         self.written = Some(status);
         self.keep_deadlines(tx);
+        self.keep_waits(tenant, tx);
+        self.keep_approvals(tx);
+        if ended {
+            self.tell_parent(tx)?;
+        }
         Ok(())
     }
 
     /// Ends a run that cannot be decided, so that nothing else suffers from it.
     pub(super) fn quarantine(
         &mut self,
+        tenant: &TenantState,
         tx: &mut TenantTx<'_, '_>,
         reason: &str,
     ) -> Result<(), StoreError> {
@@ -118,17 +184,34 @@ impl LiveRun {
         let record = Record { at: tx.now(), entry };
         self.run.apply(&self.workflow, &record);
         self.unwritten.push(record);
-        self.write(tx)
+        self.write(tenant, tx)
     }
 
     /// Performs the first thing that the run owes and that can be done within the transaction.
-    fn perform_inside(&self, tenant: &TenantState, tx: &mut TenantTx<'_, '_>) -> Option<Input> {
-        self.run.outstanding().into_iter().find_map(|effect| match effect {
-            Effect::Execute { step, attempt } => self.execute_inside(tenant, tx, step, attempt),
-            Effect::Undo { step, attempt } => self.undo_inside(tenant, tx, step, attempt),
-            Effect::Wake { at, timer } if at <= tx.now() => Some(Input::TimerFired { at, timer }),
-            Effect::Wake { .. } | Effect::Start => None,
-        })
+    fn perform_inside(
+        &mut self,
+        tenant: &TenantState,
+        tx: &mut TenantTx<'_, '_>,
+    ) -> Result<Option<Input>, StoreError> {
+        for effect in self.run.outstanding() {
+            let input = match effect {
+                Effect::Execute { step, attempt } => self.execute_inside(tenant, tx, step, attempt),
+                Effect::Undo { step, attempt } => self.undo_inside(tenant, tx, step, attempt),
+                Effect::Wake { at, timer } => {
+                    (at <= tx.now()).then_some(Input::TimerFired { at, timer })
+                }
+                Effect::AwaitEvent { step } => self.look_back(tenant, tx, &step)?,
+                Effect::AwaitRun { step, attempt, run } => {
+                    self.end_of_child(tenant, tx, step, attempt, run)?
+                }
+                Effect::StopRun { step, run } => Some(self.stop_child(tx, step, run)),
+                Effect::Start | Effect::AwaitDecision { .. } => None,
+            };
+            if input.is_some() {
+                return Ok(input);
+            }
+        }
+        Ok(None)
     }
 
     fn execute_inside(
@@ -138,9 +221,14 @@ impl LiveRun {
         step: String,
         attempt: u32,
     ) -> Option<Input> {
-        let Action::Call { activity, .. } = &self.workflow.steps[self.position(&step)?].action
-        else {
-            return None;
+        let activity = match &self.workflow.step_at(&step)?.action {
+            Action::Call { activity, .. } => activity,
+            Action::Run { .. } => return Some(self.start_child(tenant, tx, step, attempt)),
+            Action::Sleep { .. }
+            | Action::Wait(_)
+            | Action::Branch(_)
+            | Action::Each(_)
+            | Action::Parallel { .. } => return None,
         };
         let input = self.run.input(&step);
         let outcome = match tenant.activities().find(activity) {
@@ -167,7 +255,8 @@ impl LiveRun {
     ) -> Option<Input> {
         let state = self.run.step(&step)?;
         let caller = self.caller(tenant);
-        let outcome = match &self.workflow.steps[self.position(&step)?].compensate {
+        let definition = self.workflow.step_at(&step)?;
+        let outcome = match &definition.compensate {
             Undo::Call { activity, .. } => match tenant.activities().find(activity) {
                 Some(Activity::Outside(_)) => return None,
                 Some(Activity::Platform(found)) => tx
@@ -175,6 +264,10 @@ impl LiveRun {
                     .map(|done| done.output),
                 None => Err(unknown_activity(activity)),
             },
+            Undo::Auto | Undo::None if matches!(definition.action, Action::Run { .. }) => {
+                let run = state.undo["run"].as_str().and_then(|id| id.parse().ok())?;
+                self.undo_child(tx, run)?
+            }
             Undo::Auto | Undo::None => {
                 tx.attempt(|tx| crate::activities::desk::undo(tx, &caller, &state.undo), panicked)
             }
@@ -185,15 +278,11 @@ impl LiveRun {
         })
     }
 
-    fn caller(&self, tenant: &TenantState) -> Caller {
+    pub(super) fn caller(&self, tenant: &TenantState) -> Caller {
         let actor =
             Actor { id: self.id().to_string(), kind: "WORKFLOW".to_owned(), email: String::new() };
         let cause = Cause { run_id: self.id(), depth: self.depth };
         tenant.activities().caller(actor, Some(cause))
-    }
-
-    fn position(&self, step: &str) -> Option<usize> {
-        self.workflow.step_index(step)
     }
 
     fn keep_concurrency(&self, tx: &mut TenantTx<'_, '_>, status: Status) {

@@ -3,13 +3,18 @@
 
 mod alarms;
 mod bell;
+mod children;
 mod deliveries;
 mod delivery;
 mod dispatch;
+mod gates;
 mod intake;
+mod lasting;
 mod listeners;
 mod live;
+mod loops;
 mod parcel;
+mod reconcile;
 mod root;
 mod router;
 mod run_actor;
@@ -20,6 +25,8 @@ mod shared;
 mod supervisor;
 mod tenant_state;
 mod timers;
+mod waiting;
+mod windows;
 
 #[cfg(test)]
 mod tests;

@@ -115,6 +115,8 @@ impl RunActor {
         });
         if is_over {
             self.leave(Exit::Finished, ctx);
+        } else if self.live.is_cut {
+            ctx.notify(Look); // Others have their turn in between.
         } else if waits {
             self.leave(Exit::Waiting, ctx);
         }
@@ -122,24 +124,28 @@ impl RunActor {
 
     fn prepare(&self, effect: &Effect) -> Option<PreparedCall> {
         let run = &self.live.run;
-        let step_of =
-            |id: &str| &self.live.workflow.steps[self.live.workflow.step_index(id).unwrap_or(0)];
+        let step_of = |path: &str| self.live.workflow.step_at(path);
         let (identifier, template, input, key, timeout) = match effect {
             Effect::Execute { step, .. } => {
-                let definition = step_of(step);
+                let definition = step_of(step)?;
                 let Action::Call { activity, input, .. } = &definition.action else { return None };
                 let key = run.idempotency_key(step);
                 (activity, input, run.input(step).clone(), key, definition.timeout)
             }
             Effect::Undo { step, .. } => {
-                let definition = step_of(step);
+                let definition = step_of(step)?;
                 let Undo::Call { activity, input: template, .. } = &definition.compensate else {
                     return None;
                 };
                 let input = run.step(step)?.compensation.input.clone();
                 (activity, template, input, run.undo_key(step), definition.timeout)
             }
-            Effect::Wake { .. } | Effect::Start => return None,
+            Effect::Wake { .. }
+            | Effect::Start
+            | Effect::AwaitEvent { .. }
+            | Effect::AwaitDecision { .. }
+            | Effect::AwaitRun { .. }
+            | Effect::StopRun { .. } => return None,
         };
         let Some(Activity::Outside(activity)) = self.tenant.activities().find(identifier) else {
             return None;
@@ -187,6 +193,7 @@ fn advance(
         }
         live.advance(tenant, tx, input)?;
     }
+    live.read_mail(tenant, tx)?;
     live.fire_due(tenant, tx)?;
     if live.run.outstanding().contains(&Effect::Start) && is_its_turn(live, tx)? {
         live.advance(tenant, tx, Input::Start)?;
@@ -235,7 +242,10 @@ impl Handler<Look> for RunActor {
     type Result = ();
 
     fn handle(&mut self, _: Look, ctx: &mut Context<RunActor>) {
-        if !self.has_left() {
+        if self.has_left() {
+            self.tenant.wake(vec![self.live.id()]);
+        } else {
+            self.live.has_mail = true;
             self.move_on(None, ctx);
         }
     }

@@ -186,7 +186,7 @@ fn due_of(
     };
     let found = match workflow.triggers.get(row.trigger as usize) {
         Some(Trigger::Schedule { kind, schedule }) => Some((kind.clone(), (**schedule).clone())),
-        Some(Trigger::Event { .. }) | None => None, // Another version; the rows follow at once.
+        Some(Trigger::Event { .. } | Trigger::Lasting(_)) | None => None, // Another version; the rows follow at once.
     };
     Ok(found.map(|(kind, schedule)| Due { row, workflow, kind, schedule }))
 }

@@ -23,8 +23,22 @@ pub struct EngineSettings {
     pub outside_calls_max: usize,
     /// How many deadlines are fired at once, so that a herd of them leaves room for others.
     pub wake_batch_max: usize,
+    /// How many earlier events a step that waits for one looks at, the newest first.
+    pub look_back_events_max: usize,
     /// How many runs may follow from one another before an event starts no more.
     pub cause_depth_max: u32,
+    /// How often one workflow may stand among the runs that followed from one another.
+    pub cause_repeats_max: u32,
+    /// How many windows the triggers of one tenant may have open.
+    pub windows_max: u64,
+    /// How many events one window gathers before it is over.
+    pub batch_events_max: u32,
+    /// How many bytes of payloads one window gathers before it is over.
+    pub batch_bytes_max: u64,
+    /// How many starts of one key may wait for their rate limit.
+    pub delayed_starts_max: u32,
+    /// How many records are looked at in one turn when a lasting state begins to be watched.
+    pub lasting_batch_max: usize,
     /// How often a run's actor may crash before the run is set aside.
     pub crashes_max: u32,
     /// How many subscriptions one tenant may have.
@@ -66,7 +80,14 @@ impl Default for EngineSettings {
             pressure_bytes_max: 16 * 1_024 * 1_024,
             outside_calls_max: 64,
             wake_batch_max: 512,
+            look_back_events_max: 10_000,
             cause_depth_max: 8,
+            cause_repeats_max: 3,
+            windows_max: 100_000,
+            batch_events_max: 1_000,
+            batch_bytes_max: 4 * 1_024 * 1_024,
+            delayed_starts_max: 10_000,
+            lasting_batch_max: 500,
             crashes_max: 3,
             webhooks_max: 100,
             webhook_plain_http: false,

@@ -1,7 +1,7 @@
 //! The supervisor of one tenant: gives each run that has work an actor, and builds a fresh one
 //! from the store when an actor has crashed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,10 +12,11 @@ use tracing::{error, info, warn};
 use crate::domain::id::RunId;
 use crate::domain::run::{RunError, Status};
 use crate::domain::time::Timestamp;
-use crate::domain::workflow::Workflow;
+use crate::domain::workflow::{Priority, Workflow};
 use crate::store::alarms::Alarm;
 use crate::store::ledger::Abort;
 use crate::store::seam::StoreError;
+use crate::store::tenant::TenantView;
 
 use super::deliveries;
 use super::live::LiveRun;
@@ -53,7 +54,7 @@ pub(super) struct Deliver {
     pub(super) delivery: Delivery,
 }
 
-/// Runs with a deadline that has come.
+/// Runs with a deadline that has come, or with something else to look at.
 #[derive(Default, Message)]
 #[rtype(result = "()")]
 pub(super) struct Wake(pub(super) Vec<RunId>);
@@ -118,17 +119,34 @@ pub(super) struct TenantSupervisor {
     tenant: Rc<TenantState>,
     crashes: HashMap<RunId, u32>,
     seen: Observation,
-    /// Statuses whose runs have still to be loaded, with the last run that was.
-    to_load: Vec<(Status, Option<RunId>)>,
+    /// Runs that have still to be loaded, what comes first in front, with the last one that was.
+    to_load: BTreeMap<Backlog, Option<RunId>>,
+    /// Whether runs had to queue for want of room and have not all been loaded since.
+    crowded: bool,
     loading: bool,
+}
+
+/// Runs without an actor that need one, in the order in which they get it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Backlog {
+    /// Runs that were being undone when the process ended.
+    Compensating,
+    /// Runs that were at work when the process ended.
+    Running,
+    /// Runs for which others left something to look at.
+    WithNotices,
+    /// Runs that wait for room.
+    Queued(Priority),
 }
 
 impl TenantSupervisor {
     pub(super) fn new(tenant: Rc<TenantState>) -> TenantSupervisor {
         let (crashes, seen) = Default::default();
-        let to_load =
-            vec![(Status::Queued, None), (Status::Running, None), (Status::Compensating, None)];
-        TenantSupervisor { tenant, crashes, seen, to_load, loading: false }
+        let queued = Priority::ALL.map(Backlog::Queued);
+        let at_work = [Backlog::Compensating, Backlog::Running, Backlog::WithNotices];
+        let backlogs = at_work.into_iter().chain(queued);
+        let to_load = backlogs.map(|backlog| (backlog, None)).collect();
+        TenantSupervisor { tenant, crashes, seen, to_load, crowded: false, loading: false }
     }
 
     fn begin(&mut self, live: LiveRun, first: Option<Delivery>) {
@@ -202,25 +220,42 @@ impl TenantSupervisor {
 
     /// Loads the next runs that had no actor; answers whether there may be more.
     fn load_chunk(&mut self) -> Result<(), StoreError> {
-        let Some((status, after)) = self.to_load.pop() else { return Ok(()) };
+        let Some((backlog, after)) = self.to_load.pop_first() else { return Ok(()) };
         let tenant = Rc::clone(&self.tenant);
+        let room = tenant.shared.settings.runs_active_max.saturating_sub(tenant.active());
+        let limit = LOAD_CHUNK.min(room.max(1));
         let chunk = tenant
-            .transact(|tx| tx.view().runs_in_status(status, after, LOAD_CHUNK))
+            .transact(|tx| backlog.read(tx.view(), after, limit))
             .map(|settled| settled.value);
         let chunk = match chunk {
             Ok(chunk) => chunk,
             Err(Abort::Refused(error)) => return Err(error),
             Err(Abort::Closed(_)) => return Ok(()),
         };
-        if let (Some(last), true) = (chunk.last(), chunk.len() == LOAD_CHUNK) {
-            self.to_load.push((status, Some(*last)));
+        if let (Some(last), true) = (chunk.last(), chunk.len() == limit) {
+            self.to_load.insert(backlog, Some(*last));
         }
         for id in chunk {
-            if self.tenant.address_of(id).is_none() {
+            if self.tenant.address_of(id).is_none() && !self.comes_later(backlog, id)? {
                 self.revive(id, None);
             }
         }
+        self.crowded &= !self.to_load.is_empty();
         Ok(())
+    }
+
+    /// The list of queued runs holds those of every priority; each is loaded in the turn of its own.
+    fn comes_later(&self, backlog: Backlog, id: RunId) -> Result<bool, StoreError> {
+        let has_later = self.to_load.keys().any(|other| *other > backlog);
+        if backlog != Backlog::Queued(Priority::NORMAL) || !has_later {
+            return Ok(false);
+        }
+        let row = self.tenant.transact(|tx| tx.view().run(id)).map(|settled| settled.value);
+        match row {
+            Ok(row) => Ok(row.is_some_and(|row| row.priority > Priority::NORMAL)),
+            Err(Abort::Refused(error)) => Err(error),
+            Err(Abort::Closed(_)) => Ok(true),
+        }
     }
 
     fn crashed(&mut self, run: RunId, reason: &str) {
@@ -239,7 +274,7 @@ impl TenantSupervisor {
         let message = format!("set aside after {crashes} crashes, the last one: {reason}");
         let outcome = tenant.transact(|tx| {
             let Some(mut live) = tenant.load_run(tx.view(), run)? else { return Ok(()) };
-            tx.attempt(|tx| live.quarantine(tx, &message), StoreError::Unavailable)
+            tx.attempt(|tx| live.quarantine(&tenant, tx, &message), StoreError::Unavailable)
         });
         if let Err(Abort::Refused(error)) = outcome {
             error!(run.id = %run, "Cannot set the run aside: {error}");
@@ -261,6 +296,24 @@ impl TenantSupervisor {
     }
 }
 
+impl Backlog {
+    /// Returns the next runs that belong to it, oldest first.
+    fn read(
+        self,
+        view: TenantView<'_>,
+        after: Option<RunId>,
+        limit: usize,
+    ) -> Result<Vec<RunId>, StoreError> {
+        match self {
+            Backlog::Compensating => view.runs_in_status(Status::Compensating, after, limit),
+            Backlog::Running => view.runs_in_status(Status::Running, after, limit),
+            Backlog::WithNotices => view.runs_with_notices(after, limit),
+            Backlog::Queued(Priority::NORMAL) => view.runs_in_status(Status::Queued, after, limit),
+            Backlog::Queued(priority) => view.queued_of_priority(priority, after, limit),
+        }
+    }
+}
+
 impl Actor for TenantSupervisor {
     type Context = Context<TenantSupervisor>;
 
@@ -275,14 +328,22 @@ impl Actor for TenantSupervisor {
 impl Handler<Adopt> for TenantSupervisor {
     type Result = ();
 
-    fn handle(&mut self, Adopt(started): Adopt, _: &mut Context<TenantSupervisor>) {
+    fn handle(&mut self, Adopt(started): Adopt, ctx: &mut Context<TenantSupervisor>) {
         for live in started {
-            if self.has_room() {
+            let own = Backlog::Queued(live.priority);
+            // Nobody overtakes those who wait already and are as urgent.
+            let is_next =
+                !self.crowded || self.to_load.keys().next().is_none_or(|first| own < *first);
+            if self.has_room() && is_next {
                 self.begin(live, None);
-            } else if !self.to_load.iter().any(|(status, _)| *status == Status::Queued) {
+            } else {
                 // It stays `queued` in the store until there is room.
-                self.to_load.insert(0, (Status::Queued, None));
+                self.to_load.entry(own).or_insert(None);
+                self.crowded = true;
             }
+        }
+        if self.crowded && self.has_room() {
+            self.load_later(ctx);
         }
     }
 }

@@ -23,14 +23,17 @@ use crate::store::tenant::{TenantTx, TenantView, Workflows};
 
 use super::alarms;
 use super::deliveries::Deliveries;
+use super::gates::show_given;
 use super::intake;
 use super::listeners::Listeners;
 use super::live::{LiveRun, deadlines_of};
+use super::reconcile;
 use super::run_actor::{Delivery, RunActor};
 use super::schedules;
 use super::shared::Shared;
-use super::supervisor::{Adopt, Deliver, Down, SendDeliveries, TenantSupervisor};
+use super::supervisor::{Adopt, Deliver, Down, SendDeliveries, TenantSupervisor, Wake};
 use super::timers::{Timers, TimersChanged};
+use super::waiting::gates_of;
 
 /// One tenant on the thread of its part.
 pub(super) struct TenantState {
@@ -42,6 +45,10 @@ pub(super) struct TenantState {
     pub(super) newest_event: Cell<EventKey>,
     pub(super) supervisor: RefCell<Option<Addr<TenantSupervisor>>>,
     pub(super) calls: Rc<Semaphore>,
+    /// Whether any run may wait for an event, so that events need not look when none does.
+    pub(super) may_wait: Cell<bool>,
+    /// Runs that were begun by steps of the transaction that goes on.
+    begun_inside: RefCell<intake::Begun>,
     pub(super) deliveries: Deliveries,
     timers: Addr<Timers>,
     pressure: Arc<AtomicUsize>,
@@ -75,6 +82,8 @@ impl TenantState {
             listeners: RefCell::default(),
             newest_event: Cell::new(EventKey(0)),
             supervisor: RefCell::default(),
+            may_wait: Cell::new(true),
+            begun_inside: RefCell::default(),
             timers,
             pressure: Arc::clone(pressure),
             runs: RefCell::default(),
@@ -84,6 +93,7 @@ impl TenantState {
         let (newest, _) = state.ledger.transact(|tx| {
             let view = TenantView::new(state.facts.id, &*tx);
             state.read_listeners(view)?;
+            state.may_wait.set(view.has_waits()?);
             let newest = view.newest_event()?;
             let mut tx = TenantTx::new(state.facts.id, tx, &state.shared.clock);
             schedules::reconcile(&state, &mut tx)?;
@@ -107,27 +117,50 @@ impl TenantState {
         &self,
         decide: impl FnOnce(&mut TenantTx<'_, '_>) -> Result<T, E>,
     ) -> Result<Settled<T>, Abort<E>> {
+        // A transaction that was refused has left what it began behind.
+        self.begun_inside.take();
         let (outcome, receipt) = self.ledger.transact(|tx| {
             let mut tx = TenantTx::new(self.id(), tx, &self.shared.clock);
             let value = decide(&mut tx)?;
+            let mut started = Vec::new();
             if tx.workflows() == Workflows::Changed {
                 schedules::reconcile(self, &mut tx)?;
+                let before = Rc::clone(&self.listeners.borrow());
                 self.read_listeners(tx.view())?;
+                started = reconcile::settle(self, &mut tx, &before)?;
             }
-            let started = intake::accept_emitted(self, &mut tx)?;
+            started.extend(intake::accept_emitted(self, &mut tx)?);
             tx.write_counters()?;
-            Ok::<_, E>((value, started, tx.take_timers()))
+            Ok::<_, E>((value, started, tx.take_timers(), tx.take_woken()))
         })?;
-        let woken = self.deliveries.take_woken();
-        if !woken.is_empty() {
-            self.tell(SendDeliveries(woken));
+        let to_send = self.deliveries.take_woken();
+        if !to_send.is_empty() {
+            self.tell(SendDeliveries(to_send));
         }
-        let (value, started, timers) = outcome;
+        let (value, started, timers, woken) = outcome;
         if !timers.is_empty() {
             self.timers.do_send(TimersChanged { tenant: self.id(), changes: timers });
         }
         self.hand_over(started);
+        let inside = self.begun_inside.take();
+        self.hand_over(inside.started);
+        self.displace(&inside.displaced);
+        self.wake(woken);
         Ok(Settled { value, receipt })
+    }
+
+    /// Keeps runs that a step began until the transaction is over.
+    pub(super) fn hand_over_later(&self, begun: intake::Begun) {
+        let mut inside = self.begun_inside.borrow_mut();
+        inside.started.extend(begun.started);
+        inside.displaced.extend(begun.displaced);
+    }
+
+    /// Lets runs look at what is new for them.
+    pub(super) fn wake(&self, runs: Vec<RunId>) {
+        if !runs.is_empty() {
+            self.tell(Wake(runs));
+        }
     }
 
     /// Rings an alarm: a panic takes back what it did, and leaves it set.
@@ -241,15 +274,25 @@ impl TenantState {
         let workflow = workflow.ok_or_else(|| {
             damaged(format!("version {version} of `{}` is gone", row.head.workflow))
         })?;
-        let origin = self.origin(id, first.unwrap_or(version), stored.event.to_value());
-        let (run, unwritten) = if journal.is_empty() {
+        let given = view.given(id)?;
+        let origin = self.origin(id, first.unwrap_or(version), given.seen(&stored.event));
+        let (mut run, unwritten) = if journal.is_empty() {
             let (run, created) = Run::create(&workflow, origin);
             (run, vec![created])
         } else {
             (Run::replay(&workflow, origin, &journal), Vec::new())
         };
-        Ok(Some(LiveRun {
+        show_given(&mut run, &given);
+        let mut live = LiveRun {
+            given,
+            priority: row.priority,
             deadlines: deadlines_of(&run),
+            gates: gates_of(&run),
+            waits: Default::default(),
+            looked_back: Default::default(),
+            parent: row.parent,
+            has_mail: true,
+            is_cut: false,
             run,
             workflow,
             event: row.event,
@@ -258,7 +301,9 @@ impl TenantState {
             written: Some(row.head.status),
             journal_len: journal.len() as u64,
             unwritten,
-        }))
+        };
+        live.waits = live.stored_waits();
+        Ok(Some(live))
     }
 
     pub(super) fn origin(&self, id: RunId, version: u32, trigger: serde_json::Value) -> Origin {

@@ -1,6 +1,7 @@
 //! The engine over a simulated store: what is accepted is run, whatever the store does meanwhile.
 
 mod schedules;
+mod triggers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -61,7 +62,7 @@ impl OutsideActivity for Call {
                 assert!(call.input["panic"].is_null(), "asked to panic");
                 return Err(Failure::retryable("refused", "asked to fail"));
             }
-            Ok(json!({ "key": call.idempotency_key }))
+            Ok(json!({ "key": call.idempotency_key, "number": number }))
         })
     }
 }
@@ -94,9 +95,13 @@ struct World {
 
 impl World {
     async fn new(parts: u16, clock: Clock) -> World {
+        World::with(parts, clock, EngineSettings::default()).await
+    }
+
+    async fn with(parts: u16, clock: Clock, settings: EngineSettings) -> World {
         let store = SimStore::new(7, parts, Faults::NONE);
         let calls = Arc::new(AtomicU32::new(0));
-        let engine = start(&store, &calls, &clock);
+        let engine = start(&store, &calls, &clock, settings);
         let world = World { engine, store, calls, clock };
         world.settle().await;
         let row = TenantRow {
@@ -127,19 +132,19 @@ impl World {
         self.save_version(definition, 1).await;
     }
 
-    async fn save_version(&self, definition: Value, number: u32) {
+    async fn save_version(&self, definition: Value, version: u32) {
         let event_type =
             |kind: &str| Some(KnownEvent { kind: kind.to_owned(), schema: json!(true) });
         let known = Known {
             catalogue: self.engine.activities().catalogue(),
-            event_type: &event_type,
+            event_type: &|kind| KnownEvent::built_in(kind).or_else(|| event_type(kind)),
             event_names: &[],
             limits: DefinitionLimits::default(),
         };
         let workflow = parse(&definition, &known).expect("a valid definition");
-        let version = VersionRow {
+        let row_of_version = VersionRow {
             name: workflow.name.clone(),
-            version: number,
+            version,
             uid: String::new(),
             definition: to_native(&workflow),
             source: None,
@@ -150,15 +155,15 @@ impl World {
         let row = WorkflowRow {
             name: workflow.name.clone(),
             unique_identifier: String::new(),
-            version: number,
-            newest: number,
+            version,
+            newest: version,
             active: true,
             deleted_at: None,
             created_at: Timestamp::default(),
             updated_at: Timestamp::default(),
         };
         let written = self.engine.transact(TENANT, move |tx| {
-            tx.put_version(&version);
+            tx.put_version(&row_of_version);
             tx.put_workflow(&row);
             Ok::<_, StoreError>(())
         });
@@ -192,7 +197,12 @@ impl World {
     }
 }
 
-fn start(store: &SimStore, calls: &Arc<AtomicU32>, clock: &Clock) -> Engine {
+fn start(
+    store: &SimStore,
+    calls: &Arc<AtomicU32>,
+    clock: &Clock,
+    settings: EngineSettings,
+) -> Engine {
     let activities = Activities::new(
         vec![
             Activity::Platform(Arc::new(Echo)),
@@ -204,7 +214,7 @@ fn start(store: &SimStore, calls: &Arc<AtomicU32>, clock: &Clock) -> Engine {
         store: Arc::new(store.clone()),
         clock: clock.clone(),
         activities,
-        settings: EngineSettings::default(),
+        settings,
         metrics: Arc::new(Metrics::new()),
         sealer: Arc::new(Sealer::new(&[0; 32], Clock::system())),
     })

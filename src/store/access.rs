@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::family::{Dedupe, Meta};
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, from_json};
@@ -11,10 +12,10 @@ use crate::domain::time::Timestamp;
 /// The tenant that stands for the appliance; no caller belongs to it.
 pub const APPLIANCE: TenantId = TenantId(0);
 
-const TENANT: u8 = b'T';
-const KEY: u8 = b'K';
-const SESSION: u8 = b'S';
-const ANSWER: u8 = b'i';
+const TENANT: u8 = Meta::Tenant as u8;
+const KEY: u8 = Meta::Key as u8;
+const SESSION: u8 = Meta::Session as u8;
+const ANSWER: u8 = Dedupe::Answer as u8;
 
 /// An organisation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,14 +7,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::family::{Meta, Row};
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, damaged, from_json, to_json};
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
 
-const RECORD: u8 = b'A';
-const HEAD: u8 = b'a';
+const RECORD: u8 = Row::AuditRecord as u8;
+const HEAD: u8 = Meta::AuditHead as u8;
 const HASH_BYTES: usize = 32;
 /// Keeps the hashes of this chain apart from every other use of SHA-256.
 const DOMAIN: &[u8] = b"ergane audit 1\0";

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::access::APPLIANCE;
+use super::family::{Meta, Row};
 use super::key::{Key, Prefix};
 use super::seal::{Place, Sealed, Sealer, Unopened};
 use super::seam::{Direction, Space, StoreError};
@@ -15,8 +16,8 @@ use crate::domain::id::TenantId;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 
-const CONNECTION: u8 = b'C';
-const HOOK: u8 = b'H';
+const CONNECTION: u8 = Row::Connection as u8;
+const HOOK: u8 = Meta::Hook as u8;
 
 /// A connection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,15 +1,16 @@
 //! How many runs and events there were, counted in the transactions that make them.
 
 use super::codec::{self, Decode, Encode};
+use super::family::Meta;
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, damaged};
 use crate::domain::run::Status;
 use crate::domain::time::Timestamp;
 
-const TOTALS: u8 = b'n';
-const HOUR: u8 = b'h';
-const OF_WORKFLOW: u8 = b'k';
+const TOTALS: u8 = Meta::Totals as u8;
+const HOUR: u8 = Meta::Hour as u8;
+const OF_WORKFLOW: u8 = Meta::CountOfWorkflow as u8;
 const HOUR_MS: i64 = 3_600_000;
 
 /// A tenant's runs by their present status, and everything it ever accepted.

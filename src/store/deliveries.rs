@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::family::Row;
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, from_json};
 use crate::domain::problem::Problem;
 use crate::domain::time::Timestamp;
 
-const DELIVERY: u8 = b'D';
+const DELIVERY: u8 = Row::Delivery as u8;
 
 /// What became of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,12 +9,13 @@ use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::events::{EventKey, event_key, read_key};
+use super::family::Vis;
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, damaged};
 use crate::domain::filter::Sieve;
 
-const OF_KIND: u8 = b'y';
+const OF_KIND: u8 = Vis::EventOfKind as u8;
 /// Events of one type that came within 64 ms share a row of the index: in a flood it is written
 /// once for each commit and not once for each event, and in quiet times it costs one small row.
 const SHARED_BITS: u32 = 22;
@@ -232,7 +233,7 @@ mod tests {
 
     /// Every fourth event is a `b`, and each comes 5 ms after the one before.
     fn kind_of(number: u64) -> &'static str {
-        if number % 4 == 0 { "b" } else { "a" }
+        if number.is_multiple_of(4) { "b" } else { "a" }
     }
 
     fn key_of(number: u64) -> EventKey {

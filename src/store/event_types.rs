@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::family::Row;
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, from_json};
 use crate::domain::problem::Problem;
 use crate::domain::time::Timestamp;
 
-const EVENT_TYPE: u8 = b'E';
-const SCHEMA: u8 = b'F';
+const EVENT_TYPE: u8 = Row::EventType as u8;
+const SCHEMA: u8 = Row::EventTypeSchema as u8;
 
 /// A registered event type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::family::Dedupe;
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Part, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, damaged, from_json, to_json};
@@ -9,8 +10,8 @@ use crate::domain::event::Event;
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
-const SEEN: u8 = b'e';
-const REPEATS: u8 = b'd';
+const SEEN: u8 = Dedupe::SeenEvent as u8;
+const REPEATS: u8 = Dedupe::RepeatsOfEvent as u8;
 const COUNTER_BITS: u32 = 16;
 
 /// Orders the events of a tenant by acceptance: milliseconds, then a counter.
@@ -227,6 +228,27 @@ impl TenantTx<'_, '_> {
         let row = Key::of(self.tenant()).tag(REPEATS).number(key.0).done();
         self.put_json(Space::Dedupe, row, &Repeats { count: before + 1, last_at: self.now() });
         Ok(())
+    }
+}
+
+impl TenantTx<'_, '_> {
+    /// Writes an event again, with what has become of it since.
+    pub fn update_event(&mut self, key: EventKey, stored: &StoredEvent) {
+        let row = event_key(&self.view(), key);
+        self.put(Space::Event, row, to_json(stored));
+    }
+}
+
+impl StoredEvent {
+    /// Forgets why a workflow was not started by it.
+    pub fn release(&mut self, workflow: &str) {
+        self.withheld.retain(|(name, _)| name != workflow);
+    }
+
+    /// Notes why a workflow is not started by it, in place of what was noted before.
+    pub fn withhold(&mut self, workflow: &str, reason: String) {
+        self.release(workflow);
+        self.withheld.push((workflow.to_owned(), reason));
     }
 }
 

@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::family::Row;
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, from_json};
 use crate::domain::time::Timestamp;
 
-const FORM: u8 = b'F';
+const FORM: u8 = Row::Form as u8;
 
 /// A hosted form.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

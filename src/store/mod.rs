@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod alarms;
+pub mod approvals;
 pub mod audit;
 pub mod codec;
 pub mod connections;
@@ -11,7 +12,9 @@ mod envelope;
 pub mod event_index;
 pub mod event_types;
 pub mod events;
+mod family;
 pub mod forms;
+pub mod inbox;
 pub mod key;
 mod layer;
 pub mod ledger;
@@ -28,8 +31,10 @@ pub mod secrets;
 pub mod sim;
 pub mod tenant;
 pub mod timers;
+pub mod waits;
 pub mod webhook_deliveries;
 pub mod webhooks;
+pub mod windows;
 pub mod workflows;
 
 #[cfg(test)]

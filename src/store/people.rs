@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::access::APPLIANCE;
+use super::family::Meta;
 use super::key::Key;
 use super::seal::Sealed;
 use super::seam::{Space, StoreError};
@@ -12,9 +13,9 @@ use crate::domain::id::TenantId;
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 
-const PERSON: u8 = b'P';
-const BY_EMAIL: u8 = b'M';
-const LINK: u8 = b'L';
+const PERSON: u8 = Meta::Person as u8;
+const BY_EMAIL: u8 = Meta::PersonByEmail as u8;
+const LINK: u8 = Meta::Link as u8;
 
 /// Somebody who signs in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

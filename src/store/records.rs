@@ -3,15 +3,16 @@
 
 use serde_json::{Map, Value};
 
+use super::family::{Meta, Row, Vis};
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, damaged, from_json};
 use crate::domain::desk::RecordKind;
 
-const RECORD: u8 = b'r';
-const UNIQUE: u8 = b'u';
-const CHILD: u8 = b'p';
-const SEQUENCE: u8 = b'q';
+const RECORD: u8 = Row::Record as u8;
+const UNIQUE: u8 = Vis::UniqueRecord as u8;
+const CHILD: u8 = Vis::ChildRecord as u8;
+const SEQUENCE: u8 = Meta::Sequence as u8;
 
 impl TenantView<'_> {
     /// Returns a record by its id.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::family::Row;
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, from_json};
@@ -10,7 +11,7 @@ use crate::domain::event::Actor;
 use crate::domain::problem::Problem;
 use crate::domain::time::Timestamp;
 
-const REJECTED: u8 = b'J';
+const REJECTED: u8 = Row::RejectedEvent as u8;
 
 /// A refused event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

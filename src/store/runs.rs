@@ -3,21 +3,28 @@
 use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::events::EventKey;
+use super::family::{Blob, Vis};
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{
     TenantTx, TenantView, TimerChange, TimerChangeKind, damaged, from_json, to_json,
 };
 use super::timers::Due;
+use crate::domain::event::Event;
 use crate::domain::id::RunId;
 use crate::domain::run::{Record, RunHead, Status};
 use crate::domain::time::Timestamp;
+use crate::domain::workflow::Priority;
+use crate::domain::workflow::annotation::Joined;
 
-const BY_STATUS: u8 = b's';
-const BY_WORKFLOW: u8 = b'w';
-const BY_CONCURRENCY: u8 = b'c';
+const BY_STATUS: u8 = Vis::RunByStatus as u8;
+const BY_WORKFLOW: u8 = Vis::RunByWorkflow as u8;
+const BY_CONCURRENCY: u8 = Vis::RunByConcurrency as u8;
+const BY_PRIORITY: u8 = Vis::RunByPriority as u8;
+const GIVEN: u8 = Blob::GivenToRun as u8;
 /// How many rows of an index or a list are read at once.
 const PAGE: usize = 256;
 
@@ -34,6 +41,34 @@ pub struct RunRow {
     /// The rendered concurrency key that it counts for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency_key: Option<String>,
+    /// How urgent it is among those that wait for room.
+    #[serde(default, skip_serializing_if = "Priority::is_normal")]
+    pub priority: Priority,
+    /// The run whose step started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<RunId>,
+}
+
+/// What a run was given beside its event; most runs are given nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Given {
+    /// The records that were joined into the event.
+    pub annotations: Vec<Joined>,
+    /// How many events came together in it; 0 where none were gathered.
+    pub events: u32,
+}
+
+impl Given {
+    /// Returns an event as the run sees it.
+    #[must_use]
+    pub fn seen(&self, event: &Event) -> Value {
+        let mut seen = event.to_value();
+        for joined in &self.annotations {
+            joined.write(&mut seen);
+        }
+        seen
+    }
 }
 
 /// Where a list of runs comes from.
@@ -54,6 +89,31 @@ impl TenantView<'_> {
     /// Fails on an unreadable or damaged record.
     pub fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError> {
         self.json(Space::Run, &run_key(self, id))
+    }
+
+    /// Returns what a run was given beside its event.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn given(&self, id: RunId) -> Result<Given, StoreError> {
+        Ok(self.json(Space::Blob, &given_key(self, id))?.unwrap_or_default())
+    }
+
+    /// Returns the ids of the queued runs of a priority other than the normal one, oldest first.
+    ///
+    /// # Errors
+    /// Fails on an unreadable record.
+    pub fn queued_of_priority(
+        &self,
+        priority: Priority,
+        after: Option<RunId>,
+        limit: usize,
+    ) -> Result<Vec<RunId>, StoreError> {
+        let prefix = Prefix::new(priority_key(self, priority));
+        let after = after.map(|id| [prefix.start(), &id.to_bytes()].concat());
+        let range = prefix.after(after.as_deref());
+        let rows = self.scan(Space::Vis, range, Direction::Ascending, limit)?;
+        rows.iter().map(|(key, _)| read_id(Space::Vis, key)).collect()
     }
 
     /// Returns what a run recorded, in order.
@@ -185,10 +245,30 @@ impl TenantTx<'_, '_> {
                 self.put_new(Space::Vis, of_workflow.bytes(&id.to_bytes()).done(), Vec::new());
             }
         }
+        if !row.priority.is_normal() {
+            self.keep_priority(before, row);
+        }
         let moved = before.is_none_or(|before| before != head.status);
         // Runs that succeeded are most of all runs; a list of them reads the heads instead.
         if moved && head.status != Status::Succeeded {
             self.put_new(Space::Vis, status_key(&self.view(), head.status, id), Vec::new());
+        }
+    }
+
+    fn keep_priority(&mut self, before: Option<Status>, row: &RunRow) {
+        let key = priority_key(&self.view(), row.priority).bytes(&row.head.id.to_bytes()).done();
+        match (before == Some(Status::Queued), row.head.status == Status::Queued) {
+            (false, true) => self.put(Space::Vis, key, Vec::new()),
+            (true, false) => self.remove(Space::Vis, key),
+            (false, false) | (true, true) => {} // It was none of those that wait, or still is one.
+        }
+    }
+
+    /// Writes what a new run is given beside its event.
+    pub fn put_given(&mut self, id: RunId, given: &Given) {
+        if *given != Given::default() {
+            let key = given_key(&self.view(), id);
+            self.put_new(Space::Blob, key, to_json(given));
         }
     }
 
@@ -225,6 +305,14 @@ impl TenantTx<'_, '_> {
 
 fn run_key(view: &TenantView<'_>, id: RunId) -> Vec<u8> {
     Key::of(view.tenant()).bytes(&id.to_bytes()).done()
+}
+
+fn given_key(view: &TenantView<'_>, id: RunId) -> Vec<u8> {
+    Key::of(view.tenant()).tag(GIVEN).bytes(&id.to_bytes()).done()
+}
+
+fn priority_key(view: &TenantView<'_>, priority: Priority) -> Key {
+    Key::of(view.tenant()).tag(BY_PRIORITY).tag(priority.number())
 }
 
 fn status_key(view: &TenantView<'_>, status: Status, id: RunId) -> Vec<u8> {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::alarms::AlarmKind;
+use super::family::Row;
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, from_json};
@@ -10,7 +11,7 @@ use crate::domain::id::RunId;
 use crate::domain::schedule::Schedule;
 use crate::domain::time::Timestamp;
 
-const SCHEDULE: u8 = b'C';
+const SCHEDULE: u8 = Row::Schedule as u8;
 
 /// How far a schedule of a workflow has come.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -11,6 +11,7 @@ use crate::domain::id::TenantId;
 use crate::domain::secret::Secret;
 
 use super::access::APPLIANCE;
+use super::family::Meta;
 use super::key::Key;
 use super::seam::{Space, StoreError};
 use super::tenant::{TenantTx, TenantView};
@@ -20,7 +21,7 @@ pub const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 /// The first byte of what is sealed, so that another way of sealing can be told apart.
 const FORMAT: u8 = 1;
-const CHECK: u8 = b'z';
+const CHECK: u8 = Meta::SealCheck as u8;
 const CHECKED: &str = "ergane";
 
 /// Where a secret belongs. What was sealed for one place opens at no other.

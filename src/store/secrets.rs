@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::family::Row;
 use super::key::{Key, Prefix};
 use super::seal::{Place, Sealed};
 use super::seam::{Direction, Space, StoreError};
@@ -9,7 +10,7 @@ use super::tenant::{TenantTx, TenantView, from_json};
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
 
-const SECRET: u8 = b'X';
+const SECRET: u8 = Row::Secret as u8;
 
 /// A secret with the hosts that it is bound to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use super::seam::{Direction, Pair, Space, StoreError};
 use super::timers::Due;
 use crate::clock::Clock;
 use crate::domain::event::Event;
-use crate::domain::id::TenantId;
+use crate::domain::id::{RunId, TenantId};
 use crate::domain::time::Timestamp;
 
 /// Reads one tenant's records.
@@ -67,6 +67,7 @@ pub struct TenantTx<'t, 'a> {
     now: Timestamp,
     emitted: Vec<Event>,
     timers: Vec<TimerChange>,
+    woken: Vec<RunId>,
     workflows: Workflows,
     tally: Tally,
 }
@@ -106,9 +107,8 @@ impl<'t, 'a> TenantTx<'t, 'a> {
     #[must_use]
     pub fn new(tenant: TenantId, tx: &'t mut Tx<'a>, clock: &'t Clock) -> TenantTx<'t, 'a> {
         let now = clock.now();
-        let (emitted, timers) = (Vec::new(), Vec::new());
-        let (workflows, tally) = Default::default();
-        TenantTx { tenant, tx, clock, now, emitted, timers, workflows, tally }
+        let (emitted, timers, woken, workflows, tally) = Default::default();
+        TenantTx { tenant, tx, clock, now, emitted, timers, woken, workflows, tally }
     }
 
     /// Returns the tenant.
@@ -150,6 +150,11 @@ impl<'t, 'a> TenantTx<'t, 'a> {
         std::mem::take(&mut self.timers)
     }
 
+    /// Takes the runs that have something to look at.
+    pub fn take_woken(&mut self) -> Vec<RunId> {
+        std::mem::take(&mut self.woken)
+    }
+
     /// Returns whether what events start was changed.
     #[must_use]
     pub fn workflows(&self) -> Workflows {
@@ -170,19 +175,20 @@ impl<'t, 'a> TenantTx<'t, 'a> {
         // The savepoint's layers are cut back below, so nothing half-written is seen after a panic.
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             tx.savepoint(|tx| {
-                let (emitted, timers, workflows, tally) = Default::default();
+                let (emitted, timers, woken, workflows, tally) = Default::default();
                 let mut inner =
-                    TenantTx { tenant, tx, clock, now, emitted, timers, workflows, tally };
+                    TenantTx { tenant, tx, clock, now, emitted, timers, woken, workflows, tally };
                 let value = attempt(&mut inner)?;
-                let TenantTx { emitted, timers, workflows, tally, .. } = inner;
-                Ok((value, emitted, timers, workflows, tally))
+                let TenantTx { emitted, timers, woken, workflows, tally, .. } = inner;
+                Ok((value, (emitted, timers, woken), workflows, tally))
             })
         }));
         match caught {
-            Ok(Ok((value, emitted, timers, workflows, tally))) => {
+            Ok(Ok((value, (emitted, timers, woken), workflows, tally))) => {
                 self.tally.absorb(tally);
                 self.emitted.extend(emitted);
                 self.timers.extend(timers);
+                self.woken.extend(woken);
                 self.note_workflows(workflows);
                 Ok(value)
             }
@@ -218,6 +224,10 @@ impl<'t, 'a> TenantTx<'t, 'a> {
 
     pub(super) fn tally(&mut self) -> &mut Tally {
         &mut self.tally
+    }
+
+    pub(super) fn wake(&mut self, run: RunId) {
+        self.woken.push(run);
     }
 
     pub(super) fn note_timer(&mut self, change: TimerChange) {

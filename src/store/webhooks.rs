@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::family::Row;
 use super::key::{Key, Prefix};
 use super::seal::{Place, Sealed};
 use super::seam::{Direction, Space, StoreError};
@@ -11,7 +12,7 @@ use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Format;
 
-pub(super) const WEBHOOK: u8 = b'O';
+pub(super) const WEBHOOK: u8 = Row::Webhook as u8;
 const CONFIGURED: u8 = b'c';
 const FARED: u8 = b's';
 

@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::family::Row;
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, Workflows, from_json};
 use crate::domain::problem::Problem;
 use crate::domain::time::Timestamp;
 
-const WORKFLOW: u8 = b'W';
-const VERSION: u8 = b'V';
+const WORKFLOW: u8 = Row::Workflow as u8;
+const VERSION: u8 = Row::Version as u8;
 
 /// What is the same for every version of a workflow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod api;
+mod approvals;
 mod architecture;
 mod audit;
 mod backtest;
@@ -22,7 +23,9 @@ mod roles;
 mod schedules;
 mod secrets;
 mod sla;
+mod step_kinds;
 mod streams;
 mod support;
 mod thena;
+mod triggers;
 mod webhooks;

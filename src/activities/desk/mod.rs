@@ -1,5 +1,6 @@
 //! Changes to the desk's records: every one of them, whoever asks for it, goes through here.
 
+pub mod annotate;
 mod clocks;
 mod create;
 mod error;

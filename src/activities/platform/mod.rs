@@ -13,6 +13,7 @@ pub(super) mod ticket_verbs;
 pub(super) mod tickets;
 pub(super) mod transform;
 pub(super) mod users;
+pub(super) mod waits;
 
 use std::time::Duration;
 

@@ -13,18 +13,18 @@ use super::field::Kept;
 /// How a kind's events are named and what they are derived from.
 pub(super) struct Family {
     kind: RecordKind,
-    prefix: &'static str,
+    pub(super) prefix: &'static str,
     pub(super) word: &'static str,
     previous: &'static str,
     custom_fields: Option<&'static str>,
     /// Fields with events of their own, which alone are no update.
     apart: &'static [&'static str],
-    derived: &'static [(&'static str, &'static str, When)],
+    pub(super) derived: &'static [(&'static str, &'static str, When)],
 }
 
 /// When a changed field emits its event.
 #[derive(Clone, Copy)]
-enum When {
+pub(super) enum When {
     /// Whatever it became.
     Changed,
     /// It became something, not nothing.

@@ -26,6 +26,7 @@ pub fn rows() -> Vec<EventType> {
         channels::rows(),
         timers(),
         webhooks(),
+        lasting(),
     ];
     groups.into_iter().flatten().collect()
 }
@@ -97,7 +98,7 @@ impl EventType {
     }
 }
 
-fn word(kind: RecordKind) -> &'static str {
+pub(super) fn word(kind: RecordKind) -> &'static str {
     match kind {
         RecordKind::Ticket => "ticket",
         Comment => "comment",
@@ -134,6 +135,23 @@ fn previous_word(kind: RecordKind) -> &'static str {
         Organization => "previousOrganization",
         RecordKind::CustomField | RecordKind::TicketStatus | RecordKind::SlaPolicy => kind.name(),
     }
+}
+
+fn lasting() -> Vec<EventType> {
+    let row = |kind, name, record| {
+        row(kind, name, "It has been in a state for as long as a trigger asks.")
+            .of(record)
+            .with("since", Shape::Like(json!("2026-11-23T10:00:00.000Z")))
+            .with("for", Shape::Like(json!("2h")))
+    };
+    vec![
+        row("ticket:lasting", "Ticket unchanged", RecordKind::Ticket),
+        row("account:lasting", "Account unchanged", Account).among("Accounts"),
+        row("customer-contact:lasting", "Contact unchanged", Contact).among("Contacts"),
+        row("account-task:lasting", "Account task unchanged", AccountTask).among("Accounts"),
+        row("account-activity:lasting", "Account activity unchanged", AccountActivity)
+            .among("Accounts"),
+    ]
 }
 
 fn tickets() -> Vec<EventType> {

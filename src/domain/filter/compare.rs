@@ -19,6 +19,25 @@ pub(super) fn equals(left: &Value, right: &Value) -> bool {
     }
 }
 
+/// Returns a text that is the same for equal values; `None` where no text can be.
+pub(super) fn index_key(value: &Value) -> Option<String> {
+    if let Some(number) = numeric(value) {
+        let float = match number {
+            Numeric::Integer(integer) => integer as f64,
+            Numeric::Float(float) => float + 0.0, // Makes the negative zero a positive one.
+        };
+        return Some(format!("n{:016x}", float.to_bits()));
+    }
+    match value {
+        Value::String(text) => Some(match instant(text) {
+            Some(at) => format!("t{}", at.timestamp_micros()),
+            None => format!("s{text}"),
+        }),
+        Value::Bool(truth) => Some(format!("b{truth}")),
+        Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
 /// Orders two numbers, numeric texts or times; `None` for anything else.
 pub(super) fn order(left: &Value, right: &Value) -> Option<Ordering> {
     if let (Some(a), Some(b)) = (numeric(left), numeric(right)) {

@@ -1,5 +1,6 @@
 //! The filter language: conditions on an event or on any scope, parsed once and matched often.
 
+mod bind;
 mod compare;
 mod operator;
 mod parse;
@@ -18,6 +19,7 @@ use super::expression::{ExpressionError, Template};
 use super::path::Path;
 use super::problem::Problem;
 use super::scope::Scope;
+pub use bind::Equality;
 use operator::Observed;
 pub use operator::{Kind, Operator, OperatorInfo, ValueType};
 pub use sieve::Sieve;

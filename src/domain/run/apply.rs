@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::doing::{Doing, NestKind, StopAsked};
 use super::entry::{Compensation, Ending, Entry, Failure, FailureClass, Outcome, Record};
 use super::state::{Cancel, Phase, Run};
 use super::status::{StepStatus, UndoStatus};
@@ -15,6 +16,7 @@ impl Run {
     /// Folds one record into the state; `workflow` is the version that the run follows now.
     ///
     /// A journal may tell of steps that only an earlier version had: they are remembered aside.
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of entry")]
     pub fn apply(&mut self, workflow: &Workflow, record: &Record) {
         let at = record.at;
         if self.updated_at != at {
@@ -30,16 +32,24 @@ impl Run {
             Entry::Started => self.started(at),
             Entry::CancelRequested { by, compensate } => {
                 self.cancel = Some(Cancel { by: by.clone(), compensate: *compensate, at });
+                self.stop_waiting();
             }
-            Entry::DeadlineReached => self.timed_out = true,
+            Entry::DeadlineReached => {
+                self.timed_out = true;
+                self.stop_waiting();
+            }
+            Entry::Stopping { ending } => {
+                self.ending = Some(ending.clone());
+                self.stop_waiting();
+            }
             Entry::Unwinding { ending } => self.unwinding(ending),
             Entry::Finished { outcome, compensation, error } => {
                 self.finished(*outcome, at);
                 self.compensation = *compensation;
                 self.error.clone_from(error);
             }
-            Entry::Resumed { from, again, version, input, .. } => {
-                self.resumed(again);
+            Entry::Resumed { from, again, reopened, version, input, .. } => {
+                self.resumed(again, reopened);
                 self.follow(workflow, *version);
                 self.queue(from.as_deref(), input.clone());
             }
@@ -51,6 +61,21 @@ impl Run {
             | Entry::StepContinued { step }
             | Entry::SleepStarted { step, .. }
             | Entry::SleepEnded { step } => self.apply_forward(step, &record.entry, at),
+            Entry::BranchChosen { step, .. }
+            | Entry::LoopStarted { step, .. }
+            | Entry::ItemStarted { step, .. }
+            | Entry::ItemEnded { step, .. }
+            | Entry::ParallelStarted { step }
+            | Entry::GroupClosing { step, .. }
+            | Entry::GroupEnded { step, .. } => self.apply_group(step, &record.entry, at),
+            Entry::WaitStarted { step, .. }
+            | Entry::WaitEnded { step, .. }
+            | Entry::ApprovalRequested { step, .. }
+            | Entry::ApprovalReminded { step }
+            | Entry::ApprovalEscalated { step, .. }
+            | Entry::ApprovalDecided { step, .. }
+            | Entry::ChildStarted { step, .. }
+            | Entry::ChildStopping { step } => self.apply_wait(step, &record.entry, at),
             Entry::UndoScheduled { step, .. }
             | Entry::UndoSucceeded { step, .. }
             | Entry::UndoFailed { step, .. }
@@ -59,68 +84,64 @@ impl Run {
         }
     }
 
-    fn apply_forward(&mut self, id: &str, entry: &Entry, at: Timestamp) {
-        let index = self.step_index(id);
-        self.current = index.or(self.current);
-        let step = state_of(&mut self.steps, &mut self.former, index, id);
+    fn apply_forward(&mut self, path: &str, entry: &Entry, at: Timestamp) {
+        let step = self.touch(path);
         match entry {
             Entry::StepSkipped { trace, .. } => {
                 step.trace = Some(trace.clone());
-                self.step_ended(id, StepStatus::Skipped, json!({}), at);
+                self.step_ended(path, StepStatus::Skipped, json!({}), at);
             }
             Entry::StepScheduled { attempt, input, .. } => {
                 step.status = StepStatus::Running;
                 step.started_at.get_or_insert(at);
                 let first = *attempt == step.spent + 1;
                 step.attempts.push(Attempt::begun(*attempt, at));
-                if first {
-                    self.scope.set_step(id, "input", input.clone());
+                // An attempt that could not even begin was counted, and left no input.
+                let fresh = first || !input.is_null();
+                if fresh {
+                    self.scope.set_step(path, "input", input.clone());
                 }
-                self.enter(index, |step| Phase::Executing { step, attempt: *attempt });
+                self.does(path, Doing::Executing { attempt: *attempt });
             }
             Entry::StepSucceeded { attempt, output, undo, .. } => {
                 Attempt::succeeded(&mut step.attempts, *attempt, at);
                 step.undo = undo.clone();
                 step.in_doubt = false;
-                self.stands(id);
-                self.step_ended(id, StepStatus::Succeeded, output.clone(), at);
+                self.stands(path);
+                self.step_ended(path, StepStatus::Succeeded, output.clone(), at);
             }
             Entry::StepFailed { attempt, failure, .. } => {
-                self.step_failed(id, *attempt, failure, at);
+                self.step_failed(path, *attempt, failure, at);
             }
             Entry::RetryArmed { attempt, due, .. } => {
                 step.status = StepStatus::Retrying;
-                self.enter(index, |step| Phase::Pausing { step, attempt: *attempt, due: *due });
+                self.does(path, Doing::Pausing { attempt: *attempt, due: *due });
             }
-            Entry::StepContinued { .. } => {
-                step.continued = true;
-                self.enter(index, |step| Phase::Ready { next: step + 1 });
-            }
+            Entry::StepContinued { .. } => step.continued = true,
             Entry::SleepStarted { until, .. } => {
                 step.status = StepStatus::Waiting;
                 step.started_at.get_or_insert(at);
-                self.enter(index, |step| Phase::Sleeping { step, until: *until });
+                self.does(path, Doing::Sleeping { until: *until });
             }
             Entry::SleepEnded { .. } => {
                 step.started_at.get_or_insert(at);
-                self.step_ended(id, StepStatus::Succeeded, json!({}), at);
+                self.step_ended(path, StepStatus::Succeeded, json!({}), at);
             }
             _ => unreachable!("only entries about a step that runs come here"),
         }
     }
 
-    fn apply_backward(&mut self, id: &str, entry: &Entry, at: Timestamp) {
-        let index = self.step_index(id);
-        let step = state_of(&mut self.steps, &mut self.former, index, id);
+    fn apply_backward(&mut self, path: &str, entry: &Entry, at: Timestamp) {
+        let step = self.touch(path);
         let undo = &mut step.compensation;
         match entry {
             Entry::UndoScheduled { attempt, input, .. } => {
                 undo.status = UndoStatus::Running;
-                if *attempt == undo.spent + 1 {
+                if *attempt == undo.spent + 1 || !input.is_null() {
                     undo.input = input.clone();
                 }
                 undo.attempts.push(Attempt::begun(*attempt, at));
-                self.enter(index, |step| Phase::Undoing { step, attempt: *attempt });
+                self.does(path, Doing::Undoing { attempt: *attempt });
             }
             Entry::UndoSucceeded { attempt, output, .. } => {
                 Attempt::succeeded(&mut undo.attempts, *attempt, at);
@@ -129,75 +150,105 @@ impl Run {
                 step.undone += 1;
                 step.undo = Value::Null;
                 step.in_doubt = false;
+                let index = self.step_index(path);
                 self.standing.retain(|standing| Some(*standing) != index);
-                self.phase = Phase::Unwinding;
+                self.does(path, Doing::Nothing);
             }
             Entry::UndoFailed { attempt, failure, .. } => {
                 Attempt::failed(&mut undo.attempts, *attempt, failure, at);
-                self.phase = Phase::Unwinding;
+                self.does(path, Doing::Nothing);
             }
             Entry::UndoRetryArmed { attempt, due, .. } => {
                 undo.status = UndoStatus::Retrying;
-                self.enter(index, |step| Phase::UndoPausing { step, attempt: *attempt, due: *due });
+                self.does(path, Doing::UndoPausing { attempt: *attempt, due: *due });
             }
             Entry::UndoAbandoned { failure, .. } => {
                 undo.status = UndoStatus::Abandoned;
                 undo.failure = Some(failure.clone());
-                self.phase = Phase::Unwinding;
+                self.does(path, Doing::Nothing);
             }
             _ => unreachable!("only entries about a step that is undone come here"),
         }
     }
 
-    /// Changes the phase; a step that only an earlier version had is behind the run already.
-    fn enter(&mut self, index: Option<usize>, phase: impl FnOnce(usize) -> Phase) {
+    /// Returns the state of the step at `path`, where the run stands from here. One of an item
+    /// comes into being when it is first told of, and one that only an earlier version had is
+    /// behind the run already.
+    pub(super) fn touch(&mut self, path: &str) -> &mut StepState {
+        let known = self.step_index(path);
+        let index = known.or_else(|| path.contains('[').then(|| self.add_step(path)));
+        self.current = index.or(self.current);
+        state_of(&mut self.steps, &mut self.former, index, path)
+    }
+
+    fn add_step(&mut self, path: &str) -> usize {
+        let index = self.steps.len();
+        self.steps.push(self.former.remove(path).unwrap_or_else(|| StepState::new(path)));
+        self.places.insert(path.to_owned(), index);
+        index
+    }
+
+    /// Notes what a step does from here.
+    pub(super) fn does(&mut self, path: &str, doing: Doing) {
+        let index = self.step_index(path);
         if let Some(index) = index {
-            self.phase = phase(index);
+            if doing.is_busy() {
+                self.busy.insert(index);
+            } else {
+                self.busy.remove(&index);
+            }
         }
+        state_of(&mut self.steps, &mut self.former, index, path).doing = doing;
     }
 
     fn started(&mut self, at: Timestamp) {
         self.started_at.get_or_insert(at);
         self.begun_at = Some(at);
         self.scope.set_field("run", "startedAt", json!(self.started_at));
-        if let Phase::Queued { from } = self.phase {
-            self.phase = Phase::Ready { next: from };
+        if self.phase == Phase::Queued {
+            self.phase = Phase::Going;
         }
     }
 
-    fn step_ended(&mut self, id: &str, status: StepStatus, output: Value, at: Timestamp) {
-        let index = self.step_index(id);
-        let step = state_of(&mut self.steps, &mut self.former, index, id);
+    pub(super) fn step_ended(
+        &mut self,
+        path: &str,
+        status: StepStatus,
+        output: Value,
+        at: Timestamp,
+    ) {
+        let index = self.step_index(path);
+        let step = state_of(&mut self.steps, &mut self.former, index, path);
         step.status = status;
         step.ended_at = Some(at);
-        if !self.scope.root()["steps"][id]["error"].is_null() {
-            self.scope.set_step(id, "error", Value::Null);
+        if !self.scope.root()["steps"][path]["error"].is_null() {
+            self.scope.set_step(path, "error", Value::Null);
         }
-        self.scope.set_step(id, "output", output);
-        self.scope.set_step(id, "status", json!(status));
-        self.enter(index, |step| Phase::Ready { next: step + 1 });
+        self.scope.set_step(path, "output", output);
+        self.scope.set_step(path, "status", json!(status));
+        self.does(path, Doing::Nothing);
     }
 
-    fn step_failed(&mut self, id: &str, attempt: u32, failure: &Failure, at: Timestamp) {
-        let index = self.step_index(id);
-        let step = state_of(&mut self.steps, &mut self.former, index, id);
+    fn step_failed(&mut self, path: &str, attempt: u32, failure: &Failure, at: Timestamp) {
+        let index = self.step_index(path);
+        let step = state_of(&mut self.steps, &mut self.former, index, path);
         Attempt::failed(&mut step.attempts, attempt, failure, at);
         step.status = StepStatus::Failed;
         step.ended_at = Some(at);
-        self.scope.set_step(id, "status", json!(StepStatus::Failed));
-        self.scope.set_step(id, "error", json!(failure));
-        if self.scope.root()["steps"][id]["output"].is_null() {
-            self.scope.set_step(id, "output", json!({}));
+        self.scope.set_step(path, "status", json!(StepStatus::Failed));
+        self.scope.set_step(path, "error", json!(failure));
+        if self.scope.root()["steps"][path]["output"].is_null() {
+            self.scope.set_step(path, "output", json!({}));
         }
-        self.enter(index, |step| Phase::Ready { next: step });
+        self.does(path, Doing::Nothing);
         if failure.class == FailureClass::InDoubt {
-            self.stands(id);
+            self.stands(path);
         }
     }
 
-    fn stands(&mut self, id: &str) {
-        let index = self.step_index(id);
-        let step = state_of(&mut self.steps, &mut self.former, index, id);
+    fn stands(&mut self, path: &str) {
+        let index = self.step_index(path);
+        let step = state_of(&mut self.steps, &mut self.former, index, path);
         step.in_doubt = step.status == StepStatus::Failed;
         // Whatever was undone before, this effect is new and has not been.
         step.compensation.status = UndoStatus::None;
@@ -217,6 +268,8 @@ impl Run {
         self.scope.set("error", root);
         self.error = Some(error);
         self.ending = Some(ending.clone());
+        // A run that had succeeded may be undone as well.
+        (self.outcome, self.ended_at) = (None, None);
         self.phase = Phase::Unwinding;
     }
 
@@ -228,26 +281,74 @@ impl Run {
         self.phase = Phase::Finished;
     }
 
-    /// Marks the step that slept or paused, and now never goes on, as cancelled.
-    fn interrupt(&mut self) {
-        if let Phase::Sleeping { step, .. } | Phase::Pausing { step, .. } = self.phase {
-            self.steps[step].status = StepStatus::Cancelled;
-            self.steps[step].ended_at = Some(self.updated_at);
+    /// Ends what only waits, now that nothing more is to begin; what is in flight is awaited.
+    fn stop_waiting(&mut self) {
+        if self.phase == Phase::Going {
+            for index in self.busy.clone() {
+                self.halt(index);
+            }
         }
     }
 
-    fn resumed(&mut self, again: &[String]) {
+    /// Ends the waiting of one step; a run that it waits for is to stop.
+    pub(super) fn halt(&mut self, index: usize) {
+        let at = self.updated_at;
+        let step = &mut self.steps[index];
+        match &mut step.doing {
+            Doing::AwaitingRun { stop, .. } => {
+                if *stop == StopAsked::Not {
+                    *stop = StopAsked::Wanted;
+                }
+                return;
+            }
+            Doing::Nothing | Doing::Executing { .. } | Doing::Undoing { .. } => return,
+            Doing::UndoPausing { .. } => {} // It was done; its undoing may be taken up again.
+            Doing::Pausing { .. }
+            | Doing::Sleeping { .. }
+            | Doing::Awaiting { .. }
+            | Doing::Deciding(_)
+            | Doing::Group => step.cancelled(at),
+        }
+        step.doing = Doing::Nothing;
+        self.busy.remove(&index);
+    }
+
+    /// Marks the steps that waited, and now never go on, as cancelled.
+    fn interrupt(&mut self) {
+        let at = self.updated_at;
+        for step in self.steps.iter_mut().chain(self.former.values_mut()) {
+            match std::mem::take(&mut step.doing) {
+                Doing::Nothing
+                | Doing::Executing { .. }
+                | Doing::Undoing { .. }
+                | Doing::UndoPausing { .. } => {}
+                Doing::Pausing { .. }
+                | Doing::Sleeping { .. }
+                | Doing::Awaiting { .. }
+                | Doing::Deciding(_)
+                | Doing::AwaitingRun { .. }
+                | Doing::Group => step.cancelled(at),
+            }
+        }
+        self.busy.clear();
+    }
+
+    fn resumed(&mut self, again: &[String], reopened: &[String]) {
         for step in self.steps.iter_mut().chain(self.former.values_mut()) {
             step.given = None;
             step.compensation.go_on();
         }
-        for id in again {
-            let index = self.step_index(id);
-            state_of(&mut self.steps, &mut self.former, index, id).begin_anew();
+        for path in again {
+            let index = self.step_index(path);
+            state_of(&mut self.steps, &mut self.former, index, path).begin_anew();
             // What still stands may yet be undone, and its undo reads the output.
             if index.is_none_or(|index| !self.standing.contains(&index)) {
-                self.scope.unset_step(id);
+                self.scope.unset_step(path);
             }
+        }
+        for path in reopened {
+            let index = self.step_index(path);
+            state_of(&mut self.steps, &mut self.former, index, path).reopen();
         }
         self.cancel = None;
         self.timed_out = false;
@@ -258,16 +359,25 @@ impl Run {
         self.compensation = Compensation::None;
     }
 
-    /// Takes over the steps of another version; a step keeps what is known of it by its id, also
+    /// Takes over the steps of another version; a step keeps what is known of it by its path, also
     /// while a version in between does not have it.
     fn follow(&mut self, workflow: &Workflow, version: u32) {
         let known = std::mem::take(&mut self.steps);
         let stood: Vec<String> =
             self.standing.iter().map(|index| known[*index].id.clone()).collect();
+        let of_items: Vec<String> = known[known.len() - self.places.len()..]
+            .iter()
+            .map(|state| state.id.clone())
+            .filter(|path| workflow.around(path).is_some())
+            .collect();
         self.former.extend(known.into_iter().map(|state| (state.id.clone(), state)));
+        self.places.clear();
         let former = &mut self.former;
-        let state = |id: &str| former.remove(id).unwrap_or_else(|| StepState::new(id));
-        self.steps = workflow.steps.iter().map(|step| &*step.id).map(state).collect();
+        let state = |path: &String| former.remove(path).unwrap_or_else(|| StepState::new(path));
+        self.steps = Run::fixed_steps(workflow).iter().map(state).collect();
+        for path in of_items {
+            self.add_step(&path);
+        }
         self.former.retain(|id, state| *state != StepState::new(id));
         self.standing = stood.iter().filter_map(|id| self.step_index(id)).collect();
         self.version = version;
@@ -277,25 +387,24 @@ impl Run {
     }
 
     fn queue(&mut self, from: Option<&str>, input: Option<Value>) {
-        let from = from.and_then(|id| self.step_index(id)).unwrap_or(self.steps.len());
-        if let Some(step) = self.steps.get_mut(from) {
-            step.given = input;
+        self.current = from.and_then(|id| self.step_index(id));
+        if let Some(index) = self.current {
+            self.steps[index].given = input;
         }
-        self.current = (from < self.steps.len()).then_some(from);
-        self.phase = Phase::Queued { from };
+        self.phase = Phase::Queued;
     }
 }
 
 /// Returns the state of a step, of one that only an earlier version had too.
-fn state_of<'a>(
+pub(super) fn state_of<'a>(
     steps: &'a mut [StepState],
     former: &'a mut BTreeMap<String, StepState>,
     index: Option<usize>,
-    id: &str,
+    path: &str,
 ) -> &'a mut StepState {
     match index {
         Some(index) => &mut steps[index],
-        None => former.entry(id.to_owned()).or_insert_with(|| StepState::new(id)),
+        None => former.entry(path.to_owned()).or_insert_with(|| StepState::new(path)),
     }
 }
 
@@ -317,8 +426,29 @@ impl StepState {
         self.ended_at = None;
         self.trace = None;
         self.continued = false;
+        self.nest = None;
+        self.decided = None;
         self.compensation.status = UndoStatus::None;
         self.spent = count(&self.attempts);
+    }
+
+    /// Lets a step around others go on where it was.
+    fn reopen(&mut self) {
+        self.status = StepStatus::Running;
+        self.ended_at = None;
+        self.continued = false;
+        self.doing = Doing::Group;
+        self.spent = count(&self.attempts);
+        let Some(nest) = &mut self.nest else { return };
+        nest.closings.clear();
+        if let NestKind::Loop { next, open, .. } = &mut nest.kind {
+            *open = (0..*next).collect();
+        }
+    }
+
+    fn cancelled(&mut self, at: Timestamp) {
+        self.status = StepStatus::Cancelled;
+        self.ended_at = Some(at);
     }
 }
 

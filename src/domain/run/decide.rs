@@ -1,14 +1,14 @@
 //! Chooses what happened when an input reaches a run: reads, and never changes anything.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::effect::Timer;
-use super::entry::{Compensation, Ending, Entry, Record};
+use super::entry::{Compensation, Ending, Entry, Failure, Outcome, Record};
 use super::input::Input;
 use super::state::{Phase, Run};
 use super::status::UndoStatus;
 use crate::domain::time::Timestamp;
-use crate::domain::workflow::Workflow;
+use crate::domain::workflow::{Action, OnFailure, OnTimeout, Workflow};
 
 /// Returns what happens to `run` when `input` reaches it at `now`; nothing when the input is late,
 /// a duplicate or meant for another state. The same arguments always give the same entries.
@@ -22,21 +22,21 @@ impl Run {
     /// Decides and applies without a copy, and returns the records, which are to be written in one
     /// batch; when they cannot be written, the run is to be rebuilt from its journal.
     pub fn advance(&mut self, workflow: &Workflow, input: Input, now: Timestamp) -> Vec<Record> {
-        let mut decision = Decision { workflow, run: self, now, records: Vec::new() };
+        let mut decision = Deciding { workflow, run: self, now, records: Vec::new() };
         decision.choose(input);
         decision.records
     }
 }
 
 /// The records of one decision as they grow; each is applied before the next is chosen.
-pub(super) struct Decision<'a> {
+pub(super) struct Deciding<'a> {
     pub(super) workflow: &'a Workflow,
     pub(super) run: &'a mut Run,
     pub(super) now: Timestamp,
     records: Vec<Record>,
 }
 
-impl Decision<'_> {
+impl Deciding<'_> {
     fn choose(&mut self, input: Input) {
         if let Some(effect) = input.answers()
             && !self.run.outstanding().contains(&effect)
@@ -49,22 +49,47 @@ impl Decision<'_> {
                 self.note(Entry::StepSucceeded { step, attempt, output, undo });
             }
             Input::Failed { step, attempt, failure } => {
-                let pause = self.pause_before_retry(&step, attempt, &failure);
-                self.note(Entry::StepFailed { step: step.clone(), attempt, failure });
-                self.settle_failure(step, pause);
+                self.attempt_failed(step, attempt, failure);
             }
             Input::TimerFired { timer, .. } => self.wake(timer),
+            Input::EventCame { step, event } => self.note(Entry::WaitEnded { step, event }),
+            Input::Decided { step, decision, by, comment } => {
+                self.decided(step, decision, by, comment);
+            }
+            Input::ChildStarted { step, attempt, run } => {
+                let stop = self.run.is_stopping() || self.is_given_up(&step);
+                self.note(Entry::ChildStarted { step, attempt, run, stop });
+            }
+            Input::ChildEnded { step, attempt, run, result } => match result {
+                Ok(output) => {
+                    let undo = json!({ "run": run });
+                    self.note(Entry::StepSucceeded { step, attempt, output, undo });
+                }
+                Err(failure) => self.attempt_failed(step, attempt, failure),
+            },
+            Input::ChildAsked { step, .. } => self.note(Entry::ChildStopping { step }),
             Input::Undone { step, attempt, output } => {
                 self.note(Entry::UndoSucceeded { step, attempt, output });
             }
             Input::UndoFailed { step, attempt, failure } => {
                 self.undo_failed(step, attempt, failure);
             }
+            Input::UndoAll { by } => {
+                if self.run.outcome == Some(Outcome::Succeeded) {
+                    self.unwind(Ending::Undone { by });
+                }
+            }
             Input::Cancel { by, compensate } => self.cancel(by, compensate),
             Input::Retry { by, from, input, version } => self.resume(by, from, input, version),
         }
         self.proceed();
         self.undo_next();
+    }
+
+    fn attempt_failed(&mut self, step: String, attempt: u32, failure: Failure) {
+        let pause = self.pause_before_retry(&step, attempt, &failure);
+        self.note(Entry::StepFailed { step: step.clone(), attempt, failure });
+        self.settle_failure(step, pause);
     }
 
     fn wake(&mut self, timer: Timer) {
@@ -76,11 +101,21 @@ impl Decision<'_> {
             Timer::UndoRetry { step, attempt } => {
                 self.note(Entry::UndoScheduled { step, attempt, input: Value::Null });
             }
-            Timer::Deadline => {
-                self.note(Entry::DeadlineReached);
-                self.stop_unless_in_flight();
-            }
+            Timer::Wait { step } => self.wait_is_over(step),
+            Timer::Approval { step } => self.approval_due(step),
+            Timer::Deadline => self.note(Entry::DeadlineReached),
         }
+    }
+
+    fn wait_is_over(&mut self, step: String) {
+        let goes_on = match self.workflow.step_at(&step).map(|step| &step.action) {
+            Some(Action::Wait(wait)) => wait.on_timeout == OnTimeout::Continue,
+            _ => false, // Only a wait has such a timer.
+        };
+        if goes_on {
+            return self.note(Entry::WaitEnded { step, event: Value::Null });
+        }
+        self.refuse(&step, Failure::terminal("timeout", "no such event came in time"));
     }
 
     fn cancel(&mut self, by: String, compensate: bool) {
@@ -88,28 +123,31 @@ impl Decision<'_> {
             return;
         }
         self.note(Entry::CancelRequested { by, compensate });
-        self.stop_unless_in_flight();
-    }
-
-    /// Ends a run that only waits; an attempt in flight is awaited, and an undo goes on.
-    fn stop_unless_in_flight(&mut self) {
-        match self.run.phase {
-            Phase::Queued { .. } | Phase::Pausing { .. } | Phase::Sleeping { .. } => self.stop(),
-            Phase::Ready { .. }
-            | Phase::Executing { .. }
-            | Phase::Unwinding
-            | Phase::Undoing { .. }
-            | Phase::UndoPausing { .. }
-            | Phase::Finished => {}
+        if self.run.phase == Phase::Queued {
+            self.stop();
         }
     }
 
-    /// Ends a run that was cancelled or ran out of time; the wish of a person goes first.
+    /// Ends a run that was cancelled, ran out of time, or has a step that failed; the wish of a
+    /// person goes first.
     pub(super) fn stop(&mut self) {
-        match &self.run.cancel {
-            Some(cancel) if !cancel.compensate => self.fail(&Ending::Cancelled),
-            Some(_) => self.unwind(Ending::Cancelled),
-            None => self.unwind(Ending::TimedOut),
+        match (&self.run.cancel, &self.run.ending) {
+            (Some(cancel), _) if !cancel.compensate => self.fail(&Ending::Cancelled),
+            (Some(_), _) => self.unwind(Ending::Cancelled),
+            (None, Some(ending)) => self.end(ending.clone()),
+            (None, None) => self.unwind(Ending::TimedOut),
+        }
+    }
+
+    /// Ends the run as the step that failed asks for.
+    pub(super) fn end(&mut self, ending: Ending) {
+        let policy = match &ending {
+            Ending::StepFailed { step } => self.workflow.step_at(step).map(|step| step.on_failure),
+            Ending::Cancelled | Ending::TimedOut | Ending::Undone { .. } => None,
+        };
+        match policy {
+            Some(OnFailure::Abort) => self.fail(&ending),
+            Some(OnFailure::Compensate | OnFailure::Continue) | None => self.unwind(ending),
         }
     }
 
@@ -122,7 +160,7 @@ impl Decision<'_> {
         self.note(Entry::Finished { outcome: ending.outcome(), compensation, error });
     }
 
-    fn compensation(&self) -> Compensation {
+    pub(super) fn compensation(&self) -> Compensation {
         let any = |status| self.run.steps.iter().any(|step| step.compensation.status == status);
         if any(UndoStatus::Abandoned) {
             Compensation::Incomplete

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::id::RunId;
 use crate::domain::secret::Mask;
 use crate::domain::time::Timestamp;
 
@@ -36,7 +37,7 @@ impl Record {
     }
 }
 
-/// Something that happened in a run; steps are named by their id, attempts count from 1 and go on
+/// Something that happened in a run; steps are named by their path, attempts count from 1 and go on
 /// counting when the run is retried.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -116,6 +117,148 @@ pub enum Entry {
         /// The step's id.
         step: String,
     },
+    /// One way of a branch was chosen, or none.
+    BranchChosen {
+        /// The step's path.
+        step: String,
+        /// Which case, counted from 0; `None` when no condition held.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        choice: Option<usize>,
+    },
+    /// A loop has its items.
+    LoopStarted {
+        /// The step's path.
+        step: String,
+        /// What it goes through.
+        items: Vec<Value>,
+    },
+    /// A loop goes on to an item.
+    ItemStarted {
+        /// The loop's path.
+        step: String,
+        /// Which item, counted from 0.
+        item: usize,
+    },
+    /// The steps of an item are over.
+    ItemEnded {
+        /// The loop's path.
+        step: String,
+        /// Which item, counted from 0.
+        item: usize,
+    },
+    /// A parallel step has begun.
+    ParallelStarted {
+        /// The step's path.
+        step: String,
+    },
+    /// Some or all steps inside a step are given up; attempts in flight are awaited.
+    GroupClosing {
+        /// The path of the step around them.
+        step: String,
+        /// The branches that are given up; `None` for all that is inside.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lanes: Option<Vec<usize>>,
+        /// The paths of the steps that waited and now never go on, and of those that wait for
+        /// another run, which is to stop.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        halted: Vec<String>,
+        /// Whether what had finished there is undone.
+        undo: bool,
+        /// The path of the step that failed; `None` when enough others have finished.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
+    },
+    /// A step around others has finished.
+    GroupEnded {
+        /// The step's path.
+        step: String,
+        /// What came of the steps inside.
+        output: Value,
+    },
+    /// The run waits for an event.
+    WaitStarted {
+        /// The step's path.
+        step: String,
+        /// The values of the step's filter, as they were when the wait began.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        values: Vec<Value>,
+        /// When the wait is given up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// The event came, or its time was over and the run goes on without.
+    WaitEnded {
+        /// The step's path.
+        step: String,
+        /// The event, null when none came.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        event: Value,
+    },
+    /// Somebody is asked to approve a step.
+    ApprovalRequested {
+        /// The step's path.
+        step: String,
+        /// Who may decide.
+        approvers: Vec<String>,
+        /// Why it is asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// When it is decided by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+        /// When those asked are reminded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remind_at: Option<Timestamp>,
+        /// When others are asked as well.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        escalate_at: Option<Timestamp>,
+    },
+    /// Those asked were reminded.
+    ApprovalReminded {
+        /// The step's path.
+        step: String,
+    },
+    /// Others are asked as well.
+    ApprovalEscalated {
+        /// The step's path.
+        step: String,
+        /// Who.
+        to: Vec<String>,
+    },
+    /// Somebody, or the passing of time, has decided.
+    ApprovalDecided {
+        /// The step's path.
+        step: String,
+        /// How.
+        decision: Decision,
+        /// Who; `timeout` when nobody did in time.
+        by: String,
+        /// What they said of it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        comment: String,
+    },
+    /// The run that a step started exists, and the step waits for its end.
+    ChildStarted {
+        /// The step's path.
+        step: String,
+        /// The number of the attempt.
+        attempt: u32,
+        /// The other run.
+        run: RunId,
+        /// Whether that run is to stop at once, as nobody needs it any more.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stop: bool,
+    },
+    /// The run that a step waits for was asked to stop.
+    ChildStopping {
+        /// The step's path.
+        step: String,
+    },
+    /// The run is to end; attempts in flight are awaited first.
+    Stopping {
+        /// Why.
+        ending: Ending,
+    },
     /// Somebody asked for the run to stop; an attempt in flight is awaited first.
     CancelRequested {
         /// Who asked.
@@ -192,6 +335,9 @@ pub enum Entry {
         from: Option<String>,
         /// The ids of the steps that are to run again or that the version no longer has.
         again: Vec<String>,
+        /// The paths of the steps around others that go on where they were.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reopened: Vec<String>,
         /// Who asked.
         by: String,
         /// The version that the run follows from here.
@@ -200,6 +346,16 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         input: Option<Value>,
     },
+}
+
+/// What somebody decided about a step that needs approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// It may run.
+    Approved,
+    /// It fails.
+    Rejected,
 }
 
 /// What a failure says of the call behind it.
@@ -306,6 +462,11 @@ pub enum Ending {
     Cancelled,
     /// The workflow's timeout passed.
     TimedOut,
+    /// It had succeeded, and the run that had started it is undone.
+    Undone {
+        /// Who asked.
+        by: String,
+    },
 }
 
 impl Ending {
@@ -314,7 +475,7 @@ impl Ending {
     pub fn outcome(&self) -> Outcome {
         match self {
             Ending::StepFailed { .. } | Ending::TimedOut => Outcome::Failed,
-            Ending::Cancelled => Outcome::Cancelled,
+            Ending::Cancelled | Ending::Undone { .. } => Outcome::Cancelled,
         }
     }
 }

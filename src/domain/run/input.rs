@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::effect::{Effect, Timer};
-use super::entry::Failure;
+use super::entry::{Decision, Failure};
+use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
-/// Something that reached a run; steps are named by their id.
+/// Something that reached a run; steps are named by their path.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// It is the run's turn: answers `Effect::Start`.
@@ -56,6 +57,56 @@ pub enum Input {
         /// Why.
         failure: Failure,
     },
+    /// An event came for which a step waits: answers `Effect::AwaitEvent`.
+    EventCame {
+        /// The step's path.
+        step: String,
+        /// The whole event, as `Event::to_value` gives it.
+        event: Value,
+    },
+    /// Somebody decided about a step that needs approval: answers `Effect::AwaitDecision`.
+    Decided {
+        /// The step's path.
+        step: String,
+        /// How.
+        decision: Decision,
+        /// Who.
+        by: String,
+        /// What they said of it.
+        comment: String,
+    },
+    /// The run of a step that waits for its end was started: answers `Effect::Execute`.
+    ChildStarted {
+        /// The step's path.
+        step: String,
+        /// The number of the attempt.
+        attempt: u32,
+        /// The other run.
+        run: RunId,
+    },
+    /// The run that a step waits for has ended: answers `Effect::AwaitRun`.
+    ChildEnded {
+        /// The step's path.
+        step: String,
+        /// The number of the attempt.
+        attempt: u32,
+        /// The other run.
+        run: RunId,
+        /// Its result, or why it did not succeed.
+        result: Result<Value, Failure>,
+    },
+    /// The run that a step waits for was asked to stop: answers `Effect::StopRun`.
+    ChildAsked {
+        /// The step's path.
+        step: String,
+        /// The other run.
+        run: RunId,
+    },
+    /// The run that started this one is undone, so that this one is to be, if it has succeeded.
+    UndoAll {
+        /// Who asks.
+        by: String,
+    },
     /// Somebody wants the run to stop.
     Cancel {
         /// Who.
@@ -89,7 +140,18 @@ impl Input {
                 Some(Effect::Undo { step: step.clone(), attempt: *attempt })
             }
             Input::TimerFired { at, timer } => Some(Effect::Wake { at: *at, timer: timer.clone() }),
-            Input::Cancel { .. } | Input::Retry { .. } => None,
+            Input::EventCame { step, .. } => Some(Effect::AwaitEvent { step: step.clone() }),
+            Input::Decided { step, .. } => Some(Effect::AwaitDecision { step: step.clone() }),
+            Input::ChildStarted { step, attempt, .. } => {
+                Some(Effect::Execute { step: step.clone(), attempt: *attempt })
+            }
+            Input::ChildEnded { step, attempt, run, .. } => {
+                Some(Effect::AwaitRun { step: step.clone(), attempt: *attempt, run: *run })
+            }
+            Input::ChildAsked { step, run } => {
+                Some(Effect::StopRun { step: step.clone(), run: *run })
+            }
+            Input::UndoAll { .. } | Input::Cancel { .. } | Input::Retry { .. } => None,
         }
     }
 }

@@ -5,27 +5,44 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::*;
-use crate::domain::workflow::{OnFailure, Undo, Workflow};
+use crate::domain::workflow::tree::{Around, item_prefix, prefix_of};
+use crate::domain::workflow::{Action, OnFailure, Step, Undo, Workflow};
 
 /// What the journal promises, read without looking at the run.
 #[derive(Default)]
 pub(super) struct Ledger {
-    /// The steps behind the run, in order.
-    passed: Vec<String>,
+    /// The steps behind the run, by path.
+    passed: BTreeSet<String>,
+    /// The steps around others that have begun, with what they have come to.
+    groups: BTreeMap<String, Group>,
+    /// The parts that were given up: the step around them, the branches, whether they are undone.
+    closed: Vec<(String, Option<Vec<usize>>, bool)>,
     /// The intents and timers that were recorded.
     intents: BTreeSet<Effect>,
+    /// The attempts in flight.
+    in_flight: BTreeSet<String>,
     /// The steps whose effects stand, oldest first, with what the platform kept of them.
     standing: Vec<(String, Value)>,
     /// What is still to be undone, once undoing has begun.
     to_undo: Option<Vec<String>>,
     attempts: BTreeMap<String, u32>,
+    approved: BTreeSet<String>,
     stopping: bool,
     cancelled: Option<bool>,
     deadline: bool,
     given_up: Option<String>,
-    abandoned: bool,
+    abandoned: BTreeSet<String>,
     undone: BTreeSet<String>,
     started: bool,
+}
+
+#[derive(Clone, Default)]
+struct Group {
+    choice: Option<usize>,
+    items: usize,
+    begun: usize,
+    over: BTreeSet<usize>,
+    reopened: bool,
 }
 
 impl Ledger {
@@ -34,32 +51,81 @@ impl Ledger {
         match entry {
             Entry::Created { .. } => panic!("a run is created once, before it moves"),
             Entry::Started => self.started = true,
-            Entry::StepSkipped { step, .. } | Entry::SleepEnded { step } => self.pass(plan, step),
+            Entry::StepSkipped { step, .. } => {
+                assert!(self.started && !self.stopping);
+                assert!(self.passed.insert(step.clone()), "`{step}` is skipped once");
+            }
+            Entry::SleepEnded { step } => self.pass(plan, step),
             Entry::SleepStarted { step, until } => {
                 self.begins(plan, step);
                 let timer = Timer::Sleep { step: step.clone() };
                 self.intents.insert(Effect::Wake { at: *until, timer });
             }
+            Entry::WaitStarted { step, until, .. } => {
+                tally.add("waits");
+                self.begins(plan, step);
+                let timer = Timer::Wait { step: step.clone() };
+                self.intents.extend(until.map(|at| Effect::Wake { at, timer }));
+                self.intents.insert(Effect::AwaitEvent { step: step.clone() });
+            }
+            Entry::WaitEnded { step, .. } => self.pass(plan, step),
+            Entry::ApprovalRequested { step, until, remind_at, escalate_at, .. } => {
+                tally.add("approvals");
+                self.begins(plan, step);
+                for at in [until, remind_at, escalate_at].into_iter().flatten() {
+                    let timer = Timer::Approval { step: step.clone() };
+                    self.intents.insert(Effect::Wake { at: *at, timer });
+                }
+                self.intents.insert(Effect::AwaitDecision { step: step.clone() });
+            }
+            Entry::ApprovalReminded { .. } | Entry::ApprovalEscalated { .. } => {}
+            Entry::ApprovalDecided { step, decision, .. } => {
+                self.begins(plan, step);
+                if *decision == Decision::Approved {
+                    self.approved.insert(step.clone());
+                }
+            }
             Entry::StepScheduled { step, attempt, .. } => {
                 self.begins(plan, step);
+                let definition = plan.step_at(step).unwrap();
+                assert!(
+                    definition.approval.is_none() || self.approved.contains(step),
+                    "`{step}` was not approved"
+                );
                 let made = self.attempts.entry(step.clone()).or_default();
                 *made += 1;
-                let most = plan.steps[plan.step_index(step).unwrap()].retry.attempts;
-                assert!(*made <= most, "too many attempts");
+                assert!(*made <= definition.retry.attempts, "too many attempts");
                 let intent = Effect::Execute { step: step.clone(), attempt: *attempt };
                 assert!(self.intents.insert(intent), "an attempt is made once");
+                assert!(self.in_flight.insert(step.clone()), "one attempt of a step at once");
+            }
+            Entry::ChildStarted { step, attempt, run, .. } => {
+                tally.add("children");
+                assert!(self.in_flight.contains(step));
+                let (step, attempt, run) = (step.clone(), *attempt, *run);
+                self.intents.insert(Effect::StopRun { step: step.clone(), run });
+                self.intents.insert(Effect::AwaitRun { step, attempt, run });
+            }
+            Entry::ChildStopping { step } => {
+                let is_closed = self.is_closed(&around(plan, step));
+                assert!(self.stopping || is_closed, "a run that is needed is stopped");
             }
             Entry::StepSucceeded { step, undo, .. } => {
+                assert!(self.in_flight.remove(step), "`{step}` was not in flight");
                 self.stands(step, Some(undo));
-                if self.stopping {
-                    self.settled(plan, step);
+                if self.stopping || self.is_closed(&around(plan, step)) {
+                    assert!(self.passed.insert(step.clone()), "`{step}` ended already");
                 } else {
                     self.pass(plan, step);
                 }
             }
             Entry::StepFailed { step, failure, .. } => {
-                self.settled(plan, step);
-                self.given_up = Some(step.clone());
+                assert!(!self.passed.contains(step), "`{step}` ended already");
+                self.in_flight.remove(step);
+                // What fails in a part that was given up, or while the run stops, changes nothing.
+                if !self.stopping && !self.is_closed(&around(plan, step)) {
+                    self.given_up = Some(step.clone());
+                }
                 if failure.class == FailureClass::InDoubt {
                     self.stands(step, None);
                 }
@@ -72,7 +138,46 @@ impl Ledger {
             }
             Entry::StepContinued { step } => {
                 self.given_up = None;
+                if plan.step_at(step).unwrap().is_group() {
+                    tally.add("taken");
+                }
                 self.pass(plan, step);
+            }
+            Entry::BranchChosen { step, choice } => {
+                self.opens(plan, step, Group { choice: *choice, ..Group::default() });
+            }
+            Entry::LoopStarted { step, items } => {
+                tally.add("loops");
+                self.opens(plan, step, Group { items: items.len(), ..Group::default() });
+            }
+            Entry::ParallelStarted { step } => self.opens(plan, step, Group::default()),
+            Entry::ItemStarted { step, item } => {
+                let Action::Each(each) = &plan.step_at(step).unwrap().action else { panic!() };
+                let group = self.groups.get_mut(step).expect("the loop has begun");
+                assert_eq!(*item, group.begun, "items begin in order");
+                group.begun += 1;
+                let open = group.begun - group.over.len();
+                assert!(group.begun <= group.items && open <= each.concurrency as usize);
+            }
+            Entry::ItemEnded { step, item } => {
+                let Action::Each(each) = &plan.step_at(step).unwrap().action else { panic!() };
+                self.are_passed(&each.steps, &item_prefix(step, *item));
+                self.groups.get_mut(step).unwrap().over.insert(*item);
+            }
+            Entry::GroupClosing { step, lanes, undo, .. } => {
+                tally.add("closings");
+                assert!(self.groups.contains_key(step), "what is given up has begun");
+                self.given_up = None;
+                self.closed.push((step.clone(), lanes.clone(), *undo));
+            }
+            Entry::GroupEnded { step, .. } => {
+                self.is_whole(plan, step);
+                self.pass(plan, step);
+            }
+            Entry::Stopping { .. } => {
+                tally.add("stoppings");
+                assert!(!self.in_flight.is_empty(), "nothing is to be awaited");
+                self.stopping = true;
             }
             Entry::CancelRequested { compensate, .. } => {
                 assert!(self.cancelled.is_none(), "a run is cancelled once");
@@ -85,66 +190,132 @@ impl Ledger {
             }
             Entry::Unwinding { .. } => {
                 assert!(self.to_undo.is_none(), "undoing begins once");
+                assert!(self.in_flight.is_empty(), "an attempt in flight is awaited");
                 self.to_undo = Some(self.owed_undos(plan));
                 self.stopping = true;
             }
             Entry::UndoScheduled { step, attempt, .. } => {
-                let owed = self.to_undo.as_ref().and_then(|steps| steps.first());
-                assert_eq!(owed, Some(step), "undone in reverse order of completion");
+                self.is_next_to_undo(plan, step);
                 let intent = Effect::Undo { step: step.clone(), attempt: *attempt };
                 assert!(self.intents.insert(intent), "an attempt to undo is made once");
+                self.in_flight.insert(step.clone());
             }
             Entry::UndoSucceeded { step, .. } => {
                 tally.add("undone");
+                assert!(self.in_flight.remove(step));
                 self.no_longer_owed(step);
                 self.standing.retain(|(standing, _)| standing != step);
                 self.undone.insert(step.clone());
             }
-            Entry::UndoFailed { .. } => {}
+            Entry::UndoFailed { step, .. } => assert!(self.in_flight.remove(step)),
             Entry::UndoRetryArmed { step, attempt, due } => {
                 let timer = Timer::UndoRetry { step: step.clone(), attempt: *attempt };
                 self.intents.insert(Effect::Wake { at: *due, timer });
             }
             Entry::UndoAbandoned { step, .. } => {
                 self.no_longer_owed(step);
-                self.abandoned = true;
+                self.abandoned.insert(step.clone());
             }
             Entry::Finished { outcome, compensation, error } => {
                 self.ends(plan, *outcome, *compensation);
                 assert_eq!(error.is_none(), *outcome == Outcome::Succeeded);
             }
-            Entry::Resumed { from, .. } => self.resumed(plan, from.as_deref()),
+            Entry::Resumed { again, reopened, .. } => self.resumed(plan, again, reopened),
         }
     }
 
     /// Nothing is performed whose intent is not in the journal.
     pub(super) fn allows(&self, effect: &Effect) {
-        let timer = match effect {
-            Effect::Wake { timer, .. } => Some(timer),
-            Effect::Start | Effect::Execute { .. } | Effect::Undo { .. } => None,
-        };
-        match (effect, timer) {
-            (Effect::Start, _) => assert!(!self.started, "started twice"),
-            (_, Some(Timer::Deadline)) => assert!(self.started && !self.stopping),
+        match effect {
+            Effect::Start => assert!(!self.started, "started twice"),
+            Effect::Wake { timer: Timer::Deadline, .. } => {
+                assert!(self.started && !self.stopping);
+            }
             _ => assert!(self.intents.contains(effect), "{effect:?} was never intended"),
         }
     }
 
-    /// A step begins when all before it have ended, and never once the run is to stop.
-    fn begins(&self, plan: &Workflow, step: &str) {
-        assert!(self.started && !self.stopping, "`{step}` begins although the run is to stop");
-        self.settled(plan, step);
+    /// A step begins when all that it waits for has ended, and never in what is to stop.
+    fn begins(&self, plan: &Workflow, path: &str) {
+        assert!(self.started && !self.stopping, "`{path}` begins although the run is to stop");
+        assert!(!self.passed.contains(path), "`{path}` is done again");
+        let around = around(plan, path);
+        assert!(!self.is_closed(&around), "`{path}` begins in what was given up");
+        if let Some(parent) = around.last() {
+            let group = self.groups.get(&parent.path).expect("the step around has begun");
+            match &parent.step.action {
+                Action::Branch(_) => assert_eq!(group.choice, Some(parent.lane)),
+                Action::Each(_) => assert!(parent.lane < group.begun),
+                _ => {} // Every branch goes on at once.
+            }
+        }
+        let siblings = match around.last() {
+            None => plan.steps.as_slice(),
+            Some(parent) => match &parent.step.action {
+                Action::Each(each) => &each.steps,
+                _ => parent.step.lists()[parent.lane],
+            },
+        };
+        let own = siblings.iter().find(|step| path.ends_with(&step.id)).unwrap();
+        let before = siblings.iter().take_while(|step| step.id != own.id);
+        for other in before.filter(|it| own.after.is_empty() || own.after.contains(&it.id)) {
+            let other = format!("{}{}", prefix_of(path), other.id);
+            assert!(self.passed.contains(&other), "`{path}` does not wait for `{other}`");
+        }
     }
 
-    /// All steps before this one have ended, and this one has not.
-    fn settled(&self, plan: &Workflow, step: &str) {
-        let before = plan.steps.iter().map(|step| &step.id).take_while(|id| *id != step);
-        assert!(self.passed.iter().eq(before), "`{step}` is out of order: {:?}", self.passed);
+    fn opens(&mut self, plan: &Workflow, path: &str, group: Group) {
+        self.begins(plan, path);
+        assert!(self.groups.insert(path.to_owned(), group).is_none(), "`{path}` begins once");
     }
 
-    fn pass(&mut self, plan: &Workflow, step: &str) {
-        self.begins(plan, step);
-        self.passed.push(step.to_owned());
+    fn pass(&mut self, plan: &Workflow, path: &str) {
+        self.begins(plan, path);
+        self.passed.insert(path.to_owned());
+    }
+
+    fn are_passed(&self, steps: &[Step], prefix: &str) {
+        for step in steps {
+            let path = format!("{prefix}{}", step.id);
+            assert!(self.passed.contains(&path), "`{path}` has not ended");
+        }
+    }
+
+    /// A step around others ends when what it needs of them has.
+    fn is_whole(&self, plan: &Workflow, path: &str) {
+        let group = &self.groups[path];
+        match &plan.step_at(path).unwrap().action {
+            Action::Branch(cases) => {
+                if let Some(choice) = group.choice {
+                    self.are_passed(&cases[choice].steps, prefix_of(path));
+                }
+            }
+            Action::Each(_) => {
+                assert_eq!(group.begun, group.items);
+                assert!(group.reopened || group.over.len() == group.items);
+            }
+            Action::Parallel { join, branches } => {
+                let is_closed = |lane: usize| {
+                    self.closed.iter().any(|(group, lanes, _)| {
+                        group == path && lanes.as_ref().is_none_or(|it| it.contains(&lane))
+                    })
+                };
+                let kept: Vec<usize> = (0..branches.len()).filter(|l| !is_closed(*l)).collect();
+                assert!(kept.len() >= join.wanted(branches.len()), "too few branches finished");
+                for lane in kept {
+                    self.are_passed(&branches[lane], prefix_of(path));
+                }
+            }
+            _ => panic!("`{path}` holds no steps"),
+        }
+    }
+
+    fn is_closed(&self, around: &[Around<'_>]) -> bool {
+        around.iter().any(|around| {
+            self.closed.iter().any(|(group, lanes, _)| {
+                *group == around.path && lanes.as_ref().is_none_or(|it| it.contains(&around.lane))
+            })
+        })
     }
 
     fn stands(&mut self, step: &str, undo: Option<&Value>) {
@@ -152,40 +323,68 @@ impl Ledger {
         let kept = place.map(|place| self.standing.remove(place).1);
         let undo = undo.cloned().or(kept).unwrap_or(Value::Null);
         self.standing.push((step.to_owned(), undo));
+        self.abandoned.remove(step);
     }
 
     fn owed_undos(&self, plan: &Workflow) -> Vec<String> {
         let standing = self.standing.iter().rev();
         let owed = standing.filter(|(step, undo)| {
-            match plan.steps[plan.step_index(step).unwrap()].compensate {
+            let compensable = match plan.step_at(step).unwrap().compensate {
                 Undo::None => false,
                 Undo::Auto => !undo.is_null(),
                 Undo::Call { .. } => true,
-            }
+            };
+            compensable && !self.abandoned.contains(step)
         });
         owed.map(|(step, _)| step.clone()).collect()
     }
 
+    /// Steps are undone in reverse order of completion: of the run, or of a part given up.
+    fn is_next_to_undo(&self, plan: &Workflow, step: &str) {
+        if let Some(owed) = &self.to_undo {
+            assert_eq!(owed.first().map(String::as_str), Some(step), "in reverse order");
+            return;
+        }
+        let inside = around(plan, step);
+        let part = self.closed.iter().find(|(group, lanes, undo)| {
+            *undo
+                && inside.iter().any(|it| {
+                    it.path == *group && lanes.as_ref().is_none_or(|l| l.contains(&it.lane))
+                })
+        });
+        let (group, lanes, _) = part.expect("only what was given up is undone meanwhile");
+        let is_inside = |path: &str| {
+            around(plan, path)
+                .iter()
+                .any(|it| it.path == *group && lanes.as_ref().is_none_or(|l| l.contains(&it.lane)))
+        };
+        let owed = self.owed_undos(plan);
+        let first = owed.iter().find(|path| is_inside(path));
+        assert_eq!(first.map(String::as_str), Some(step), "in reverse order");
+        assert!(!self.in_flight.iter().any(|path| is_inside(path)), "what is in flight is awaited");
+    }
+
     fn no_longer_owed(&mut self, step: &str) {
-        let owed = self.to_undo.as_mut().expect("undoing has begun");
-        assert_eq!(owed.remove(0), step);
+        if let Some(owed) = &mut self.to_undo {
+            assert_eq!(owed.remove(0), step);
+        }
     }
 
     fn ends(&mut self, plan: &Workflow, outcome: Outcome, compensation: Compensation) {
         if outcome == Outcome::Succeeded {
-            let all = plan.steps.iter().map(|step| &step.id);
-            assert!(self.passed.iter().eq(all), "each step ends once: {:?}", self.passed);
+            self.are_passed(&plan.steps, "");
             assert!(!self.stopping && self.given_up.is_none());
         }
+        assert!(self.in_flight.is_empty(), "an attempt in flight is awaited");
         let before_undo = self.to_undo.is_none();
         if before_undo && self.undoes(plan, outcome) {
             assert_eq!(self.owed_undos(plan), Vec::<String>::new(), "nothing was undone");
         }
         assert!(self.to_undo.as_ref().is_none_or(Vec::is_empty), "undos are left");
-        let expected = match (self.abandoned, self.undone.is_empty()) {
-            (true, _) => Compensation::Incomplete,
-            (false, false) => Compensation::Done,
-            (false, true) => Compensation::None,
+        let expected = match (self.abandoned.is_empty(), self.undone.is_empty()) {
+            (false, _) => Compensation::Incomplete,
+            (true, false) => Compensation::Done,
+            (true, true) => Compensation::None,
         };
         assert_eq!(compensation, expected);
         if before_undo && self.cancelled.is_some() {
@@ -196,10 +395,7 @@ impl Ledger {
 
     /// Whether a run that ends like this has to undo its finished steps.
     fn undoes(&self, plan: &Workflow, outcome: Outcome) -> bool {
-        let aborts = |step: &String| {
-            let step = &plan.steps[plan.step_index(step).unwrap()];
-            step.on_failure == OnFailure::Abort
-        };
+        let aborts = |step: &String| plan.step_at(step).unwrap().on_failure == OnFailure::Abort;
         match (outcome, self.cancelled) {
             (Outcome::Succeeded, _) => false,
             (_, Some(compensate)) => compensate,
@@ -207,19 +403,30 @@ impl Ledger {
         }
     }
 
-    fn resumed(&mut self, plan: &Workflow, from: Option<&str>) {
-        let kept =
-            plan.steps.iter().map(|step| &step.id).take_while(|id| Some(id.as_str()) != from);
-        let kept: Vec<String> = kept.cloned().collect();
-        for step in &kept {
-            let stands = self.standing.iter().any(|(standing, _)| standing == step);
-            assert!(self.passed.contains(step) || stands, "`{step}` has not run");
-            assert!(!self.undone.contains(step), "`{step}` was undone and has to run again");
+    fn resumed(&mut self, plan: &Workflow, again: &[String], reopened: &[String]) {
+        let mut passed = std::mem::take(&mut self.passed);
+        passed.retain(|path| !again.contains(path) && !reopened.contains(path));
+        let mut groups = std::mem::take(&mut self.groups);
+        groups.retain(|path, _| !again.contains(path));
+        for path in reopened {
+            groups.get_mut(path).expect("what is reopened had begun").reopened = true;
         }
-        let standing = std::mem::take(&mut self.standing);
-        let intents = std::mem::take(&mut self.intents);
-        *self = Ledger { passed: kept, standing, intents, ..Ledger::default() };
+        let mut closed = std::mem::take(&mut self.closed);
+        closed.retain(|(group, ..)| passed.contains(group));
+        let (standing, intents) =
+            (std::mem::take(&mut self.standing), std::mem::take(&mut self.intents));
+        let undone = std::mem::take(&mut self.undone);
+        *self = Ledger { passed, groups, closed, standing, intents, ..Ledger::default() };
+        for path in &undone {
+            let kept = self.passed.contains(path) && !self.is_closed(&around(plan, path));
+            assert!(!kept, "`{path}` was undone and has to run again");
+        }
+        self.undone = undone.into_iter().filter(|path| !again.contains(path)).collect();
     }
+}
+
+fn around<'p>(plan: &'p Workflow, path: &str) -> Vec<Around<'p>> {
+    plan.around(path).unwrap_or_default()
 }
 
 /// How often each trouble came.
@@ -253,6 +460,13 @@ impl Tally {
             "cancelled",
             "undone",
             "incomplete",
+            "waits",
+            "approvals",
+            "loops",
+            "children",
+            "closings",
+            "stoppings",
+            "taken",
         ];
         troubles.into_iter().map(|what| (what, self.0.get(what).copied().unwrap_or(0)))
     }

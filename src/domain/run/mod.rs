@@ -5,14 +5,36 @@
 //! path: perform what is newly owed. `Run::advance` is decide and apply in one, without a copy.
 //!
 //! The records of one decision belong together: they are written in one batch or not at all.
+//!
+//! # Steps inside steps
+//!
+//! A step of a run is named by its path (`notify`, `loop[2].notify`), and which one is next is
+//! computed from what is over, so that there is no position to keep. What was decided for them:
+//!
+//! - Steps are undone in reverse order of completion, wherever they stand.
+//! - A failure leaves its branch, case or item unless it is continued, and ends the nearest step
+//!   around it that can do without: a parallel step that needs fewer branches gives up that branch,
+//!   a step with `onFailure: continue` all that is inside; otherwise the run ends as the step that
+//!   failed says.
+//! - What is given up ends: waits at once, calls in flight are awaited, and what had finished there
+//!   is undone while the rest goes on (unless the step that failed says `abort`).
+//! - A step that waits for another run stops that run before it ends, and undoing the step undoes
+//!   that run by its own journal.
+//! - A run never waits for an event that it caused itself.
 
 mod apply;
+mod closing;
 mod decide;
+mod doing;
 mod effect;
 mod entry;
+mod gate;
+mod group;
 mod head;
 mod input;
+mod nested;
 mod next;
+mod redo;
 mod retry;
 mod state;
 mod status;
@@ -21,6 +43,8 @@ mod unwind;
 
 #[cfg(test)]
 mod ledger;
+#[cfg(test)]
+mod nests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -31,12 +55,15 @@ mod story;
 mod tests;
 
 pub use decide::decide;
+pub use doing::{Closing, Doing, Gate, Nest, NestKind, StopAsked};
 pub use effect::{Effect, Timer};
-pub use entry::{Compensation, Ending, Entry, Failure, FailureClass, Outcome, Record, RunError};
+pub use entry::{
+    Compensation, Decision, Ending, Entry, Failure, FailureClass, Outcome, Record, RunError,
+};
 pub use head::RunHead;
 pub use input::Input;
 pub use next::SLEEP_MAX;
 pub use retry::{UNDO_RETRY, retry_refusal};
 pub use state::{Cancel, Origin, Phase, Run, TenantFacts};
 pub use status::{Status, StepStatus, UndoStatus, WaitKind, WaitingFor};
-pub use step::{Attempt, AttemptOutcome, StepState, UndoState};
+pub use step::{Attempt, AttemptOutcome, Decided, StepState, UndoState};

@@ -54,9 +54,10 @@ fn records() -> impl Strategy<Value = Record> {
         .prop_map(|(at, entry)| Record { at: Timestamp::from_millis(at), entry })
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of entry")]
 fn entries() -> impl Strategy<Value = Entry> {
     let parts = (".{0,6}", any::<u32>(), values(), failures(), any::<bool>(), 0i64..4_000_000_000);
-    (0usize..21, parts).prop_map(|(kind, (step, attempt, value, failure, compensate, at))| {
+    (0usize..37, parts).prop_map(|(kind, (step, attempt, value, failure, compensate, at))| {
         let due = Timestamp::from_millis(at);
         let filled = Some(value.clone()).filter(|value| !value.is_null());
         let ending = Ending::StepFailed { step: step.clone() };
@@ -91,9 +92,47 @@ fn entries() -> impl Strategy<Value = Entry> {
                 compensation: Compensation::Incomplete,
                 error: Some(error).filter(|_| compensate),
             },
+            20 => Entry::BranchChosen { step, choice: compensate.then_some(1) },
+            21 => Entry::LoopStarted { step, items: vec![value] },
+            22 => Entry::ItemStarted { step, item: 3 },
+            23 => Entry::ItemEnded { step, item: 3 },
+            24 => Entry::ParallelStarted { step },
+            25 => Entry::GroupClosing {
+                lanes: compensate.then(|| vec![1, 2]),
+                halted: vec![step.clone()],
+                undo: compensate,
+                failed: filled.map(|_| step.clone()),
+                step,
+            },
+            26 => Entry::GroupEnded { step, output: value },
+            27 => Entry::WaitStarted { step, values: vec![value], until: filled.map(|_| due) },
+            28 => Entry::WaitEnded { step, event: value },
+            29 => Entry::ApprovalRequested {
+                approvers: vec![step.clone()],
+                reason: filled.as_ref().map(|_| step.clone()),
+                until: filled.as_ref().map(|_| due),
+                remind_at: filled.as_ref().map(|_| due),
+                escalate_at: filled.map(|_| due),
+                step,
+            },
+            30 => Entry::ApprovalReminded { step },
+            31 => Entry::ApprovalEscalated { to: vec![step.clone()], step },
+            32 => Entry::ApprovalDecided {
+                decision: if compensate { Decision::Approved } else { Decision::Rejected },
+                by: step.clone(),
+                comment: step.clone(),
+                step,
+            },
+            33 => {
+                let run = RunId::new(1, due, 7);
+                Entry::ChildStarted { step, attempt, run, stop: compensate }
+            }
+            34 => Entry::ChildStopping { step },
+            35 => Entry::Stopping { ending: Ending::Undone { by: step } },
             _ => Entry::Resumed {
                 from: Some(step.clone()).filter(|_| compensate),
                 again: vec![step.clone()],
+                reopened: vec![step.clone()],
                 by: step,
                 version: attempt,
                 input: filled,

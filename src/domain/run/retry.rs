@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::decide::Decision;
-use super::entry::{Ending, Entry, Failure, FailureClass};
+use super::decide::Deciding;
+use super::entry::{Entry, Failure, FailureClass};
+use super::redo::Redo;
 use super::state::Run;
-use super::status::{Status, StepStatus, UndoStatus};
-use super::step::StepState;
+use super::status::Status;
 use crate::domain::id::RunId;
 use crate::domain::problem::{Problem, nearest};
 use crate::domain::workflow::{OnFailure, Retry, Workflow};
@@ -53,19 +53,17 @@ pub fn retry_refusal(workflow: &Workflow, run: &Run, from: Option<&str>) -> Opti
         return Some(problem.with_hint("retry with a version that has it, or restart the run"));
     }
     let from = from?;
-    let Some(index) = workflow.step_index(from) else {
+    if workflow.around(from).is_none() || (from.contains('[') && run.step(from).is_none()) {
         let problem = Problem::new("/from", "unknown_step", format!("there is no step `{from}`"));
-        let near = nearest(from, workflow.steps.iter().map(|step| step.id.as_str()));
+        let known = workflow.all_steps();
+        let near = nearest(from, known.iter().map(|step| step.id.as_str()));
         return Some(match near {
             Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
             None => problem,
         });
-    };
-    let earliest = earliest_unsettled(workflow, run)?;
-    if index <= earliest {
-        return None;
     }
-    let earliest = &workflow.steps[earliest].id;
+    let redo = Redo::plan(workflow, run, Some(from));
+    let earliest = redo.first.filter(|_| !redo.reached)?;
     let detail = format!("`{from}` comes after `{earliest}`, which has to run first");
     let problem = Problem::new("/from", "step_too_late", detail);
     Some(problem.with_hint(format!("retry from `{earliest}` or from a step before it")))
@@ -74,44 +72,37 @@ pub fn retry_refusal(workflow: &Workflow, run: &Run, from: Option<&str>) -> Opti
 /// Returns the step whose effects stand although `workflow` does not have it.
 fn removed<'a>(workflow: &Workflow, run: &'a Run) -> Option<&'a str> {
     let standing = run.standing.iter().map(|index| run.steps[*index].id.as_str());
-    standing.into_iter().find(|id| workflow.step_index(id).is_none())
+    standing.into_iter().find(|id| workflow.around(id).is_none())
 }
 
-/// Returns the position of the first step that has not finished or was undone.
-fn earliest_unsettled(workflow: &Workflow, run: &Run) -> Option<usize> {
-    workflow
-        .steps
-        .iter()
-        .position(|step| !run.step(&step.id).is_some_and(|state| state.is_settled()))
-}
-
-impl Decision<'_> {
+impl Deciding<'_> {
     pub(super) fn pause_before_retry(
         &self,
         step: &str,
         attempt: u32,
         failure: &Failure,
     ) -> Option<Duration> {
-        let index = self.run.step_index(step)?;
-        let made = attempt.saturating_sub(self.run.steps[index].spent);
+        let definition = self.workflow.step_at(step)?;
+        let made = attempt.saturating_sub(self.run.step(step)?.spent);
         let chance = chance(self.run.id, step, attempt);
-        pause(&self.workflow.steps[index].retry, made, chance, failure)
+        pause(&definition.retry, made, chance, failure)
     }
 
     /// Arms another attempt, or does what the step says of its last failure.
     pub(super) fn settle_failure(&mut self, step: String, pause: Option<Duration>) {
-        if self.run.is_stopping() {
-            return; // Whoever stops the run decides what follows.
+        if self.run.is_stopping() || self.is_given_up(&step) {
+            return; // Whoever stops the run, or this part of it, decides what follows.
         }
-        let Some(index) = self.run.step_index(&step) else { return };
+        let Some(definition) = self.workflow.step_at(&step) else { return };
         if let Some(pause) = pause {
-            let attempt = self.run.steps[index].attempts.last().map_or(0, |last| last.number) + 1;
+            let attempt = self.next_attempt(&step);
             return self.note(Entry::RetryArmed { step, attempt, due: self.now + pause });
         }
-        match self.workflow.steps[index].on_failure {
+        match definition.on_failure {
             OnFailure::Continue => self.note(Entry::StepContinued { step }),
-            OnFailure::Abort => self.fail(&Ending::StepFailed { step }),
-            OnFailure::Compensate => self.unwind(Ending::StepFailed { step }),
+            policy @ (OnFailure::Abort | OnFailure::Compensate) => {
+                self.pass_on_failure(step, policy);
+            }
         }
     }
 
@@ -125,24 +116,14 @@ impl Decision<'_> {
         if retry_refusal(self.workflow, self.run, from.as_deref()).is_some() {
             return;
         }
-        let earliest = earliest_unsettled(self.workflow, self.run);
-        let from = from.or_else(|| Some(self.workflow.steps[earliest?].id.clone()));
+        let redo = Redo::plan(self.workflow, self.run, from.as_deref());
+        let from = from.or(redo.first);
         let version = version.unwrap_or(self.run.version);
         let input = input.filter(|input| !input.is_null());
-        let again = again(self.workflow, self.run, from.as_deref());
-        self.note(Entry::Resumed { from, again, by, version, input });
+        let mut again = redo.again;
+        let all = self.run.steps.iter().map(|step| step.id.as_str());
+        again.extend(all.filter(|id| self.workflow.around(id).is_none()).map(str::to_owned));
+        let reopened = redo.reopened;
+        self.note(Entry::Resumed { from, again, reopened, by, version, input });
     }
-}
-
-/// Returns the steps to forget: those from `from` on that have begun, and those that are gone.
-fn again(workflow: &Workflow, run: &Run, from: Option<&str>) -> Vec<String> {
-    let onward = workflow.steps.iter().map(|step| step.id.as_str());
-    let onward = onward.skip_while(|id| Some(*id) != from);
-    let touched = |state: &StepState| {
-        state.status != StepStatus::Pending || state.compensation.status != UndoStatus::None
-    };
-    let begun = onward.filter(|id| run.step(id).is_some_and(touched));
-    let all = run.steps.iter().map(|step| step.id.as_str());
-    let gone = all.filter(|id| workflow.step_index(id).is_none());
-    begun.chain(gone).map(str::to_owned).collect()
 }

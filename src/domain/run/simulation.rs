@@ -15,11 +15,14 @@ use super::*;
 use crate::domain::expression::Template;
 use crate::domain::filter::Filter;
 use crate::domain::time::Timestamp;
-use crate::domain::workflow::{Action, OnFailure, Retry, Step, Undo, Workflow};
+use crate::domain::workflow::{
+    Action, Approval, Awaits, Case, Each, Escalation, Join, LookBack, OnFailure, OnSilence,
+    OnTimeout, Retry, Step, Undo, Wait, Workflow,
+};
 
-const RUNS: u64 = 100_000;
-const TURNS_MAX: u32 = 600;
-const IDS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+const RUNS: u64 = 50_000;
+const TURNS_MAX: u32 = 5_000;
+const DEPTH_MAX: u32 = 3;
 
 #[test]
 fn random_runs_keep_every_promise() {
@@ -72,6 +75,8 @@ struct Parts {
     input: Template,
     broken: Template,
     pauses: [Template; 3],
+    items: [Template; 5],
+    names: Template,
     holds: Filter,
     never: Filter,
 }
@@ -82,51 +87,74 @@ impl Parts {
             input: template(&json!({ "n": 1 })),
             broken: template(&json!("{{trigger.payload.nothing}}")),
             pauses: ["0s", "5s", "1h"].map(|pause| template(&json!(pause))),
+            items: [json!([]), json!([1]), json!([1, 2]), json!([1, 2, 3]), json!("none")]
+                .map(|items| template(&items)),
+            names: template(&json!(["role:lead"])),
             holds: Filter::any(),
             never: never(),
         }
     }
 
     fn workflow(&self, random: &mut Random) -> Workflow {
-        let count = 1 + random.below(5) as usize;
-        let mut plan = workflow(IDS[..count].iter().map(|id| self.step(id, random)).collect());
+        let mut ids = Ids(0);
+        let count = 1 + random.below(5);
+        let mut plan = workflow(self.list(count, 0, &mut ids, random));
         plan.timeout = random.once_in(6).then(|| Duration::from_secs(1 + random.below(60)));
         plan
+    }
+
+    fn list(&self, count: u64, depth: u32, ids: &mut Ids, random: &mut Random) -> Vec<Step> {
+        let mut steps: Vec<Step> = Vec::new();
+        for _ in 0..count {
+            let id = ids.next();
+            let mut step = self.step(&id, depth, ids, random);
+            if !steps.is_empty() && random.once_in(6) {
+                step.after = vec![random.pick(&steps).id.clone()];
+            }
+            steps.push(step);
+        }
+        steps
     }
 
     /// Changes one step, takes one out, or puts one in.
     fn next_version(&self, plan: &Workflow, random: &mut Random) -> Workflow {
         let mut next = plan.clone();
+        let mut ids = Ids(1_000 * (1 + random.below(1_000)));
         let index = random.below(next.steps.len() as u64) as usize;
-        let fresh = IDS.iter().find(|id| plan.step_index(id).is_none());
-        match (random.below(3), fresh) {
-            (0, _) if next.steps.len() > 1 => {
+        match random.below(3) {
+            0 if next.steps.len() > 1 => {
                 next.steps.remove(index);
+                next.steps.iter_mut().for_each(|step| step.after.clear());
             }
-            (1, Some(id)) => next.steps.insert(index, self.step(id, random)),
-            _ => next.steps[index] = self.step(&plan.steps[index].id, random),
+            1 => {
+                let id = ids.next();
+                next.steps.insert(index, self.step(&id, 1, &mut ids, random));
+            }
+            _ => next.steps[index] = self.step(&plan.steps[index].id, 1, &mut ids, random),
         }
         next
     }
 
-    fn step(&self, id: &str, random: &mut Random) -> Step {
+    fn step(&self, id: &str, depth: u32, ids: &mut Ids, random: &mut Random) -> Step {
         let template = |broken: &Template, whole: &Template, random: &mut Random| {
             if random.once_in(25) { broken.clone() } else { whole.clone() }
         };
-        let call = |input| Action::Call { activity: "act".into(), version: None, input };
-        let pause = random.below(3) as usize;
+        let action = self.action(depth, ids, random);
+        let is_group = matches!(
+            action,
+            Action::Branch(_) | Action::Each(_) | Action::Parallel { .. } | Action::Wait(_)
+        );
         Step {
             id: id.to_owned(),
             title: String::new(),
+            approval: random.once_in(12).then(|| self.approval(random)),
+            after: Vec::new(),
             condition: match random.below(8) {
                 0 => Some(self.never.clone()),
                 1 => Some(self.holds.clone()),
                 _ => None,
             },
-            action: match random.below(6) {
-                0 => Action::Sleep { duration: self.pauses[pause].clone() },
-                _ => call(template(&self.broken, &self.input, random)),
-            },
+            action,
             retry: Retry {
                 attempts: 1 + random.below(3) as u32,
                 jitter: random.once_in(2),
@@ -139,6 +167,7 @@ impl Parts {
                 _ => OnFailure::Compensate,
             },
             compensate: match random.below(4) {
+                _ if is_group => Undo::None,
                 0 => Undo::None,
                 1 => Undo::Auto,
                 _ => Undo::Call {
@@ -148,6 +177,84 @@ impl Parts {
                 },
             },
         }
+    }
+
+    fn action(&self, depth: u32, ids: &mut Ids, random: &mut Random) -> Action {
+        let input = if random.once_in(25) { &self.broken } else { &self.input };
+        let few = |random: &mut Random| 1 + random.below(2);
+        let kind = if depth < DEPTH_MAX { random.below(14) } else { 6 + random.below(8) };
+        match kind {
+            0 => Action::Branch(
+                (0..few(random))
+                    .map(|_| Case {
+                        condition: match random.below(3) {
+                            0 => Some(self.never.clone()),
+                            1 => Some(self.holds.clone()),
+                            _ => None,
+                        },
+                        steps: self.list(few(random), depth + 1, ids, random),
+                    })
+                    .collect(),
+            ),
+            1 | 2 => Action::Each(Each {
+                items: random.pick(&self.items).clone(),
+                name: None,
+                concurrency: few(random) as u32,
+                steps: self.list(few(random), depth + 1, ids, random),
+            }),
+            3..6 => {
+                let branches: Vec<Vec<Step>> = (0..1 + random.below(3))
+                    .map(|_| self.list(few(random), depth + 1, ids, random))
+                    .collect();
+                let join = match random.below(2) {
+                    0 => Join::All,
+                    _ => Join::Count(1 + random.below(branches.len() as u64) as u32),
+                };
+                Action::Parallel { join, branches }
+            }
+            6 => Action::Sleep { duration: random.pick(&self.pauses).clone() },
+            7 => Action::Wait(Wait {
+                kind: "e".into(),
+                filter: self.holds.clone(),
+                timeout: random.once_in(2).then(|| Duration::from_secs(5)),
+                on_timeout: match random.below(2) {
+                    0 => OnTimeout::Fail,
+                    _ => OnTimeout::Continue,
+                },
+                look_back: LookBack::Run,
+            }),
+            8 => {
+                Action::Run { workflow: "other".into(), input: input.clone(), awaits: Awaits::End }
+            }
+            _ => Action::Call { activity: "act".into(), version: None, input: input.clone() },
+        }
+    }
+
+    fn approval(&self, random: &mut Random) -> Approval {
+        let sometimes = |random: &mut Random| {
+            random.once_in(2).then(|| Duration::from_secs(1 + random.below(9)))
+        };
+        Approval {
+            approvers: self.names.clone(),
+            timeout: sometimes(random),
+            on_timeout: match random.below(2) {
+                0 => OnSilence::Reject,
+                _ => OnSilence::Approve,
+            },
+            reminder: sometimes(random),
+            escalate: sometimes(random).map(|after| Escalation { after, to: self.names.clone() }),
+            reason: None,
+        }
+    }
+}
+
+/// Makes ids that no other step has.
+struct Ids(u64);
+
+impl Ids {
+    fn next(&mut self) -> String {
+        self.0 += 1;
+        format!("s{}", self.0)
     }
 }
 
@@ -165,6 +272,7 @@ struct World {
     now: Timestamp,
     retries_left: u64,
     tally: Tally,
+    tells: bool,
 }
 
 impl World {
@@ -183,6 +291,7 @@ impl World {
             now: Timestamp::from_millis(1_000_000),
             retries_left: random.below(3),
             tally: Tally::default(),
+            tells: std::env::var_os("SEED").is_some(),
             random,
         };
         world.perform(&BTreeSet::new());
@@ -238,6 +347,9 @@ impl World {
             assert!(records.iter().map(|record| &record.entry).eq(&entries));
         }
         for record in &records {
+            if self.tells {
+                println!("{record:?}");
+            }
             self.shadow.apply(&self.plan, record);
             self.ledger.read(&self.plan, &record.entry, &mut self.tally);
         }
@@ -305,7 +417,10 @@ impl World {
             self.random.once_in(3).then(|| parts.next_version(&self.plan, &mut self.random));
         let version = changed.is_some().then_some(self.run.version + 1);
         let before = changed.map(|next| std::mem::replace(&mut self.plan, next));
-        let from = self.random.once_in(3).then(|| self.random.pick(&self.plan.steps).id.clone());
+        let from = self.random.once_in(3).then(|| match self.random.once_in(3) {
+            true => self.random.pick(&self.run.steps).id.clone(),
+            false => self.random.pick(&self.plan.all_steps()).id.clone(),
+        });
         let refused = retry_refusal(&self.plan, &self.run, from.as_deref()).is_some();
         let input = Input::Retry { by: "ada".into(), from, input: None, version };
         let moved = self.advance(input) > 0;
@@ -343,6 +458,23 @@ impl Random {
         match effect.clone() {
             Effect::Start => Input::Start,
             Effect::Wake { at, timer } => Input::TimerFired { at, timer },
+            Effect::AwaitEvent { step } => Input::EventCame { step, event: json!({ "id": "e2" }) },
+            Effect::AwaitDecision { step } => {
+                let rejects = self.once_in(4);
+                let decision = if rejects { Decision::Rejected } else { Decision::Approved };
+                Input::Decided { step, decision, by: "ada".into(), comment: String::new() }
+            }
+            Effect::AwaitRun { step, attempt, run } => {
+                let result = match self.failure(tally) {
+                    Some(failure) => Err(failure),
+                    None => Ok(json!("made")),
+                };
+                Input::ChildEnded { step, attempt, run, result }
+            }
+            Effect::StopRun { step, run } => Input::ChildAsked { step, run },
+            Effect::Execute { step, attempt } if self.once_in(6) => {
+                Input::ChildStarted { step, attempt, run: origin().id }
+            }
             Effect::Execute { step, attempt } => match self.failure(tally) {
                 Some(failure) => Input::Failed { step, attempt, failure },
                 None => {

@@ -1,16 +1,18 @@
 //! The state of a run: the fold of its journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::doing::Doing;
 use super::entry::{Compensation, Ending, Entry, Outcome, Record, RunError};
 use super::status::{Status, UndoStatus, WaitKind, WaitingFor};
 use super::step::StepState;
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
+use crate::domain::workflow::tree::fixed_paths;
 use crate::domain::workflow::{Step, Undo, Workflow};
 
 /// One execution of one workflow version.
@@ -26,7 +28,7 @@ pub struct Run {
     pub phase: Phase,
     /// What its expressions see; holds the inputs and outputs of its steps too.
     pub scope: Scope,
-    /// In the order of the workflow.
+    /// In the order of the workflow, then those of the items of loops as they began.
     pub steps: Vec<StepState>,
     /// The positions of the steps whose effects stand or may stand, in order of completion.
     pub standing: Vec<usize>,
@@ -54,65 +56,26 @@ pub struct Run {
     pub compensation: Compensation,
     /// Why it did not succeed.
     pub error: Option<RunError>,
+    /// The id of the last event that it waited for.
+    pub last_awaited: Option<String>,
+    /// The positions of the steps that are doing something.
+    pub(super) busy: BTreeSet<usize>,
+    /// The positions of the steps of items, which come behind those that stand there once.
+    pub(super) places: BTreeMap<String, usize>,
     pub(super) former: BTreeMap<String, StepState>,
     pub(super) timeout: Option<Duration>,
     pub(super) limited: bool,
 }
 
-/// What a run is doing; steps are positions in the workflow.
+/// In which part of its life a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// It waits for its turn to begin at the step `from`.
-    Queued {
-        /// The number of steps when every step has finished.
-        from: usize,
-    },
-    /// Within a decision: the step `next` is to be considered.
-    Ready {
-        /// The number of steps when every step has finished.
-        next: usize,
-    },
-    /// An attempt is in flight.
-    Executing {
-        /// The step's position.
-        step: usize,
-        /// The number of the attempt.
-        attempt: u32,
-    },
-    /// It pauses before another attempt.
-    Pausing {
-        /// The step's position.
-        step: usize,
-        /// The number of the attempt to come.
-        attempt: u32,
-        /// When it is due.
-        due: Timestamp,
-    },
-    /// It sleeps.
-    Sleeping {
-        /// The step's position.
-        step: usize,
-        /// When it goes on.
-        until: Timestamp,
-    },
-    /// Within a decision: the next step to undo is to be chosen.
+    /// It waits for its turn to begin.
+    Queued,
+    /// Its steps are done; those that are over tell which is next.
+    Going,
+    /// Finished steps are undone, one after another.
     Unwinding,
-    /// An attempt to undo a step is in flight.
-    Undoing {
-        /// The step's position.
-        step: usize,
-        /// The number of the attempt to undo it.
-        attempt: u32,
-    },
-    /// It pauses before another attempt to undo a step.
-    UndoPausing {
-        /// The step's position.
-        step: usize,
-        /// The number of the attempt to come.
-        attempt: u32,
-        /// When it is due.
-        due: Timestamp,
-    },
     /// It has ended.
     Finished,
 }
@@ -181,9 +144,9 @@ impl Run {
             id: origin.id,
             workflow: workflow.name.clone(),
             version: origin.version,
-            phase: Phase::Queued { from: 0 },
+            phase: Phase::Queued,
             scope,
-            steps: workflow.steps.iter().map(|step| StepState::new(&step.id)).collect(),
+            steps: Run::fixed_steps(workflow).iter().map(|path| StepState::new(path)).collect(),
             standing: Vec::new(),
             current: None,
             created_at,
@@ -197,6 +160,9 @@ impl Run {
             outcome: None,
             compensation: Compensation::None,
             error: None,
+            last_awaited: None,
+            busy: BTreeSet::new(),
+            places: BTreeMap::new(),
             former: BTreeMap::new(),
             timeout: workflow.timeout,
             limited: workflow.concurrency.is_some(),
@@ -223,13 +189,9 @@ impl Run {
     #[must_use]
     pub fn status(&self) -> Status {
         match self.phase {
-            Phase::Queued { .. } => Status::Queued,
-            Phase::Ready { .. } | Phase::Executing { .. } => Status::Running,
-            Phase::Pausing { .. } => Status::Retrying,
-            Phase::Sleeping { .. } => Status::Waiting,
-            Phase::Unwinding | Phase::Undoing { .. } | Phase::UndoPausing { .. } => {
-                Status::Compensating
-            }
+            Phase::Queued => Status::Queued,
+            Phase::Unwinding => Status::Compensating,
+            Phase::Going => self.status_of_steps(),
             Phase::Finished => match self.outcome {
                 Some(Outcome::Succeeded) => Status::Succeeded,
                 Some(Outcome::Cancelled) => Status::Cancelled,
@@ -238,38 +200,56 @@ impl Run {
         }
     }
 
+    /// A call in flight counts before a pause, and a pause before a wait.
+    fn status_of_steps(&self) -> Status {
+        let of = |doing: &Doing| match doing {
+            Doing::Executing { .. } | Doing::Undoing { .. } | Doing::Nothing | Doing::Group => 0,
+            Doing::Pausing { .. } | Doing::UndoPausing { .. } => 1,
+            Doing::Sleeping { .. }
+            | Doing::Awaiting { .. }
+            | Doing::Deciding(_)
+            | Doing::AwaitingRun { .. } => 2,
+        };
+        match self.doings().map(|(_, doing)| of(doing)).min() {
+            Some(1) => Status::Retrying,
+            Some(2) => Status::Waiting,
+            _ => Status::Running, // A call is in flight, or the run is within a decision.
+        }
+    }
+
     /// Returns why the run is not moving and when it will; `None` while a call is in flight and
     /// after the end.
     #[must_use]
     pub fn waiting_for(&self) -> Option<WaitingFor> {
-        let at = |kind, until, step: usize| {
-            Some(WaitingFor { kind, until: Some(until), step: Some(self.steps[step].id.clone()) })
-        };
-        match self.phase {
-            Phase::Queued { .. } => {
-                let kind = if self.limited { WaitKind::Concurrency } else { WaitKind::Start };
-                Some(WaitingFor { kind, until: None, step: None })
-            }
-            Phase::Sleeping { step, until } => at(WaitKind::Sleep, until, step),
-            Phase::Pausing { step, due, .. } | Phase::UndoPausing { step, due, .. } => {
-                at(WaitKind::Retry, due, step)
-            }
-            Phase::Ready { .. }
-            | Phase::Executing { .. }
-            | Phase::Unwinding
-            | Phase::Undoing { .. }
-            | Phase::Finished => None,
+        if self.phase == Phase::Queued {
+            let kind = if self.limited { WaitKind::Concurrency } else { WaitKind::Start };
+            return Some(WaitingFor::of(kind, None, None));
         }
+        if self.status_of_steps() == Status::Running {
+            return None;
+        }
+        let waits = self.doings().filter_map(|(path, doing)| waiting_for(path, doing));
+        waits.min_by_key(|(rank, waiting)| (*rank, waiting.until)).map(|(_, waiting)| waiting)
+    }
+
+    /// Returns the steps that are doing something, with what.
+    pub fn doings(&self) -> impl Iterator<Item = (&str, &Doing)> {
+        self.busy.iter().map(|index| {
+            let state = &self.steps[*index];
+            (state.id.as_str(), &state.doing)
+        })
+    }
+
+    /// Returns whether an attempt of any step, or of undoing one, is in flight.
+    #[must_use]
+    pub fn is_in_flight(&self) -> bool {
+        self.doings().any(|(_, doing)| doing.is_in_flight())
     }
 
     /// Returns when the run fails with `timeout`; `None` when it cannot any more.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
-        let forward = matches!(
-            self.phase,
-            Phase::Executing { .. } | Phase::Pausing { .. } | Phase::Sleeping { .. }
-        );
-        if !forward || self.is_stopping() {
+        if self.phase != Phase::Going || self.is_stopping() {
             return None;
         }
         Some(self.begun_at? + self.timeout?)
@@ -281,16 +261,20 @@ impl Run {
         self.cancel.is_some() || self.timed_out || self.ending.is_some()
     }
 
-    /// Returns the position of the step `id`.
+    /// Returns the position of the step at `path`.
     #[must_use]
-    pub fn step_index(&self, id: &str) -> Option<usize> {
-        self.steps.iter().position(|step| step.id == id)
+    pub fn step_index(&self, path: &str) -> Option<usize> {
+        if let Some(index) = self.places.get(path) {
+            return Some(*index);
+        }
+        let fixed = self.steps.len() - self.places.len();
+        self.steps[..fixed].iter().position(|step| step.id == path)
     }
 
-    /// Returns the state of the step `id`.
+    /// Returns the state of the step at `path`.
     #[must_use]
-    pub fn step(&self, id: &str) -> Option<&StepState> {
-        self.steps.iter().find(|step| step.id == id)
+    pub fn step(&self, path: &str) -> Option<&StepState> {
+        self.step_index(path).map(|index| &self.steps[index])
     }
 
     /// Returns the rendered input of the step `id`, null when it has none.
@@ -357,6 +341,12 @@ impl Run {
                 message: "the run took longer than its workflow's timeout allows".to_owned(),
                 in_doubt: current.is_some_and(|step| step.in_doubt),
             },
+            Ending::Undone { by } => RunError {
+                step: None,
+                code: "undone".to_owned(),
+                message: format!("undone by {by}"),
+                in_doubt: false,
+            },
         }
     }
 
@@ -378,6 +368,13 @@ impl Run {
         self.scope.set("run", facts);
     }
 
+    /// Returns the paths of the steps that a version has whatever its runs do.
+    pub(super) fn fixed_steps(workflow: &Workflow) -> Vec<String> {
+        let mut paths = Vec::with_capacity(workflow.steps.len());
+        fixed_paths(&workflow.steps, "", &mut paths);
+        paths
+    }
+
     /// Returns whether the effects of the step at `index` stand or may stand, and can be undone.
     pub(super) fn owes_undo(&self, step: &Step, index: usize) -> bool {
         let compensable = match step.compensate {
@@ -386,5 +383,25 @@ impl Run {
             Undo::Call { .. } => true,
         };
         compensable && self.steps[index].compensation.status != UndoStatus::Abandoned
+    }
+}
+
+/// Returns what a step waits for, and how much that matters among several waits.
+fn waiting_for(path: &str, doing: &Doing) -> Option<(u8, WaitingFor)> {
+    let of = |kind, until| WaitingFor::of(kind, until, Some(path.to_owned()));
+    match doing {
+        Doing::Pausing { due, .. } | Doing::UndoPausing { due, .. } => {
+            Some((0, of(WaitKind::Retry, Some(*due))))
+        }
+        Doing::Deciding(gate) => {
+            let approvers = gate.approvers.clone();
+            Some((1, WaitingFor { approvers, ..of(WaitKind::Approval, gate.until) }))
+        }
+        Doing::Awaiting { until, .. } => Some((2, of(WaitKind::Event, *until))),
+        Doing::AwaitingRun { run, .. } => {
+            Some((3, WaitingFor { run: Some(*run), ..of(WaitKind::Run, None) }))
+        }
+        Doing::Sleeping { until } => Some((4, of(WaitKind::Sleep, Some(*until)))),
+        Doing::Nothing | Doing::Group | Doing::Executing { .. } | Doing::Undoing { .. } => None,
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
 /// Where a run stands.
@@ -14,7 +15,7 @@ pub enum Status {
     Running,
     /// A failed attempt will be made again.
     Retrying,
-    /// It sleeps.
+    /// It sleeps, or waits for an event, an approval or another run.
     Waiting,
     /// Finished steps are being undone.
     Compensating,
@@ -92,7 +93,7 @@ pub enum StepStatus {
     Running,
     /// An attempt failed and another follows.
     Retrying,
-    /// It sleeps.
+    /// It sleeps, or waits for an event, an approval or another run.
     Waiting,
     /// It finished; its compensation says whether it was undone since.
     Succeeded,
@@ -161,9 +162,21 @@ pub struct WaitingFor {
     /// When it goes on, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// The id of the step that waits.
+    /// The path of the step that waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+    /// Who may approve, for an approval.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvers: Vec<String>,
+    /// The run that it waits for, for a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+}
+
+impl WaitingFor {
+    pub(super) fn of(kind: WaitKind, until: Option<Timestamp>, step: Option<String>) -> WaitingFor {
+        WaitingFor { kind, until, step, approvers: Vec::new(), run: None }
+    }
 }
 
 /// What a run that is not moving waits for.
@@ -178,6 +191,12 @@ pub enum WaitKind {
     Sleep,
     /// The end of the pause before another attempt.
     Retry,
+    /// An event.
+    Event,
+    /// Somebody's approval.
+    Approval,
+    /// The end of another run.
+    Run,
 }
 
 impl WaitKind {
@@ -189,6 +208,9 @@ impl WaitKind {
             WaitKind::Concurrency => "concurrency",
             WaitKind::Sleep => "sleep",
             WaitKind::Retry => "retry",
+            WaitKind::Event => "event",
+            WaitKind::Approval => "approval",
+            WaitKind::Run => "run",
         }
     }
 }

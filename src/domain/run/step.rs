@@ -3,14 +3,15 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::entry::Failure;
+use super::doing::{Doing, Gate, Nest};
+use super::entry::{Decision, Failure};
 use super::status::{StepStatus, UndoStatus};
 use crate::domain::time::Timestamp;
 
 /// What is known of one step.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StepState {
-    /// The step's id.
+    /// The step's path.
     pub id: String,
     /// Where it stands.
     pub status: StepStatus,
@@ -32,8 +33,29 @@ pub struct StepState {
     pub compensation: UndoState,
     /// How often its effects were undone; a repeated call after that is a new one for the outside.
     pub undone: u32,
+    /// What it is doing now.
+    pub doing: Doing,
+    /// What it has come to, when it stands around others.
+    pub nest: Option<Nest>,
+    /// What was decided about it, when it needed approval.
+    pub decided: Option<Decided>,
     pub(super) spent: u32,
     pub(super) given: Option<Value>,
+}
+
+/// What was decided about a step that needed approval.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decided {
+    /// How.
+    pub decision: Decision,
+    /// Who; `timeout` when nobody did in time.
+    pub by: String,
+    /// What they said of it.
+    pub comment: String,
+    /// When.
+    pub at: Timestamp,
+    /// What was asked.
+    pub gate: Gate,
 }
 
 /// How the undoing of one step stands.

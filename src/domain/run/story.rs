@@ -13,6 +13,7 @@ use crate::domain::expression::Template;
 use crate::domain::filter::Filter;
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::time::Timestamp;
+use crate::domain::workflow::tree::id_of;
 use crate::domain::workflow::{Action, OnFailure, Retry, Step, Undo, Workflow};
 
 /// A run that is played by its plan.
@@ -89,13 +90,34 @@ impl Story {
                 self.now = self.now.max(at);
                 Input::TimerFired { at, timer }
             }
+            Effect::AwaitEvent { step } => {
+                self.log.push(format!("event {step}"));
+                Input::EventCame { step, event: json!({ "id": "e2", "payload": { "n": 1 } }) }
+            }
+            Effect::AwaitDecision { step } => {
+                self.log.push(format!("ask {step}"));
+                let decision = match self.marks_of(&step).contains('!') {
+                    true => Decision::Rejected,
+                    false => Decision::Approved,
+                };
+                let (by, comment) = ("ada".to_owned(), String::new());
+                Input::Decided { step, decision, by, comment }
+            }
+            Effect::AwaitRun { step, attempt, run } => {
+                self.log.push(format!("end of {step}"));
+                Input::ChildEnded { step, attempt, run, result: Ok(json!({ "n": 1 })) }
+            }
+            Effect::StopRun { step, run } => {
+                self.log.push(format!("stop {step}"));
+                Input::ChildAsked { step, run }
+            }
         };
         self.send(input);
     }
 
     pub(super) fn execute(&mut self, step: String, attempt: u32) -> Input {
         self.log.push(step.clone());
-        let marks = &self.marks[self.workflow.step_index(&step).unwrap()];
+        let marks = self.marks_of(&step);
         let failure = match () {
             () if marks.contains('!') => Failure::terminal("refused", "no"),
             () if marks.contains('?') => Failure::in_doubt("timeout", "no answer"),
@@ -108,9 +130,17 @@ impl Story {
         Input::Failed { step, attempt, failure }
     }
 
+    /// Returns the marks of a step, of one of items by its id.
+    fn marks_of(&self, path: &str) -> String {
+        let id = id_of(path);
+        let all = self.workflow.all_steps();
+        let place = all.iter().position(|step| step.id == id);
+        place.and_then(|place| self.marks.get(place)).cloned().unwrap_or_default()
+    }
+
     pub(super) fn undo(&mut self, step: String, attempt: u32) -> Input {
         self.log.push(format!("undo {step}"));
-        if self.marks[self.workflow.step_index(&step).unwrap()].contains('%') {
+        if self.marks_of(&step).contains('%') {
             let failure = Failure::retryable("busy", "later");
             return Input::UndoFailed { step, attempt, failure };
         }
@@ -132,6 +162,8 @@ fn step(word: &str) -> Step {
     Step {
         id,
         title: String::new(),
+        approval: None,
+        after: Vec::new(),
         condition: word.contains('0').then(never),
         action,
         retry: Retry::DEFAULT,
@@ -162,6 +194,8 @@ pub(super) fn workflow(steps: Vec<Step>) -> Workflow {
         name: "plan".into(),
         title: "Plan".into(),
         description: String::new(),
+        annotations: Vec::new(),
+        priority: Default::default(),
         triggers: Vec::new(),
         concurrency: None,
         timeout: None,

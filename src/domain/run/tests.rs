@@ -81,7 +81,7 @@ fn a_sleeping_run_says_until_when() {
     let mut story = Story::begin("za b");
     story.send(Input::Start);
     let until = story.now + Duration::from_secs(3_600);
-    let waiting = WaitingFor { kind: WaitKind::Sleep, until: Some(until), step: Some("a".into()) };
+    let waiting = WaitingFor::of(WaitKind::Sleep, Some(until), Some("a".into()));
     assert_eq!((story.run.status(), story.run.waiting_for()), (Status::Waiting, Some(waiting)));
 }
 

@@ -1,15 +1,15 @@
 //! Undoing: the steps whose effects stand, newest first, each tried a few times.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::decide::Decision;
+use super::decide::Deciding;
 use super::entry::{Ending, Entry, Failure};
 use super::next::unrendered;
 use super::retry;
 use super::state::Phase;
 use crate::domain::workflow::Undo;
 
-impl Decision<'_> {
+impl Deciding<'_> {
     /// Begins to undo, or ends the run at once when there is nothing to undo.
     pub(super) fn unwind(&mut self, ending: Ending) {
         if self.step_to_undo().is_none() {
@@ -20,7 +20,7 @@ impl Decision<'_> {
 
     /// Goes on until an undo is in flight or the run has ended.
     pub(super) fn undo_next(&mut self) {
-        while self.run.phase == Phase::Unwinding {
+        while self.run.phase == Phase::Unwinding && self.run.busy.is_empty() {
             match self.step_to_undo() {
                 Some(index) => self.begin_undo(index),
                 None => {
@@ -33,23 +33,50 @@ impl Decision<'_> {
 
     fn step_to_undo(&self) -> Option<usize> {
         let standing = self.run.standing.iter().rev().copied();
-        standing.into_iter().find(|index| self.run.owes_undo(&self.workflow.steps[*index], *index))
+        standing.into_iter().find(|index| self.owes_undo(*index))
     }
 
-    fn begin_undo(&mut self, index: usize) {
-        let step = self.workflow.steps[index].id.clone();
+    pub(super) fn owes_undo(&self, index: usize) -> bool {
+        let step = self.workflow.step_at(&self.run.steps[index].id);
+        step.is_some_and(|step| self.run.owes_undo(step, index))
+    }
+
+    pub(super) fn begin_undo(&mut self, index: usize) {
+        let step = self.run.steps[index].id.clone();
         let made = self.run.steps[index].compensation.attempts.last();
         let attempt = made.map_or(0, |attempt| attempt.number) + 1;
-        match self.render_undo(index) {
+        match self.render_undo(&step) {
             Ok(input) => self.note(Entry::UndoScheduled { step, attempt, input }),
             Err(failure) => self.note(Entry::UndoAbandoned { step, failure }),
         }
     }
 
-    fn render_undo(&self, index: usize) -> Result<Value, Failure> {
-        match &self.workflow.steps[index].compensate {
-            Undo::Call { input, .. } => input.render(&self.run.scope).map_err(unrendered),
-            Undo::Auto | Undo::None => Ok(Value::Null),
+    fn render_undo(&mut self, path: &str) -> Result<Value, Failure> {
+        let workflow = self.workflow;
+        let Some(Undo::Call { input, .. }) = workflow.step_at(path).map(|step| &step.compensate)
+        else {
+            return Ok(Value::Null);
+        };
+        if self.run.phase == Phase::Unwinding {
+            return self.seen_from(path, |scope| input.render(scope)).map_err(unrendered);
+        }
+        // Only a part is given up: the run itself has no error.
+        let error = self.error_of_part(path);
+        self.run.scope.set("error", error);
+        let rendered = self.seen_from(path, |scope| input.render(scope));
+        self.run.scope.unset("error");
+        rendered.map_err(unrendered)
+    }
+
+    fn error_of_part(&self, path: &str) -> Value {
+        let around = self.around(path);
+        let failed = around.iter().find_map(|around| {
+            let closings = &self.nest(&around.path)?.closings;
+            closings.iter().find(|c| c.holds(around.lane))?.failed.clone()
+        });
+        match failed {
+            Some(step) => json!(self.run.error_of(&Ending::StepFailed { step })),
+            None => json!({ "code": "cancelled", "message": "enough other branches had finished" }),
         }
     }
 

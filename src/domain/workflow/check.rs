@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
-use jsonschema::error::ValidationErrorKind;
-use jsonschema::{ValidationError, Validator};
 use serde_json::{Value, json};
 
 use super::fields::Findings;
+use super::inputs::Validators;
+use super::nesting::Inner;
 use super::schema::{Sight, seek};
-use super::step::{Draft, Placed};
+use super::seen::{Seen, Sure, awaited_by, show, stands_in_loop};
+use super::step::{Draft, gather};
 use super::trigger::{DraftTrigger, Trigger};
-use super::{Action, Concurrency, Undo, secrets};
+use super::{Action, Annotation, Concurrency, Undo, Wait, secrets};
 use crate::domain::activity::{ActivitySpec, Compensation};
 use crate::domain::expression::Template;
 use crate::domain::filter::Filter;
@@ -21,19 +22,32 @@ use crate::domain::problem::{Problem, nearest, pointer_to};
 pub(super) struct Subject<'a> {
     pub(super) findings: &'a Findings,
     pub(super) triggers: &'a [DraftTrigger],
+    pub(super) annotations: &'a [Annotation],
     pub(super) concurrency: Option<(&'a Concurrency, &'a str)>,
     pub(super) drafts: &'a [Draft],
 }
 
 /// What can be seen from one place of a definition.
 #[derive(Clone, Copy)]
-struct View {
-    roots: &'static [&'static str],
-    /// The steps before this position have run.
-    steps_before: usize,
-    /// The position of the step that looks.
-    own: usize,
+struct View<'v> {
+    roots: &'v [&'v str],
+    /// The steps that run before this place.
+    seen: &'v [Seen<'v>],
+    /// The id of the step that looks.
+    own: &'v str,
+    /// The names that loops around bind.
+    bound: &'v [&'v str],
     bare: Bare,
+    sees: Sees,
+}
+
+/// Which event is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sees {
+    /// The one that came.
+    Came,
+    /// The one that a run begins with.
+    Begins,
 }
 
 /// What a path without a root means.
@@ -56,54 +70,194 @@ const OF_STEP_RECORD: [&str; 4] = ["output", "input", "status", "error"];
 
 impl Subject<'_> {
     pub(super) fn check(&self) {
-        let nothing = View { roots: OF_TRIGGER, steps_before: 0, own: 0, bare: Bare::Event };
-        for draft in self.triggers {
-            if let Some(Trigger::Event { filter, .. }) = &draft.trigger {
-                // A filter sees the event of its own trigger, not that of another.
-                let own = Subject { triggers: std::slice::from_ref(draft), ..*self };
-                own.check_filter(filter, &draft.filter_at, nothing);
+        let nothing = View {
+            roots: OF_TRIGGER,
+            seen: &[],
+            own: "",
+            bound: &[],
+            bare: Bare::Event,
+            sees: Sees::Came,
+        };
+        let drafts = self.triggers.iter();
+        for draft in drafts.flat_map(|draft| std::iter::once(draft).chain(&draft.asides)) {
+            // A filter sees the event of its own trigger, not that of another.
+            let own = Subject { triggers: std::slice::from_ref(draft), ..*self };
+            match &draft.trigger {
+                Some(Trigger::Event { filter, gates, .. }) => {
+                    own.check_filter(filter, &draft.filter_at, nothing);
+                    for key in gates.iter().flat_map(|gates| gates.keys()) {
+                        own.check_template(key, &draft.gates_at, nothing);
+                    }
+                }
+                Some(Trigger::Lasting(lasting)) => {
+                    own.check_filter(&lasting.filter, &draft.filter_at, nothing);
+                }
+                _ => {} // It was refused, or starts by itself.
             }
         }
+        for (_, key) in self.annotations.iter().flat_map(|annotation| &annotation.required) {
+            self.check_template(key, "/annotations", nothing);
+        }
         if let Some((concurrency, at)) = self.concurrency {
-            let view = View { roots: OF_CONCURRENCY, bare: Bare::Unknown, ..nothing };
+            let view =
+                View { roots: OF_CONCURRENCY, bare: Bare::Unknown, sees: Sees::Begins, ..nothing };
             self.check_template(&concurrency.key, at, view);
         }
         let mut validators = Validators::default();
-        for (own, draft) in self.drafts.iter().enumerate() {
-            self.check_step(draft, own, &mut validators);
+        self.check_list(self.drafts, &[], &[], &mut validators);
+    }
+
+    /// Checks the steps of a list, each of which sees those before it.
+    fn check_list<'s>(
+        &'s self,
+        drafts: &'s [Draft],
+        seen: &[Seen<'s>],
+        bound: &[&'s str],
+        validators: &mut Validators<'s>,
+    ) {
+        for (index, draft) in drafts.iter().enumerate() {
+            let mut visible = seen.to_vec();
+            let awaited = awaited_by(drafts, index);
+            for (earlier, other) in drafts[..index].iter().enumerate() {
+                let sure = if awaited.contains(&earlier) { Sure::Before } else { Sure::Beside };
+                show(other, sure, &mut visible);
+            }
+            self.check_step(draft, &visible, bound, validators);
+            for dependency in &draft.dependencies {
+                self.check_dependency(&dependency.value, &dependency.at, &drafts[..index]);
+            }
         }
     }
 
-    fn check_step<'s>(&'s self, draft: &'s Draft, own: usize, validators: &mut Validators<'s>) {
-        let view = View { roots: OF_STEP, steps_before: own, own, bare: Bare::Unknown };
+    fn check_step<'s>(
+        &'s self,
+        draft: &'s Draft,
+        seen: &[Seen<'s>],
+        bound: &[&'s str],
+        validators: &mut Validators<'s>,
+    ) {
+        let (bare, sees) = (Bare::Unknown, Sees::Begins);
+        let view = View { roots: OF_STEP, seen, own: &draft.id, bound, bare, sees };
         if let Some(Some(condition)) = &draft.condition {
-            let view = View { roots: OF_CONDITION, bare: Bare::Event, ..view };
-            self.check_filter(&condition.value, &condition.at, view);
+            let view = View { roots: OF_CONDITION, ..view };
+            self.check_filter(&condition.value, &condition.at, of_filter(view));
         }
-        match &draft.action {
-            Some(Action::Call { input, .. }) => self.check_template(input, &draft.input.at, view),
-            Some(Action::Sleep { duration }) => {
+        if let Some(Some(approval)) = &draft.approval.approval {
+            let escalated = approval.escalate.as_ref().map(|escalation| &escalation.to);
+            let all = [Some(&approval.approvers), escalated, approval.reason.as_ref()];
+            for template in all.into_iter().flatten() {
                 let view = View { roots: OF_CONDITION, ..view };
-                self.check_template(duration, &draft.at, view);
+                self.check_template(template, &draft.approval.at, view);
             }
-            None => (),
         }
+        let without_secrets = View { roots: OF_CONDITION, ..view };
+        match &draft.action {
+            Some(Action::Call { input, .. }) => {
+                self.check_template(input, &draft.input.at, view);
+            }
+            Some(Action::Run { input, .. }) => {
+                self.check_template(input, &draft.input.at, without_secrets);
+            }
+            Some(Action::Sleep { duration }) => {
+                self.check_template(duration, &draft.at, without_secrets);
+            }
+            Some(Action::Wait(wait)) => self.check_wait(wait, draft, without_secrets),
+            Some(Action::Branch(_) | Action::Each(_) | Action::Parallel { .. }) | None => (),
+        }
+        match &draft.inner {
+            Some(inner) => {
+                self.check_inside(inner, (seen, bound), without_secrets, validators);
+            }
+            None => self.check_call(draft, view, validators),
+        }
+        self.check_undo(draft);
+    }
+
+    fn check_call<'s>(&'s self, draft: &'s Draft, view: View<'_>, validators: &mut Validators<'s>) {
         if let (Some(Action::Call { input, .. }), Some(spec)) = (&draft.action, &draft.spec) {
             validators.check(spec, &draft.input, self.findings);
             self.check_secrets(input, &draft.input.at, spec);
         }
         if let Some(Undo::Call { input, .. }) = &draft.undo {
-            let view = View { roots: OF_UNDO, steps_before: own + 1, ..view };
+            let mut seen = view.seen.to_vec();
+            seen.push(Seen { draft, sure: Sure::Before });
+            let view = View { roots: OF_UNDO, seen: &seen, ..view };
             self.check_template(input, &draft.undo_input.at, view);
             if let Some(spec) = &draft.undo_spec {
                 validators.check(spec, &draft.undo_input, self.findings);
                 self.check_secrets(input, &draft.undo_input.at, spec);
             }
         }
-        for dependency in &draft.dependencies {
-            self.check_step_name(&dependency.value, &dependency.at, own, own);
+    }
+
+    fn check_inside<'s>(
+        &'s self,
+        inner: &'s Inner,
+        (seen, bound): (&[Seen<'s>], &[&'s str]),
+        view: View<'_>,
+        validators: &mut Validators<'s>,
+    ) {
+        let mut bound = bound.to_vec();
+        if let Inner::Branch(cases) = inner {
+            for condition in cases.iter().filter_map(|case| case.condition.as_ref()?.as_ref()) {
+                self.check_filter(&condition.value, &condition.at, of_filter(view));
+            }
         }
-        self.check_undo(draft);
+        if let Inner::Each { items, name, .. } = inner {
+            if let Some(items) = items {
+                self.check_template(&items.value, &items.at, view);
+            }
+            bound.extend(["item", "index"]);
+            bound.extend(name.iter().flatten().map(String::as_str));
+        }
+        for list in inner.lists() {
+            self.check_list(list, seen, &bound, validators);
+        }
+    }
+
+    /// Checks the filter of a wait: its paths are of the awaited event, its values of the run.
+    fn check_wait(&self, wait: &Wait, draft: &Draft, view: View<'_>) {
+        let Some(awaited) = &draft.awaited else { return };
+        let trigger = DraftTrigger::of_wait(awaited);
+        let own = Subject { triggers: std::slice::from_ref(&trigger), ..*self };
+        let of_event = View {
+            roots: OF_TRIGGER,
+            seen: &[],
+            own: "",
+            bound: &[],
+            bare: Bare::Event,
+            sees: Sees::Came,
+        };
+        own.check_filter(&wait.filter.without_templates(), &awaited.filter_at, of_event);
+        for template in wait.filter.value_templates() {
+            self.check_template(&template, &awaited.filter_at, view);
+        }
+    }
+
+    fn check_dependency(&self, id: &str, at: &str, before: &[Draft]) {
+        if before.iter().any(|draft| draft.id == id) {
+            return;
+        }
+        let mut all = Vec::new();
+        gather(self.drafts, &mut all);
+        if all.iter().any(|draft| draft.id == id) {
+            let detail = format!("the step `{id}` does not stand before this one in its list");
+            let problem = Problem::new(at, "step_order", detail);
+            let hint = "only earlier steps of the same list can be waited for";
+            return self.findings.problem(problem.with_hint(hint));
+        }
+        self.report_unknown_step(id, at);
+    }
+
+    fn report_unknown_step(&self, id: &str, at: &str) {
+        let mut all = Vec::new();
+        gather(self.drafts, &mut all);
+        let ids = all.iter().map(|draft| draft.id.as_str()).filter(|known| !known.is_empty());
+        let problem = Problem::new(at, "unknown_step", format!("there is no step `{id}`"));
+        self.findings.problem(match nearest(id, ids) {
+            Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
+            None => problem,
+        });
     }
 
     fn check_secrets(&self, input: &Template, at: &str, spec: &ActivitySpec) {
@@ -122,7 +276,7 @@ impl Subject<'_> {
         }
     }
 
-    fn check_filter(&self, filter: &Filter, at: &str, view: View) {
+    fn check_filter(&self, filter: &Filter, at: &str, view: View<'_>) {
         let mut places = HashMap::new();
         note_places(filter.source(), at, &mut places);
         for path in filter.references() {
@@ -131,7 +285,7 @@ impl Subject<'_> {
         }
     }
 
-    fn check_template(&self, template: &Template, at: &str, view: View) {
+    fn check_template(&self, template: &Template, at: &str, view: View<'_>) {
         for reference in template.references() {
             let at = if reference.pointer.is_empty() { at } else { &reference.pointer };
             let absence = if reference.optional { Absence::IsNull } else { Absence::Fails };
@@ -139,10 +293,13 @@ impl Subject<'_> {
         }
     }
 
-    fn check_path(&self, path: &Path, at: &str, view: View, absence: Absence) {
+    fn check_path(&self, path: &Path, at: &str, view: View<'_>, absence: Absence) {
         let segments: Vec<&str> = path.segments().collect();
         if !path.is_rooted() {
             return self.check_bare(path, &segments, at, view, absence);
+        }
+        if view.bound.contains(&segments[0]) {
+            return; // What the items of a loop hold is only known when it runs.
         }
         if !view.roots.contains(&segments[0]) {
             let problem =
@@ -154,8 +311,8 @@ impl Subject<'_> {
             "trigger" => {
                 // References inside the payload's schema count from its own top.
                 let sight = match segments.get(1) {
-                    Some(&"payload") => self.seek_in_payload(&segments[2..]),
-                    _ => self.seek_in_event(&segments[1..]),
+                    Some(&"payload") => self.seek_in_payload(&segments[2..], view.sees),
+                    _ => self.seek_in_event(&segments[1..], view.sees),
                 };
                 self.report(path, at, sight, absence);
             }
@@ -164,10 +321,22 @@ impl Subject<'_> {
         }
     }
 
-    fn check_bare(&self, path: &Path, segments: &[&str], at: &str, view: View, absence: Absence) {
-        if view.bare == Bare::Event {
-            let in_event = self.seek_in_event(segments);
-            let in_payload = self.seek_in_payload(segments);
+    fn check_bare(
+        &self,
+        path: &Path,
+        segments: &[&str],
+        at: &str,
+        view: View<'_>,
+        absence: Absence,
+    ) {
+        if view.bound.contains(&segments[0]) {
+            return;
+        }
+        // A record that was joined in under a name of its own is found by it everywhere.
+        let mut joined = self.annotations.iter().filter_map(Annotation::bare_name);
+        if view.bare == Bare::Event || joined.any(|name| name == segments[0]) {
+            let in_event = self.seek_in_event(segments, view.sees);
+            let in_payload = self.seek_in_payload(segments, view.sees);
             return self.report(path, at, in_payload.or(in_event), absence);
         }
         let problem =
@@ -180,13 +349,19 @@ impl Subject<'_> {
     }
 
     /// Looks for a path in the payload of any event that may have started the run.
-    fn seek_in_payload(&self, segments: &[&str]) -> Sight {
-        let sights = self.triggers.iter().map(|draft| seek(&draft.payload, segments));
+    fn seek_in_payload(&self, segments: &[&str], sees: Sees) -> Sight {
+        let sights = self.triggers.iter().map(|draft| match sees {
+            Sees::Came => seek(&draft.payload, segments),
+            Sees::Begins => seek(&draft.run_payload, segments),
+        });
         sights.reduce(Sight::or).unwrap_or(Sight::Open)
     }
 
-    fn seek_in_event(&self, segments: &[&str]) -> Sight {
-        let sights = self.triggers.iter().map(|draft| seek(&draft.event, segments));
+    fn seek_in_event(&self, segments: &[&str], sees: Sees) -> Sight {
+        let sights = self.triggers.iter().map(|draft| match sees {
+            Sees::Came => seek(&draft.event, segments),
+            Sees::Begins => seek(&draft.run_event, segments),
+        });
         sights.reduce(Sight::or).unwrap_or(Sight::Open)
     }
 
@@ -195,13 +370,11 @@ impl Subject<'_> {
         path: &Path,
         segments: &[&str],
         at: &str,
-        view: View,
+        view: View<'_>,
         absence: Absence,
     ) {
         let Some((id, below)) = segments.split_first() else { return };
-        let Some(position) = self.check_step_name(id, at, view.steps_before, view.own) else {
-            return;
-        };
+        let Some(seen) = self.check_step_name(id, at, view, absence) else { return };
         let Some((field, below)) = below.split_first() else { return };
         if !OF_STEP_RECORD.contains(field) {
             let problem =
@@ -209,34 +382,68 @@ impl Subject<'_> {
             let hint = format!("a step has: {}", OF_STEP_RECORD.join(", "));
             return self.findings.problem(problem.with_hint(hint));
         }
-        if let ("output", Some(spec)) = (*field, &self.drafts[position].spec) {
-            self.report(path, at, seek(&spec.output_schema, below), absence);
+        if *field != "output" {
+            return;
+        }
+        match (&seen.draft.spec, &seen.draft.awaited) {
+            (_, Some(awaited)) => {
+                let sight = match below.split_first() {
+                    Some((&"payload", below)) => seek(&awaited.payload, below),
+                    Some((&"timedOut", _)) => Sight::Open,
+                    _ => seek(&event_schema(&awaited.payload), below),
+                };
+                self.report(path, at, sight, absence);
+            }
+            (Some(spec), None) => self.report(path, at, seek(&spec.output_schema, below), absence),
+            (None, None) => (),
         }
     }
 
-    /// Finds a step that has run before position `before`; reports one that has not.
-    fn check_step_name(&self, id: &str, at: &str, before: usize, own: usize) -> Option<usize> {
-        let ids = || self.drafts.iter().map(|draft| draft.id.as_str());
-        let Some(position) = ids().position(|known| known == id) else {
-            let problem = Problem::new(at, "unknown_step", format!("there is no step `{id}`"));
-            let near = nearest(id, ids().filter(|known| !known.is_empty()));
-            self.findings.problem(match near {
-                Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
-                None => problem,
-            });
+    /// Finds a step that runs before the one that looks; reports one that does not.
+    fn check_step_name<'v>(
+        &self,
+        id: &str,
+        at: &str,
+        view: View<'v>,
+        absence: Absence,
+    ) -> Option<Seen<'v>> {
+        let Some(seen) = view.seen.iter().find(|seen| seen.draft.id == id) else {
+            self.report_unseen(id, at, view);
             return None;
         };
-        if position < before {
-            return Some(position);
+        let doubt = match (seen.sure, absence) {
+            (Sure::Before, _) | (_, Absence::IsNull) => None,
+            (Sure::Beside, Absence::Fails) => Some((
+                format!("the step `{id}` may still run when this one begins"),
+                "add it to the `dependencies`, or allow its absence with `| default(…)`",
+            )),
+            (Sure::Perhaps, Absence::Fails) => Some((
+                format!("the step `{id}` stands in a branch that may not be taken"),
+                "allow its absence with `| default(…)`",
+            )),
+        };
+        if let Some((detail, hint)) = doubt {
+            let problem = Problem::new(at, "may_be_absent", detail);
+            self.findings.warning(problem.with_hint(hint));
         }
-        let detail = if position == own {
+        Some(*seen)
+    }
+
+    fn report_unseen(&self, id: &str, at: &str, view: View<'_>) {
+        let mut all = Vec::new();
+        gather(self.drafts, &mut all);
+        if !all.iter().any(|draft| draft.id == id) {
+            return self.report_unknown_step(id, at);
+        }
+        let detail = if id == view.own {
             format!("the step `{id}` cannot look at itself before it has run")
+        } else if stands_in_loop(self.drafts, id) {
+            format!("the step `{id}` runs later, or only inside its loop")
         } else {
-            format!("the step `{id}` runs later")
+            format!("the step `{id}` runs later, or beside this one")
         };
         let problem = Problem::new(at, "step_order", detail);
         self.findings.problem(problem.with_hint("only earlier steps can be referred to"));
-        None
     }
 
     fn report(&self, path: &Path, at: &str, sight: Sight, absence: Absence) {
@@ -255,6 +462,10 @@ impl Subject<'_> {
             (false, Absence::IsNull) => (), // Asking whether something is there is no fault.
         }
     }
+}
+
+fn of_filter(view: View<'_>) -> View<'_> {
+    View { bare: Bare::Event, ..view }
 }
 
 /// Returns the JSON Schema of an event around the schema of its payload.
@@ -327,95 +538,6 @@ fn note_places(source: &Value, at: &str, places: &mut HashMap<Path, String>) {
 fn named_path(text: &str) -> Option<Path> {
     let inner = text.trim().strip_prefix("{{").and_then(|text| text.strip_suffix("}}"));
     Path::parse(inner.unwrap_or(text)).ok()
-}
-
-/// Validators are built once for all steps of a definition; one that cannot be built checks nothing.
-#[derive(Default)]
-struct Validators<'s> {
-    built: HashMap<&'s str, Option<Validator>>,
-}
-
-impl<'s> Validators<'s> {
-    fn check(&mut self, spec: &'s ActivitySpec, input: &Placed<Value>, findings: &Findings) {
-        let validator = self
-            .built
-            .entry(&spec.identifier)
-            .or_insert_with(|| jsonschema::validator_for(&spec.input_schema).ok());
-        let Some(validator) = validator else { return };
-        for error in validator.iter_errors(&input.value) {
-            if is_certain(&error, &input.value) {
-                report_input(&error, spec, &input.at, findings);
-            }
-        }
-    }
-}
-
-/// Tells whether a fault stays whatever the expressions inside the input turn out to be.
-fn is_certain(error: &ValidationError<'_>, input: &Value) -> bool {
-    let place = input.pointer(error.instance_path().as_str());
-    if place.is_some_and(is_expression) {
-        return false;
-    }
-    match error.kind() {
-        ValidationErrorKind::Required { .. }
-        | ValidationErrorKind::AdditionalProperties { .. }
-        | ValidationErrorKind::MinProperties { .. }
-        | ValidationErrorKind::MaxProperties { .. }
-        | ValidationErrorKind::MinItems { .. }
-        | ValidationErrorKind::MaxItems { .. }
-        | ValidationErrorKind::Type { .. } => true,
-        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-            context.iter().all(|branch| branch.iter().any(|error| is_certain(error, input)))
-        }
-        // All other keywords look at values, which an expression inside may still change.
-        _ => place.is_none_or(|place| !holds_expression(place)),
-    }
-}
-
-fn is_expression(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| text.contains("{{"))
-}
-
-fn holds_expression(value: &Value) -> bool {
-    match value {
-        Value::Array(items) => items.iter().any(holds_expression),
-        Value::Object(entries) => entries.values().any(holds_expression),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => is_expression(value),
-    }
-}
-
-fn report_input(error: &ValidationError<'_>, spec: &ActivitySpec, at: &str, findings: &Findings) {
-    let at = format!("{at}{}", error.instance_path().as_str());
-    match error.kind() {
-        ValidationErrorKind::Required { property } => {
-            let name = property.as_str().unwrap_or_default();
-            let detail = format!("`{name}` is missing: `{}` needs it", spec.identifier);
-            findings.problem(Problem::new(at, "missing", detail));
-        }
-        ValidationErrorKind::AdditionalProperties { unexpected } => {
-            let siblings = siblings(error, &spec.input_schema);
-            for key in unexpected {
-                let detail = format!("`{}` takes no `{key}`", spec.identifier);
-                let problem = Problem::new(pointer_to(&at, key), "unknown_key", detail);
-                let near = nearest(key, siblings.iter().map(String::as_str));
-                findings.problem(match near {
-                    Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
-                    None => problem.with_hint(format!("it takes: {}", siblings.join(", "))),
-                });
-            }
-        }
-        _ => {
-            // The sentence quotes the value, which may be long.
-            let detail: String = error.to_string().chars().take(300).collect();
-            findings.problem(Problem::new(at, "invalid_input", detail));
-        }
-    }
-}
-
-fn siblings(error: &ValidationError<'_>, schema: &Value) -> Vec<String> {
-    let parent = error.schema_path().as_str().rsplit_once('/').map_or("", |(parent, _)| parent);
-    let properties = schema.pointer(parent).and_then(|schema| schema["properties"].as_object());
-    properties.map(|names| names.keys().cloned().collect()).unwrap_or_default()
 }
 
 /// Sorts problems as a reader of the document meets them.

@@ -55,8 +55,8 @@ fn compare(before: &Value, after: &Value, at: &str, changes: &mut Vec<Change>) {
         (Value::Object(before), Value::Object(after)) => {
             compare_objects(before, after, at, changes)
         }
-        (Value::Array(before), Value::Array(after)) if at == "/steps" => {
-            compare_steps(before, after, changes);
+        (Value::Array(before), Value::Array(after)) if are_steps(before) && are_steps(after) => {
+            compare_steps(before, after, at, changes);
         }
         (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
             for (index, (before, after)) in before.iter().zip(after).enumerate() {
@@ -86,14 +86,19 @@ fn compare_objects(
     }
 }
 
-fn compare_steps(before: &[Value], after: &[Value], changes: &mut Vec<Change>) {
+/// Only steps have ids in a definition, wherever they stand.
+fn are_steps(list: &[Value]) -> bool {
+    !list.is_empty() && list.iter().all(|item| item.get("id").is_some())
+}
+
+fn compare_steps(before: &[Value], after: &[Value], place: &str, changes: &mut Vec<Change>) {
     for (index, step) in before.iter().enumerate() {
         if find(after, step).is_none() {
-            changes.push(Change::removed(format!("/steps/{index}"), step));
+            changes.push(Change::removed(format!("{place}/{index}"), step));
         }
     }
     for (index, step) in after.iter().enumerate() {
-        let at = format!("/steps/{index}");
+        let at = format!("{place}/{index}");
         match find(before, step) {
             Some(earlier) => compare(earlier, step, &at, changes),
             None => changes.push(Change::added(at, step)),
@@ -101,7 +106,7 @@ fn compare_steps(before: &[Value], after: &[Value], changes: &mut Vec<Change>) {
     }
     let (old_order, new_order) = (shared_ids(before, after), shared_ids(after, before));
     if old_order != new_order {
-        changes.push(Change::changed("/steps", json!(old_order), json!(new_order)));
+        changes.push(Change::changed(place, json!(old_order), json!(new_order)));
     }
 }
 
@@ -153,6 +158,11 @@ mod tests {
                 json!({"steps": [{"id": "a", "sleep": "1s"}, {"id": "b", "sleep": "1s"}]}),
                 json!({"steps": [{"id": "b", "sleep": "2s"}]}),
                 vec!["Removed /steps/0", "Changed /steps/0/sleep"],
+            ),
+            (
+                json!({"steps": [{"id": "a", "forEach": {"steps": [{"id": "b"}]}}]}),
+                json!({"steps": [{"id": "a", "forEach": {"steps": [{"id": "c"}, {"id": "b"}]}}]}),
+                vec!["Added /steps/0/forEach/steps/0"],
             ),
         ] {
             assert_eq!(told(before, after), expected);

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Number, Value, json};
 
+use super::approval::native_approval;
+use super::nesting::native_wait;
 use super::step::TIMEOUT;
-use super::thena::SLEEP;
+use super::thena::{RUN, SLEEP, WAIT};
 use super::trigger_schedule;
 use super::{
-    Action, Concurrency, ConcurrencyPolicy, OnFailure, Retry, Step, ThenaFields, ThenaStep,
-    Trigger, Undo, Workflow,
+    Action, Annotation, Approval, Awaits, Concurrency, ConcurrencyPolicy, Join, OnFailure, Retry,
+    Step, ThenaFields, ThenaStep, Trigger, Undo, Workflow,
 };
 use crate::domain::activity::{Catalogue, Compensation};
 use crate::domain::expression::Template;
@@ -40,13 +42,20 @@ pub fn to_native(workflow: &Workflow) -> Value {
         [only] => set(&mut body, "trigger", native_trigger(only)),
         several => set(&mut body, "triggers", several.iter().map(native_trigger).collect()),
     }
+    if !workflow.annotations.is_empty() {
+        let annotations = workflow.annotations.iter().map(Annotation::native);
+        set(&mut body, "annotations", annotations.collect());
+    }
+    if !workflow.priority.is_normal() {
+        set(&mut body, "priority", workflow.priority.native());
+    }
     if let Some(concurrency) = &workflow.concurrency {
         set(&mut body, "concurrency", native_concurrency(concurrency));
     }
     if let Some(timeout) = workflow.timeout {
         set(&mut body, "timeout", json!(format_duration(timeout)));
     }
-    let steps = workflow.steps.iter().map(|step| native_step(step, kept_by(workflow, step)));
+    let steps = workflow.steps.iter().map(|step| native_step(step, workflow));
     set(&mut body, "steps", steps.collect());
     Value::Object(body)
 }
@@ -54,16 +63,20 @@ pub fn to_native(workflow: &Workflow) -> Value {
 fn native_trigger(trigger: &Trigger) -> Value {
     let mut body = Map::new();
     match trigger {
-        Trigger::Event { kind, filter } => {
+        Trigger::Event { kind, filter, gates } => {
             set(&mut body, "event", json!(kind));
             if !asks_nothing(filter) {
                 set(&mut body, "filter", json!(filter.source()));
+            }
+            if let Some(gates) = gates {
+                gates.write(&mut body);
             }
         }
         Trigger::Schedule { kind, schedule } => {
             set(&mut body, "event", json!(kind));
             set(&mut body, "schedule", trigger_schedule::to_value(schedule));
         }
+        Trigger::Lasting(lasting) => return lasting.native(),
     }
     Value::Object(body)
 }
@@ -83,33 +96,28 @@ fn native_concurrency(concurrency: &Concurrency) -> Value {
     json!({"key": concurrency.key.source(), "limit": concurrency.limit, "policy": policy})
 }
 
-fn native_step(step: &Step, kept: ThenaStep) -> Value {
+fn native_step(step: &Step, keep: &Workflow) -> Value {
+    let kept = kept_by(keep, step);
     let mut body = Map::new();
     set(&mut body, "id", json!(step.id));
     set_text(&mut body, "title", &step.title);
-    let sleeps = match &step.action {
-        Action::Call { activity, version, input } => {
-            set(&mut body, "activity", native_activity(activity, *version, kept.version));
-            set(&mut body, "input", input.source().clone());
-            false
-        }
-        Action::Sleep { duration } => {
-            set(&mut body, "sleep", duration.source().clone());
-            true
-        }
-    };
+    let calls = matches!(step.action, Action::Call { .. });
+    set_action(&mut body, &step.action, &kept, keep);
     if let Some(condition) = &step.condition {
         set(&mut body, "if", json!(condition.source()));
     }
-    if !sleeps || step.retry != Retry::NEVER {
+    if let Some(approval) = &step.approval {
+        set(&mut body, "approval", native_approval(approval));
+    }
+    if calls || step.retry != Retry::NEVER {
         set(&mut body, "retry", native_retry(&step.retry));
     }
-    if !sleeps || step.timeout != TIMEOUT {
+    if calls || step.timeout != TIMEOUT {
         set(&mut body, "timeout", json!(format_duration(step.timeout)));
     }
     set(&mut body, "onFailure", json!(step.on_failure));
     match &step.compensate {
-        Undo::None if sleeps => (),
+        Undo::None if !calls && !matches!(step.action, Action::Run { .. }) => (),
         Undo::None => set(&mut body, "compensate", json!("none")),
         Undo::Auto => set(&mut body, "compensate", json!("auto")),
         Undo::Call { activity, version, input } => {
@@ -122,6 +130,48 @@ fn native_step(step: &Step, kept: ThenaStep) -> Value {
     }
     set_some(&mut body, "approver", kept.approver.as_ref());
     Value::Object(body)
+}
+
+fn set_action(body: &mut Map<String, Value>, action: &Action, kept: &ThenaStep, keep: &Workflow) {
+    let list =
+        |steps: &[Step]| -> Value { steps.iter().map(|step| native_step(step, keep)).collect() };
+    match action {
+        Action::Call { activity, version, input } => {
+            set(body, "activity", native_activity(activity, *version, kept.version));
+            set(body, "input", input.source().clone());
+        }
+        Action::Sleep { duration } => set(body, "sleep", duration.source().clone()),
+        Action::Wait(wait) => set(body, "waitFor", native_wait(wait)),
+        Action::Branch(cases) => {
+            let cases = cases.iter().map(|case| match &case.condition {
+                Some(condition) => json!({"if": condition.source(), "steps": list(&case.steps)}),
+                None => json!({"else": true, "steps": list(&case.steps)}),
+            });
+            set(body, "branch", cases.collect());
+        }
+        Action::Each(each) => {
+            let mut inner = Map::new();
+            set(&mut inner, "items", each.items.source().clone());
+            set_some(&mut inner, "as", each.name.as_ref());
+            set(&mut inner, "concurrency", json!(each.concurrency));
+            set(&mut inner, "steps", list(&each.steps));
+            set(body, "forEach", Value::Object(inner));
+        }
+        Action::Parallel { join, branches } => {
+            let branches: Value = branches.iter().map(|steps| list(steps)).collect();
+            let join = match join {
+                Join::All => json!("all"),
+                Join::Count(1) => json!("any"),
+                Join::Count(count) => json!(count),
+            };
+            set(body, "parallel", json!({"join": join, "branches": branches}));
+        }
+        Action::Run { workflow, input, awaits } => {
+            let wait = *awaits == Awaits::End;
+            let inner = json!({"workflow": workflow, "input": input.source(), "wait": wait});
+            set(body, "run", inner);
+        }
+    }
 }
 
 fn native_activity(identifier: &str, pinned: Option<u32>, noted: Option<u32>) -> Value {
@@ -193,10 +243,12 @@ pub fn as_far_as_thena(
     let kept = workflow.thena.as_ref().unwrap_or(&standard);
     let filters = match workflow.triggers.first() {
         Some(Trigger::Event { filter, .. }) => json!(filter.source()),
+        Some(Trigger::Lasting(lasting)) => json!(lasting.filter.source()),
         Some(Trigger::Schedule { .. }) | None => json!({}),
     };
     let metadata =
         trigger_schedule::with_schedule(kept.metadata.clone(), workflow.triggers.first());
+    let annotations: Vec<Value> = workflow.annotations.iter().map(Annotation::native).collect();
     let name = if workflow.title.is_empty() { &workflow.name } else { &workflow.title };
     let numbers = step_numbers(workflow);
     let steps = workflow.steps.iter().zip(numbers);
@@ -211,7 +263,7 @@ pub fn as_far_as_thena(
         "version": meta.version,
         "triggerEvent": meta.trigger_event,
         "filters": filters,
-        "annotations": [],
+        "annotations": annotations,
         "workflowDefinition": steps,
         "executingAgent": kept.executing_agent,
         "isActive": meta.is_active,
@@ -228,14 +280,23 @@ pub fn as_far_as_thena(
 }
 
 fn thena_step(step: &Step, number: u32, kept: ThenaStep) -> Value {
-    let (activity, input, sleeps) = match &step.action {
+    let sleeps = matches!(step.action, Action::Sleep { .. });
+    let (activity, input) = match &step.action {
         Action::Call { activity, version, input } => {
-            let activity = thena_activity(activity, *version, kept.version);
-            (activity, input.source().clone(), false)
+            (thena_activity(activity, *version, kept.version), input.source().clone())
         }
         Action::Sleep { duration } => {
-            let input = json!({"duration": duration.source()});
-            (thena_activity(SLEEP, None, kept.version), input, true)
+            (thena_activity(SLEEP, None, kept.version), json!({"duration": duration.source()}))
+        }
+        Action::Wait(wait) => (thena_activity(WAIT, None, kept.version), native_wait(wait)),
+        Action::Run { workflow, input, awaits } => {
+            let wait = *awaits == Awaits::End;
+            let input = json!({"workflow": workflow, "input": input.source(), "wait": wait});
+            (thena_activity(RUN, None, kept.version), input)
+        }
+        // The answer says what it leaves out.
+        Action::Branch(_) | Action::Each(_) | Action::Parallel { .. } => {
+            (thena_activity("", None, None), json!({}))
         }
     };
     let on_failure = match step.on_failure {
@@ -256,11 +317,13 @@ fn thena_step(step: &Step, number: u32, kept: ThenaStep) -> Value {
         "executionTimeout": seconds(step.timeout),
         "isSleepActivity": sleeps,
         "dependencies": kept.dependencies,
-        "requireApproval": false,
+        "requireApproval": step.approval.is_some(),
         "filters": step.condition.as_ref().map_or_else(|| json!({}), |filter| json!(filter.source())),
     });
     if let Some(approver) = kept.approver {
         body["approver"] = approver;
+    } else if let Some(approval) = &step.approval {
+        body["approver"] = json!({"approvers": approval.approvers.source()});
     }
     if !step.title.is_empty() {
         body["title"] = json!(step.title);
@@ -317,8 +380,17 @@ fn beyond_thena(workflow: &Workflow, catalogue: &Catalogue) -> Vec<Problem> {
                 "Thena does not have all operators of this filter",
             );
         }
+        [Trigger::Event { gates: Some(_), .. }] => {
+            refuse("/trigger".to_owned(), "Thena's triggers have no gates");
+        }
         [Trigger::Event { .. } | Trigger::Schedule { .. }] => (),
+        [Trigger::Lasting(_)] => {
+            refuse("/trigger".to_owned(), "Thena's triggers do not wait for a lasting state");
+        }
         [..] => refuse("/triggers".to_owned(), "Thena's workflows have one trigger"),
+    }
+    if !workflow.priority.is_normal() {
+        refuse("/priority".to_owned(), "Thena has no priority of workflows");
     }
     if workflow.concurrency.is_some() {
         refuse("/concurrency".to_owned(), "Thena has no limit of concurrent runs");
@@ -340,8 +412,13 @@ fn step_beyond_thena(step: &Step, catalogue: &Catalogue) -> Vec<(&'static str, &
     let mut found = Vec::new();
     let spec = match &step.action {
         Action::Call { activity, .. } => catalogue.find(activity),
-        Action::Sleep { .. } => None,
+        Action::Sleep { .. } | Action::Wait(_) | Action::Run { .. } => None,
+        Action::Branch(_) | Action::Each(_) | Action::Parallel { .. } => {
+            found.push(("", "Thena has no steps around other steps"));
+            return found;
+        }
     };
+    found.extend(step.approval.as_ref().and_then(approval_beyond_thena));
     if let Some(condition) = &step.condition {
         if is_extended(condition.source()) {
             found.push(("/if", "Thena does not have all operators of this condition"));
@@ -350,11 +427,17 @@ fn step_beyond_thena(step: &Step, catalogue: &Catalogue) -> Vec<(&'static str, &
             found.push(("/if", NAMED));
         }
     }
-    let (place, template) = match &step.action {
-        Action::Call { input, .. } => ("/input", input),
-        Action::Sleep { duration } => ("/sleep", duration),
+    let (place, reads) = match &step.action {
+        Action::Call { input, .. } => ("/input", reads_named_step(input)),
+        Action::Sleep { duration } => ("/sleep", reads_named_step(duration)),
+        Action::Wait(wait) => {
+            let reads = wait.filter.references().iter().any(names_step);
+            ("/waitFor/filter", reads)
+        }
+        Action::Run { input, .. } => ("/run/input", reads_named_step(input)),
+        Action::Branch(_) | Action::Each(_) | Action::Parallel { .. } => ("", false),
     };
-    if reads_named_step(template) {
+    if reads {
         found.push((place, NAMED));
     }
     if let Undo::Call { input, .. } = &step.compensate
@@ -362,8 +445,8 @@ fn step_beyond_thena(step: &Step, catalogue: &Catalogue) -> Vec<(&'static str, &
     {
         found.push(("/compensate/input", NAMED));
     }
-    let sleeps = matches!(step.action, Action::Sleep { .. });
-    let standard = if sleeps { Retry::NEVER } else { Retry::DEFAULT };
+    let calls = matches!(step.action, Action::Call { .. });
+    let standard = if calls { Retry::DEFAULT } else { Retry::NEVER };
     let standard = spec.map_or(standard, |spec| spec.retry.clone());
     if step.retry.max != standard.max.max(step.retry.initial) {
         found.push(("/retry/max", "Thena has no longest pause between attempts"));
@@ -371,11 +454,24 @@ fn step_beyond_thena(step: &Step, catalogue: &Catalogue) -> Vec<(&'static str, &
     if step.retry.jitter != standard.jitter {
         found.push(("/retry/jitter", "Thena has no jitter of pauses"));
     }
-    let is_automatic = spec.is_some_and(|spec| spec.compensation == Compensation::Automatic);
+    let is_automatic = matches!(step.action, Action::Run { .. })
+        || spec.is_some_and(|spec| spec.compensation == Compensation::Automatic);
     if step.compensate == Undo::None && is_automatic {
         found.push(("/compensate", "Thena cannot say that a step stays as it is"));
     }
     found
+}
+
+fn approval_beyond_thena(approval: &Approval) -> Option<(&'static str, &'static str)> {
+    let plain = approval.timeout.is_none()
+        && approval.reminder.is_none()
+        && approval.escalate.is_none()
+        && approval.reason.is_none();
+    if !plain {
+        return Some(("/approval", "Thena has no time limits and reasons of approvals"));
+    }
+    let rendered = approval.approvers.source().is_string();
+    rendered.then_some(("/approval/approvers", "Thena has no expression for who approves"))
 }
 
 fn reads_named_step(template: &Template) -> bool {

@@ -122,6 +122,14 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// Reports a key that has no place beside another one, unless it is switched off.
+    pub(super) fn refuse_beside(&self, name: &str, sentence: &str) {
+        if self.map.get(name).is_some_and(|value| !is_off(value) && value != "none") {
+            let at = pointer_to(&self.at, name);
+            self.findings.problem(Problem::new(at, "not_supported", sentence));
+        }
+    }
+
     /// Reports every key that nobody asked for.
     pub(super) fn close(self) {
         let is_known = |key: &str| self.asked.contains(&key) || self.refused.contains(&key);

@@ -1,19 +1,33 @@
 //! A workflow: what was checked at its saving, and what a run follows.
 
+pub mod annotation;
+mod approval;
 mod check;
+pub mod cycle;
 pub mod diff;
 pub mod document;
 pub mod export;
 mod fields;
+pub mod gate;
+mod gate_fields;
+mod inputs;
+mod kind;
+pub mod lasting;
+mod nesting;
 pub mod parse;
+mod priority;
 mod schema;
 pub mod secrets;
+mod seen;
 mod step;
+pub mod team;
 #[cfg(test)]
 mod tests;
 mod thena;
+pub mod tree;
 mod trigger;
 mod trigger_schedule;
+mod undoing;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,6 +39,12 @@ use super::expression::Template;
 use super::filter::Filter;
 use super::schedule::Schedule;
 
+pub use annotation::Annotation;
+pub use kind::{
+    Approval, Awaits, Case, Each, Escalation, ITEMS_MAX, Join, LookBack, OnSilence, OnTimeout,
+    RUN_STEPS_MAX, Wait,
+};
+pub use priority::Priority;
 pub use trigger::Trigger;
 pub use trigger_schedule::read_schedule;
 
@@ -39,6 +59,10 @@ pub struct Workflow {
     pub description: String,
     /// What starts it, each by itself; without any, only a person or a program that asks for it.
     pub triggers: Vec<Trigger>,
+    /// Records that are joined into the event before the filters see it.
+    pub annotations: Vec<Annotation>,
+    /// Whose runs come first when there is more work than room.
+    pub priority: Priority,
     /// How many of its runs may be active for one key.
     pub concurrency: Option<Concurrency>,
     /// How long a run may take altogether before it fails with `timeout`.
@@ -50,17 +74,15 @@ pub struct Workflow {
 }
 
 impl Workflow {
-    /// Returns the position of the step `id`.
-    #[must_use]
-    pub fn step_index(&self, id: &str) -> Option<usize> {
-        self.steps.iter().position(|step| step.id == id)
-    }
-
     /// Returns the canonical event types that start it, each once.
     #[must_use]
     pub fn event_kinds(&self) -> Vec<&str> {
-        let mut kinds: Vec<&str> = self.triggers.iter().filter_map(Trigger::event_kind).collect();
-        kinds.dedup();
+        let mut kinds = Vec::new();
+        for kind in self.triggers.iter().filter_map(Trigger::event_kind) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
         kinds
     }
 
@@ -81,7 +103,7 @@ impl Workflow {
     pub fn schedules(&self) -> impl Iterator<Item = (usize, &Schedule)> {
         self.triggers.iter().enumerate().filter_map(|(index, trigger)| match trigger {
             Trigger::Schedule { schedule, .. } => Some((index, &**schedule)),
-            Trigger::Event { .. } => None,
+            Trigger::Event { .. } | Trigger::Lasting(_) => None,
         })
     }
 
@@ -89,9 +111,45 @@ impl Workflow {
     /// triggers; none when it does not listen to the type.
     pub fn filters_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Filter> {
         self.triggers.iter().filter_map(move |trigger| match trigger {
-            Trigger::Event { kind: own, filter } if own == kind => Some(filter),
-            Trigger::Event { .. } | Trigger::Schedule { .. } => None,
+            Trigger::Event { kind: own, filter, .. } if own == kind => Some(filter),
+            Trigger::Event { .. } | Trigger::Lasting(_) | Trigger::Schedule { .. } => None,
         })
+    }
+
+    /// Returns the team whose events alone start it.
+    #[must_use]
+    pub fn team(&self) -> Option<&str> {
+        let team = self.thena.as_ref().and_then(|thena| thena.team_id.as_deref());
+        team.filter(|team| !team.is_empty())
+    }
+
+    /// Returns whether its runs begin with batches of events of this type.
+    #[must_use]
+    pub fn takes_batches_of(&self, wanted: &str) -> bool {
+        self.triggers.iter().any(|trigger| match trigger {
+            Trigger::Event { kind, gates: Some(gates), .. } => {
+                kind == wanted && gates.makes_batches()
+            }
+            _ => false, // Its runs begin with the event itself.
+        })
+    }
+
+    /// Returns whether its triggers remember anything between events.
+    #[must_use]
+    pub fn remembers(&self) -> bool {
+        self.triggers.iter().any(|trigger| match trigger {
+            Trigger::Event { gates, .. } => gates.is_some(),
+            Trigger::Lasting(_) => true,
+            Trigger::Schedule { .. } => false, // Its rows are kept by the schedules themselves.
+        })
+    }
+
+    /// Returns whether a matching event starts it without more ado: no gate, no record to join and
+    /// no team to ask.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        let is_gated = |trigger: &Trigger| matches!(trigger, Trigger::Event { gates: Some(_), .. });
+        self.annotations.is_empty() && self.team().is_none() && !self.triggers.iter().any(is_gated)
     }
 }
 
@@ -127,6 +185,10 @@ pub struct Step {
     pub title: String,
     /// Skipped when this does not hold.
     pub condition: Option<Filter>,
+    /// Somebody must approve it first.
+    pub approval: Option<Approval>,
+    /// The ids of the steps of its list that it waits for; empty for all that stand before it.
+    pub after: Vec<String>,
     /// What it does.
     pub action: Action,
     /// How often an attempt is made.
@@ -141,6 +203,7 @@ pub struct Step {
 
 /// What a step does.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one per step; a box would save nothing")]
 pub enum Action {
     /// Calls an activity.
     Call {
@@ -155,6 +218,28 @@ pub enum Action {
     Sleep {
         /// Rendered when the step begins.
         duration: Template,
+    },
+    /// Pauses until an event comes.
+    Wait(Wait),
+    /// Does the first case whose condition holds.
+    Branch(Vec<Case>),
+    /// Does the same for each item of an array.
+    Each(Each),
+    /// Does several lists of steps at once.
+    Parallel {
+        /// How many of them must finish.
+        join: Join,
+        /// Each a list of steps.
+        branches: Vec<Vec<Step>>,
+    },
+    /// Starts another workflow.
+    Run {
+        /// Its name.
+        workflow: String,
+        /// The payload of the event that it is started with.
+        input: Template,
+        /// Whether the step waits for its end.
+        awaits: Awaits,
     },
 }
 

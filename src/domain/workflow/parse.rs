@@ -10,7 +10,7 @@ use super::fields::{Field, Fields, Findings};
 use super::step::{self, Draft};
 use super::thena;
 use super::trigger_schedule;
-use super::{Concurrency, ConcurrencyPolicy, Workflow};
+use super::{Concurrency, ConcurrencyPolicy, Priority, Workflow};
 use crate::domain::activity::{ActivitySpec, Catalogue};
 use crate::domain::event_type;
 use crate::domain::expression::Template;
@@ -169,11 +169,15 @@ impl<'a> Reading<'a> {
         let named = thena::name_and_title(&mut body, spelling);
         let description = body.take(&["description"]).and_then(|field| field.text());
         let thena = thena::fields_of(&mut body, spelling);
-        let triggers = self.triggers(&mut body, spelling);
+        let mut triggers = self.triggers(&mut body, spelling);
         let thena = trigger_schedule::without_schedule(thena, &triggers);
-        for name in ["annotations", "load"] {
-            body.refuse(name, "this build joins no related records into the context");
+        let annotations = self.annotations(&mut body);
+        for draft in &mut triggers {
+            draft.describe(annotations.as_deref().unwrap_or_default());
         }
+        let priority = body.take(&["priority"]);
+        let priority = priority.map_or(Some(Priority::NORMAL), |field| Priority::read(&field));
+        body.refuse("load", "`annotations` join related records into the context");
         let concurrency = body.take(&["concurrency"]);
         let concurrency_at = concurrency.as_ref().map_or("", |field| &field.at).to_owned();
         let concurrency = concurrency.and_then(|field| self.concurrency(&field));
@@ -187,6 +191,7 @@ impl<'a> Reading<'a> {
             let subject = check::Subject {
                 findings: self.findings,
                 triggers: &triggers,
+                annotations: annotations.as_deref().unwrap_or_default(),
                 concurrency: concurrency.as_ref().map(|c| (c, &*concurrency_at)),
                 drafts: &drafts,
             };
@@ -199,6 +204,8 @@ impl<'a> Reading<'a> {
             title,
             description: description.unwrap_or_default().to_owned(),
             triggers: triggers.into_iter().map(|draft| draft.trigger).collect::<Option<_>>()?,
+            annotations: annotations?,
+            priority: priority?,
             concurrency,
             timeout,
             steps: drafts.into_iter().map(Draft::finish).collect::<Option<Vec<_>>>()?,

@@ -1,19 +1,23 @@
 //! Reads the steps of a definition, with all that a check needs to know of where things stand.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::approval::DraftApproval;
 use super::fields::{Field, Fields, is_off};
+use super::nesting::{Awaited, Inner, KINDS, Read};
 use super::parse::Reading;
 use super::thena::{self, Named};
+use super::undoing::{Undone, Unsaid};
 use super::{Action, OnFailure, Retry, Step, ThenaStep, Undo};
-use crate::domain::activity::{ActivitySpec, Compensation, Reach};
+use crate::domain::activity::{ActivitySpec, Reach};
 use crate::domain::expression::Template;
 use crate::domain::filter::Filter;
 use crate::domain::problem::{Problem, nearest, pointer_to};
-use crate::domain::time::{format_duration, parse_duration};
+use crate::domain::time::{Timestamp, format_duration, parse_duration};
 
 /// How long an attempt may take where neither the step nor its activity says so.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -46,22 +50,30 @@ pub(super) struct Draft {
     /// Steps that must come before, each with its pointer.
     pub(super) dependencies: Vec<Placed<String>>,
     pub(super) kept: ThenaStep,
+    /// The steps inside it.
+    pub(super) inner: Option<Inner>,
+    /// What it waits for, of a wait.
+    pub(super) awaited: Option<Awaited>,
+    pub(super) approval: DraftApproval,
     title: Option<String>,
     retry: Option<Retry>,
     timeout: Option<Duration>,
     on_failure: Option<OnFailure>,
 }
 
-/// Says that a definition leaves something to the default.
-pub(super) struct Unsaid;
-
 impl Draft {
     pub(super) fn finish(self) -> Option<Step> {
+        let action = match self.inner {
+            Some(inner) => inner.finish()?,
+            None => self.action?,
+        };
         Some(Step {
             id: self.id,
             title: self.title?,
             condition: self.condition?.map(|placed| placed.value),
-            action: self.action?,
+            approval: self.approval.approval?,
+            after: self.dependencies.into_iter().map(|placed| placed.value).collect(),
+            action,
             retry: self.retry?,
             timeout: self.timeout?,
             on_failure: self.on_failure?,
@@ -70,25 +82,55 @@ impl Draft {
     }
 }
 
-/// Reads every step and reports ids that stand twice.
-pub(super) fn read_all(reading: &Reading<'_>, list: &[Value], at: &str) -> Vec<Draft> {
-    let mut drafts: Vec<Draft> = Vec::with_capacity(list.len());
-    for (index, value) in list.iter().enumerate() {
-        let at = pointer_to(at, &index.to_string());
-        let Some(draft) = reading.step(value, &at, index) else { continue };
-        if let Some(first) =
-            drafts.iter().find(|other| other.id == draft.id && !draft.id.is_empty())
-        {
-            let detail = format!("the id `{}` is taken by {}", draft.id, first.at);
-            reading.findings.problem(Problem::new(at, "duplicate_id", detail));
+/// Reads every step, those inside others too, and reports ids that stand twice.
+pub(super) fn read_all<'a>(reading: &Reading<'a>, list: &'a [Value], at: &str) -> Vec<Draft> {
+    let drafts = read_list(reading, list, at, 0);
+    let mut all = Vec::new();
+    gather(&drafts, &mut all);
+    let mut first: BTreeMap<&str, &str> = BTreeMap::new();
+    for draft in &all {
+        match first.get(draft.id.as_str()) {
+            Some(taken) => {
+                let detail = format!("the id `{}` is taken by {taken}", draft.id);
+                reading.findings.problem(Problem::new(&*draft.at, "duplicate_id", detail));
+            }
+            None if draft.id.is_empty() => {} // It could not be read, which was reported.
+            None => drop(first.insert(&draft.id, &draft.at)),
         }
-        drafts.push(draft);
+    }
+    let most = reading.limits().steps_max;
+    if all.len() > most && list.len() <= most {
+        let detail = format!("{} steps are too many, the limit is {most}", all.len());
+        reading.findings.problem(Problem::new(at, "too_many_steps", detail));
     }
     drafts
 }
 
+/// Reads a list of steps that stands `depth` steps deep.
+pub(super) fn read_list<'a>(
+    reading: &Reading<'a>,
+    list: &'a [Value],
+    at: &str,
+    depth: usize,
+) -> Vec<Draft> {
+    let read = |(index, value): (usize, &'a Value)| {
+        reading.step(value, &pointer_to(at, &index.to_string()), index, depth)
+    };
+    list.iter().enumerate().filter_map(read).collect()
+}
+
+/// Collects drafts, each before those inside it.
+pub(super) fn gather<'d>(drafts: &'d [Draft], all: &mut Vec<&'d Draft>) {
+    for draft in drafts {
+        all.push(draft);
+        for list in draft.inner.iter().flat_map(Inner::lists) {
+            gather(list, all);
+        }
+    }
+}
+
 impl<'a> Reading<'a> {
-    fn step(&self, value: &'a Value, at: &str, index: usize) -> Option<Draft> {
+    fn step(&self, value: &'a Value, at: &str, index: usize, depth: usize) -> Option<Draft> {
         let mut fields = Fields::open(value, at, self.findings)?;
         let id = self.id(&mut fields, index);
         let title = fields.take(&["title"]).map_or(Some(""), |field| field.text());
@@ -99,7 +141,8 @@ impl<'a> Reading<'a> {
                 .map(|filter| filter.map(|value| Placed { at: field.at.clone(), value })),
         };
         let mut kept = ThenaStep::default();
-        let does = self.action(&mut fields, &mut kept);
+        let does = self.action(&mut fields, &mut kept, depth);
+        self.refuse_what_groups_lack(&fields, &does);
         let spec = does.spec;
         let retry =
             self.retry(fields.take(&["retry", "retryPolicy"]), &does.action, spec.as_deref());
@@ -107,22 +150,22 @@ impl<'a> Reading<'a> {
             || Some(spec.as_ref().map_or(TIMEOUT, |spec| spec.timeout)),
             |field| field.duration(Duration::from_millis(1)..=self.limits().step_timeout_max),
         );
-        let on_failure = fields.take(&["onFailure"]).map_or(Some(OnFailure::default()), |field| {
-            field.choice(&[
-                ("compensate", OnFailure::Compensate),
-                ("abort", OnFailure::Abort),
-                ("continue", OnFailure::Continue),
-            ])
-        });
-        let undone =
-            self.undo(fields.take(&["compensate", "compensationActivity"]), spec.as_deref());
+        let on_failure = on_failure(fields.take(&["onFailure"]));
+        let undone = self.undo(
+            fields.take(&["compensate", "compensationActivity"]),
+            &does.action,
+            spec.as_deref(),
+        );
+        // Whatever another spelling says of them: a wait and a step around others have none of these.
+        let plain = does.inner.is_some() || matches!(does.action, Some(Action::Wait(_)));
+        let (retry, timeout, undone) = match plain {
+            true => (Some(Retry::NEVER), Some(TIMEOUT), Undone::of(Undo::None)),
+            false => (retry, timeout, undone),
+        };
         let dependencies = dependencies(&mut fields, &mut kept);
-        fields.refuse("requireApproval", "this build has no approvals; remove the gate");
-        kept.approver = fields.take(&["approver"]).map(|field| field.value.clone());
-        // What else a step of an unsupported kind says belongs to that kind.
-        if !does.refused {
-            fields.close();
-        }
+        let approval = self.approval(&mut fields, &mut kept);
+        fields.refuse("annotations", "this build joins no related records into the context");
+        fields.close();
         Some(Draft {
             at: at.to_owned(),
             id: id.unwrap_or_default(),
@@ -136,6 +179,9 @@ impl<'a> Reading<'a> {
             undo_unsaid: undone.unsaid,
             dependencies,
             kept,
+            inner: does.inner,
+            awaited: does.awaited,
+            approval,
             title: title.map(str::to_owned),
             retry,
             timeout,
@@ -167,31 +213,67 @@ impl<'a> Reading<'a> {
         })
     }
 
-    fn action(&self, fields: &mut Fields<'a>, kept: &mut ThenaStep) -> Does {
-        let mut refused = false;
-        for (name, sentence) in UNSUPPORTED {
-            refused |= fields.refuse(name, sentence).is_some();
-        }
+    fn action(&self, fields: &mut Fields<'a>, kept: &mut ThenaStep, depth: usize) -> Does {
         let sleep = fields.take(&["sleep"]);
         let activity = fields.take(&["activity"]);
+        let kinds = KINDS.iter().filter_map(|kind| fields.take(&[*kind]));
+        let kinds: Vec<Field<'a>> = kinds.filter(|field| !is_off(field.value)).collect();
         let input = fields.take(&["input"]);
         let marked = fields.take(&["isSleepActivity"]).and_then(|field| field.truth());
-        let mut does = Does { refused, ..Does::default() };
-        match (sleep, activity) {
-            (Some(_), Some(_)) => fields.clash("sleep", "activity"),
-            (Some(sleep), None) => does.action = self.sleep(&sleep, sleep.value, sleep.at.clone()),
-            (None, Some(activity)) => {
+        let mut does = Does::default();
+        let given: Vec<&str> =
+            sleep.iter().chain(&activity).chain(&kinds).map(|field| field.name).collect();
+        if let [first, second, ..] = given[..] {
+            fields.clash(first, second);
+            return does;
+        }
+        match (sleep, activity, kinds.first()) {
+            (Some(sleep), ..) => does.action = self.sleep_step(&sleep),
+            (_, Some(activity), _) => {
                 self.call(&activity, input.as_ref(), marked == Some(true), kept, &mut does);
             }
-            (None, None) if refused => (),
-            (None, None) if marked == Some(true) => {
+            (.., Some(kind)) => does.take(self.kind(kind, depth)),
+            (None, None, None) if marked == Some(true) => {
                 does.action = input.as_ref().and_then(|input| self.slept(input));
             }
-            (None, None) => {
-                fields.need(&["activity"], "a step needs `activity` or `sleep`");
+            (None, None, None) => {
+                let hint = format!("a step needs `activity`, `sleep`, {}", KINDS.join(", "));
+                fields.need(&["activity"], &hint);
             }
         }
         does
+    }
+
+    /// Reads `sleep: 4h`, or `sleep: {until: …}` with a time.
+    fn sleep_step(&self, field: &Field<'a>) -> Option<Action> {
+        if is_off(field.value) || !field.value.is_object() {
+            return self.sleep(field, field.value, field.at.clone());
+        }
+        let mut fields = field.object()?;
+        let until = fields.need(&["until"], "such as \"{{trigger.payload.dueAt}}\"");
+        fields.close();
+        let until = until?;
+        let text = until.text()?;
+        if !text.contains("{{") && text.parse::<Timestamp>().is_err() {
+            let detail = format!("`{text}` is no time");
+            let problem = until.problem("invalid_time", detail);
+            return until.report(problem.with_hint("such as 2026-11-23T10:00:00Z"));
+        }
+        self.sleep(&until, until.value, until.at.clone())
+    }
+
+    /// A step around others fails, repeats and is undone as the steps inside it are.
+    fn refuse_what_groups_lack(&self, fields: &Fields<'a>, does: &Does) {
+        let sentence = match (&does.inner, &does.action) {
+            (Some(_), _) => "it belongs to the steps inside",
+            (None, Some(Action::Wait(_))) if does.spec.is_none() => {
+                "a wait has nothing of the kind"
+            }
+            _ => return,
+        };
+        for name in ["retry", "retryPolicy", "timeout", "executionTimeout", "compensate"] {
+            fields.refuse_beside(name, sentence);
+        }
     }
 
     fn call(
@@ -212,6 +294,17 @@ impl<'a> Reading<'a> {
         let Some(named) = named else { return };
         kept.version = named.noted;
         does.spec = self.checked_spec(&named, activity);
+        if named.identifier == thena::WAIT || named.identifier == thena::RUN {
+            does.input.value = Value::Null;
+            let Some(input) = input else {
+                let problem = activity.problem("missing", "it has no `input`");
+                activity.findings.problem(problem);
+                return;
+            };
+            let waits = named.identifier == thena::WAIT;
+            does.take(if waits { self.wait_for(input) } else { self.run(input) });
+            return;
+        }
         let sleeps = named.identifier == thena::SLEEP
             || does.spec.as_ref().is_some_and(|spec| spec.reach == Reach::Sleep);
         if sleeps {
@@ -238,7 +331,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Reads an input, which is an object or one expression that makes one.
-    fn input(&self, input: Option<&Field<'a>>) -> Option<Template> {
+    pub(super) fn input(&self, input: Option<&Field<'a>>) -> Option<Template> {
         let Some(field) = input else {
             return self.findings.keep(Template::parse(&Value::Object(Map::new()), ""));
         };
@@ -263,7 +356,7 @@ impl<'a> Reading<'a> {
                 return field.report(Problem::new(at, "wrong_type", detail));
             }
         };
-        if !text.contains("{{") {
+        if !text.contains("{{") && text.parse::<Timestamp>().is_err() {
             let most = self.limits().sleep_max;
             let fault = match parse_duration(&text) {
                 Ok(length) if length <= most => None,
@@ -282,7 +375,11 @@ impl<'a> Reading<'a> {
     }
 
     /// Finds the spec of an activity; reports one that does not exist in this version.
-    fn checked_spec(&self, named: &Named, field: &Field<'a>) -> Option<Arc<ActivitySpec>> {
+    pub(super) fn checked_spec(
+        &self,
+        named: &Named,
+        field: &Field<'a>,
+    ) -> Option<Arc<ActivitySpec>> {
         let super::parse::Origin::Written(known) = self.origin else { return None };
         let Some(spec) = self.spec(&named.identifier) else {
             let detail = format!("there is no activity `{}`", named.identifier);
@@ -308,9 +405,9 @@ impl<'a> Reading<'a> {
         action: &Option<Action>,
         spec: Option<&ActivitySpec>,
     ) -> Option<Retry> {
-        let sleeps = matches!(action, Some(Action::Sleep { .. }));
-        let standard = if sleeps { Retry::NEVER } else { Retry::DEFAULT };
-        let standard = spec.filter(|_| !sleeps).map_or(standard, |spec| spec.retry.clone());
+        let calls = matches!(action, Some(Action::Call { .. }));
+        let standard = if calls { Retry::DEFAULT } else { Retry::NEVER };
+        let standard = spec.filter(|_| calls).map_or(standard, |spec| spec.retry.clone());
         let Some(field) = field else { return Some(standard) };
         let mut fields = field.object()?;
         let attempts = fields.take(&["attempts", "maximumAttempts"]);
@@ -335,107 +432,35 @@ impl<'a> Reading<'a> {
         let jitter = jitter.map_or(Some(standard.jitter), |f| f.truth());
         Some(Retry { attempts: attempts?, initial, factor: factor?, max: max?, jitter: jitter? })
     }
-
-    fn undo(&self, field: Option<Field<'a>>, spec: Option<&ActivitySpec>) -> Undone {
-        let automatic = spec.map(|spec| spec.compensation);
-        let Some(field) = field.filter(|field| !is_off(field.value)) else {
-            let undo = match automatic {
-                Some(Compensation::Automatic) => Undo::Auto,
-                Some(Compensation::NotNeeded | Compensation::Manual) | None => Undo::None,
-            };
-            return Undone { undo: Some(undo), unsaid: Some(Unsaid), ..Undone::default() };
-        };
-        if field.value.is_string() {
-            return match field.choice(&[("auto", UndoWord::Auto), ("none", UndoWord::None)]) {
-                Some(UndoWord::Auto) => self.automatic(&field, spec),
-                Some(UndoWord::None) => Undone::of(Undo::None),
-                None => Undone::default(),
-            };
-        }
-        self.called_undo(&field)
-    }
-
-    fn automatic(&self, field: &Field<'a>, spec: Option<&ActivitySpec>) -> Undone {
-        match spec.map(|spec| (spec.compensation, &spec.identifier)) {
-            Some((Compensation::Automatic, _)) | None => Undone::of(Undo::Auto),
-            Some((Compensation::NotNeeded, _)) => Undone::of(Undo::None),
-            Some((Compensation::Manual, identifier)) => {
-                let detail = format!("`{identifier}` cannot be put back by itself");
-                let problem = field.problem("not_undoable", detail);
-                let hint = "name the activity that undoes it, or write `none`";
-                field.findings.problem(problem.with_hint(hint));
-                Undone::default()
-            }
-        }
-    }
-
-    fn called_undo(&self, field: &Field<'a>) -> Undone {
-        let Some(mut fields) = field.object() else { return Undone::default() };
-        let activity = fields.need(&["activity"], "name the activity that undoes the step");
-        let input = fields.take(&["input"]);
-        fields.close();
-        let template = self.input(input.as_ref());
-        let placed = Placed {
-            at: input.as_ref().map_or_else(|| field.at.clone(), |input| input.at.clone()),
-            value: input.map_or_else(|| Value::Object(Map::new()), |input| input.value.clone()),
-        };
-        let Some((activity, named)) =
-            activity.and_then(|field| thena::activity(self, &field).map(|named| (field, named)))
-        else {
-            return Undone::default();
-        };
-        let spec = self.checked_spec(&named, &activity);
-        if spec.as_ref().is_some_and(|spec| spec.reach == Reach::Sleep) {
-            let detail = "a pause undoes nothing";
-            activity.findings.problem(activity.problem("not_undoable", detail));
-        }
-        let undo = template.map(|input| Undo::Call {
-            activity: named.identifier,
-            version: named.pinned,
-            input,
-        });
-        Undone { undo, input: placed, spec, unsaid: None }
-    }
 }
-
-/// Step kinds and gates that definitions may know from elsewhere, each with a sentence.
-const UNSUPPORTED: [(&str, &str); 8] = [
-    ("waitFor", "this build has no step that waits for an event"),
-    ("branch", "this build has no branches; give each step its own `if`"),
-    ("forEach", "this build has no loops over items"),
-    ("parallel", "this build runs the steps one after another"),
-    ("run", "this build has no step that starts another workflow"),
-    ("approval", "this build has no approvals; remove the gate"),
-    ("approve", "this build has no approvals; remove the gate"),
-    ("annotations", "this build joins no related records into the context"),
-];
 
 #[derive(Default)]
 struct Does {
     action: Option<Action>,
     input: Placed<Value>,
     spec: Option<Arc<ActivitySpec>>,
-    refused: bool,
+    inner: Option<Inner>,
+    awaited: Option<Awaited>,
 }
 
-#[derive(Default)]
-struct Undone {
-    undo: Option<Undo>,
-    input: Placed<Value>,
-    spec: Option<Arc<ActivitySpec>>,
-    unsaid: Option<Unsaid>,
-}
-
-impl Undone {
-    fn of(undo: Undo) -> Undone {
-        Undone { undo: Some(undo), ..Undone::default() }
+impl Does {
+    fn take(&mut self, read: Read) {
+        self.action = read.action;
+        self.inner = read.inner;
+        self.awaited = read.awaited;
+        if !read.input.at.is_empty() {
+            self.input = read.input;
+        }
     }
 }
 
-#[derive(Clone, Copy)]
-enum UndoWord {
-    Auto,
-    None,
+fn on_failure(field: Option<Field<'_>>) -> Option<OnFailure> {
+    let Some(field) = field else { return Some(OnFailure::default()) };
+    field.choice(&[
+        ("compensate", OnFailure::Compensate),
+        ("abort", OnFailure::Abort),
+        ("continue", OnFailure::Continue),
+    ])
 }
 
 fn dependencies(fields: &mut Fields<'_>, kept: &mut ThenaStep) -> Vec<Placed<String>> {
@@ -461,7 +486,7 @@ fn dependencies(fields: &mut Fields<'_>, kept: &mut ThenaStep) -> Vec<Placed<Str
     names
 }
 
-fn is_step_id(text: &str) -> bool {
+pub(super) fn is_step_id(text: &str) -> bool {
     text.len() <= 64
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')

@@ -8,12 +8,18 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::fields::{Field, Fields};
 use super::parse::{Origin, Reading};
-use super::step::Draft;
+use super::step::{Draft, gather};
 use super::{ThenaFields, ThenaStep};
 use crate::domain::activity::Catalogue;
 
 /// The activity that pauses a run in Thena's body.
 pub(super) const SLEEP: &str = "workflows:sleep-platform";
+
+/// The activity that waits for an event in Thena's body.
+pub(super) const WAIT: &str = "workflows:wait-for-event-platform";
+
+/// The activity that starts another workflow in Thena's body.
+pub(super) const RUN: &str = "workflows:run-workflow-platform";
 
 /// The longest name of a workflow, in characters.
 const NAME_MAX: usize = 64;
@@ -111,8 +117,10 @@ pub(super) fn fields_of(body: &mut Fields<'_>, spelling: Spelling) -> Option<The
 
 /// Adds what the steps keep; a step that keeps something makes the workflow keep it.
 pub(super) fn with_steps(fields: Option<ThenaFields>, drafts: &[Draft]) -> Option<ThenaFields> {
-    let kept: std::collections::BTreeMap<String, ThenaStep> = drafts
-        .iter()
+    let mut all = Vec::new();
+    gather(drafts, &mut all);
+    let kept: std::collections::BTreeMap<String, ThenaStep> = all
+        .into_iter()
         .filter(|draft| draft.kept != ThenaStep::default())
         .map(|draft| (draft.id.clone(), draft.kept.clone()))
         .collect();

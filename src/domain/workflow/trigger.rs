@@ -2,8 +2,13 @@
 
 use serde_json::Value;
 
+use super::annotation::Annotation;
 use super::check::event_schema;
 use super::fields::{Field, Fields, Findings, is_off};
+use super::gate::Gates;
+use super::gate_fields::GateFields;
+use super::lasting::Lasting;
+use super::nesting::Awaited;
 use super::parse::{KnownEvent, Origin, Reading};
 use super::thena::{Spelling, event_names};
 use super::trigger_schedule;
@@ -25,7 +30,11 @@ pub enum Trigger {
         kind: String,
         /// `Filter::any()` when the definition has none.
         filter: Filter,
+        /// What stands between a matching event and its run; mostly nothing.
+        gates: Option<Box<Gates>>,
     },
+    /// A record that has been in a state for a while.
+    Lasting(Lasting),
     /// The times of a schedule.
     Schedule {
         /// The canonical type of the events that it makes.
@@ -36,12 +45,13 @@ pub enum Trigger {
 }
 
 impl Trigger {
-    /// Returns the canonical event type that it listens to; a schedule listens to none.
+    /// Returns the canonical event type that it listens to; a schedule and a lasting
+    /// state listen to none.
     #[must_use]
     pub fn event_kind(&self) -> Option<&str> {
         match self {
             Trigger::Event { kind, .. } => Some(kind),
-            Trigger::Schedule { .. } => None,
+            Trigger::Lasting(_) | Trigger::Schedule { .. } => None,
         }
     }
 
@@ -50,11 +60,13 @@ impl Trigger {
     pub fn opening_kind(&self) -> &str {
         match self {
             Trigger::Event { kind, .. } | Trigger::Schedule { kind, .. } => kind,
+            Trigger::Lasting(lasting) => lasting.event_kind(),
         }
     }
 }
 
 /// A trigger together with where it stands and what is known of its event.
+#[derive(Clone)]
 pub(super) struct DraftTrigger {
     pub(super) trigger: Option<Trigger>,
     pub(super) filter_at: String,
@@ -64,12 +76,47 @@ pub(super) struct DraftTrigger {
     pub(super) payload: Value,
     /// JSON Schema of the whole event, made from the payload's.
     pub(super) event: Value,
+    /// JSON Schema of the payload that a run begins with, which is another when events are gathered.
+    pub(super) run_payload: Value,
+    /// JSON Schema of the whole event that a run begins with.
+    pub(super) run_event: Value,
+    /// Where its first gate stands.
+    pub(super) gates_at: String,
+    /// Further events that it names, with filters of their own.
+    pub(super) asides: Vec<DraftTrigger>,
 }
 
 impl DraftTrigger {
-    fn new(trigger: Option<Trigger>, filter_at: String, payload: Value) -> DraftTrigger {
+    pub(super) fn new(trigger: Option<Trigger>, filter_at: String, payload: Value) -> DraftTrigger {
         let event = event_schema(&payload);
-        DraftTrigger { trigger, filter_at, schedule_at: String::new(), payload, event }
+        DraftTrigger {
+            trigger,
+            filter_at,
+            schedule_at: String::new(),
+            run_payload: payload.clone(),
+            run_event: event.clone(),
+            payload,
+            event,
+            gates_at: String::new(),
+            asides: Vec::new(),
+        }
+    }
+
+    /// Adds the records that are joined into its event to what is known of it.
+    pub(super) fn describe(&mut self, annotations: &[Annotation]) {
+        for annotation in annotations {
+            annotation.describe(&mut self.payload);
+            annotation.describe(&mut self.run_payload);
+        }
+        if !annotations.is_empty() {
+            self.event = event_schema(&self.payload);
+            self.run_event = event_schema(&self.run_payload);
+        }
+    }
+
+    /// Stands for the event of a wait, whose filter is read like that of a trigger.
+    pub(super) fn of_wait(awaited: &Awaited) -> DraftTrigger {
+        DraftTrigger::new(None, awaited.filter_at.clone(), awaited.payload.clone())
     }
 
     /// A trigger that could not be read; the findings say why.
@@ -111,7 +158,8 @@ impl<'a> Reading<'a> {
         if let (Some(first), Some(beside)) = (nested.as_ref().or(several.as_ref()), beside) {
             body.clash(first.name, beside.name);
         }
-        match (nested, several) {
+        let gates = GateFields::take(body);
+        let read = match (nested, several) {
             (Some(_), Some(_)) => {
                 body.clash("trigger", "triggers");
                 Vec::new()
@@ -133,6 +181,28 @@ impl<'a> Reading<'a> {
                     kept: kept.as_ref(),
                 };
                 self.trigger_of(parts).into_iter().collect()
+            }
+        };
+        self.gated_beside(read, &gates)
+    }
+
+    /// Gives gates that stand beside the trigger to it, which must be the only one.
+    fn gated_beside(&self, read: Vec<DraftTrigger>, gates: &GateFields<'a>) -> Vec<DraftTrigger> {
+        let Some(first) = gates.first() else { return read };
+        match <[DraftTrigger; 1]>::try_from(read) {
+            Ok([only]) if only.gates_at.is_empty() => vec![self.gated(only, gates)],
+            Ok([only]) => {
+                let detail =
+                    format!("the trigger has gates already, so `{}` is one too many", first.name);
+                let problem = first.problem("clash", detail);
+                self.findings.problem(problem.with_hint("put all of them into the trigger"));
+                vec![only]
+            }
+            Err(read) => {
+                let detail = format!("`{}` needs the one trigger that it is for", first.name);
+                let problem = first.problem("misplaced", detail);
+                self.findings.problem(problem.with_hint("put it into a trigger"));
+                read
             }
         }
     }
@@ -163,12 +233,19 @@ impl<'a> Reading<'a> {
             return self.trigger_of(Parts { event: Some(field), ..Parts::default() });
         }
         let Some(mut fields) = field.object() else { return Some(DraftTrigger::unread()) };
+        let gates = GateFields::take(&mut fields);
+        if field.value.get("record").is_some() {
+            let draft = self.lasting_trigger(&mut fields);
+            fields.close();
+            return Some(self.gated(draft, &gates));
+        }
         let event = fields.take(&["event", "on", "triggerEvent"]);
         let filter = fields.take(&["filter", "filters"]);
         let schedule = fields.take(&["schedule"]);
         fields.close();
         let (event, filter, schedule) = (event.as_ref(), filter.as_ref(), schedule.as_ref());
-        self.trigger_of(Parts { event, filter, schedule, kept: None })
+        let draft = self.trigger_of(Parts { event, filter, schedule, kept: None })?;
+        Some(self.gated(draft, &gates))
     }
 
     fn trigger_of(&self, parts: Parts<'_, 'a>) -> Option<DraftTrigger> {
@@ -252,7 +329,11 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn event_trigger(&self, event: &Field<'a>, filter: Option<&Field<'a>>) -> Option<DraftTrigger> {
+    pub(super) fn event_trigger(
+        &self,
+        event: &Field<'a>,
+        filter: Option<&Field<'a>>,
+    ) -> Option<DraftTrigger> {
         let filter_at = filter.map_or_else(String::new, |field| field.at.clone());
         let parsed = filter.map_or(Some(None), |field| self.filter(field).map(Some));
         let known = self.event(event);
@@ -260,11 +341,12 @@ impl<'a> Reading<'a> {
         let trigger = known.zip(parsed).map(|(known, filter)| Trigger::Event {
             kind: known.kind,
             filter: filter.flatten().unwrap_or_else(Filter::any),
+            gates: None,
         });
         Some(DraftTrigger::new(trigger, filter_at, payload))
     }
 
-    fn event(&self, field: &Field<'a>) -> Option<KnownEvent> {
+    pub(super) fn event(&self, field: &Field<'a>) -> Option<KnownEvent> {
         let names = event_names(field)?;
         let known = match self.origin {
             Origin::Stored => {

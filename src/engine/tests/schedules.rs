@@ -10,6 +10,7 @@ use crate::domain::event::Event;
 use crate::domain::run::Status;
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::read_schedule;
+use crate::engine::settings::EngineSettings;
 use crate::store::alarms::AlarmKind;
 use crate::store::schedules::ScheduleRow;
 use crate::store::seam::StoreError;
@@ -107,7 +108,7 @@ impl World {
     async fn restart_at(mut self, now: Timestamp) -> World {
         self.engine.stop().await;
         self.clock.set(now);
-        self.engine = start(&self.store, &self.calls, &self.clock);
+        self.engine = start(&self.store, &self.calls, &self.clock, EngineSettings::default());
         self.settle().await;
         self.at(now).await;
         self

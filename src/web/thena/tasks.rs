@@ -13,6 +13,8 @@ use crate::app::views::{
 use crate::domain::time::Timestamp;
 
 const SLEEP: &str = "workflows:sleep-platform";
+const WAIT: &str = "workflows:wait-for-event-platform";
+const RUN: &str = "workflows:run-workflow-platform";
 /// Failures that say that the caller may not do it, whoever asks again.
 const UNAUTHORIZED: [&str; 7] = [
     "unauthorized",
@@ -84,6 +86,7 @@ fn tasks(run: &RunView, journal: &[JournalEntryView]) -> Vec<Value> {
     for step in &run.steps {
         tasks.extend(attempts(run, step));
         tasks.extend(sleeps(run, step, journal));
+        tasks.extend(approval(run, step));
         tasks.extend(to_come(run, step));
     }
     for undo in &run.compensations {
@@ -151,23 +154,23 @@ fn status(attempt: &AttemptView) -> &'static str {
     }
 }
 
-/// A sleep is no attempt: the journal alone says when it began and ended.
+/// A sleep and a wait are no attempts: the journal alone says when they began and ended.
 fn sleeps(run: &RunView, step: &StepView, journal: &[JournalEntryView]) -> Vec<Task> {
     let mut slept: Vec<(Timestamp, Option<Timestamp>)> = Vec::new();
     for record in journal.iter().filter(|record| record.entry["step"] == step.id.as_str()) {
         match record.entry["type"].as_str() {
-            Some("sleepStarted") => slept.push((record.at, None)),
-            Some("sleepEnded") => match slept.last_mut() {
+            Some("sleepStarted" | "waitStarted") => slept.push((record.at, None)),
+            Some("sleepEnded" | "waitEnded") => match slept.last_mut() {
                 Some((_, ended @ None)) => *ended = Some(record.at),
                 _ => slept.push((record.at, Some(record.at))), // It was no pause at all.
             },
-            _ => {} // Not about a sleep.
+            _ => {} // Not about a sleep or a wait.
         }
     }
     let sleeps = (1..).zip(slept).map(|(number, (started_at, ended_at))| {
         let (status, ended_at) = match ended_at {
             Some(_) => ("FINISHED", ended_at),
-            None if step.status == "waiting" => (suspended(run), None),
+            None if step.status == "waiting" => ("STARTED", None),
             None => ("FAILED", run.summary.ended_at), // Somebody stopped it.
         };
         Task {
@@ -188,11 +191,19 @@ fn sleeps(run: &RunView, step: &StepView, journal: &[JournalEntryView]) -> Vec<T
     sleeps.collect()
 }
 
-fn suspended(run: &RunView) -> &'static str {
-    match run.summary.waiting_for.as_ref().map(|waiting| waiting.kind.as_str()) {
-        Some("approval") => "AWAITING_USER_INPUT",
-        _ => "STARTED",
-    }
+/// Shows a step that somebody must approve before it has its first attempt.
+fn approval(run: &RunView, step: &StepView) -> Option<Task> {
+    let approval = step.approval.as_ref().filter(|approval| approval.status == "pending")?;
+    Some(Task {
+        id: format!("{}-{}-approval", run.summary.id, step.id),
+        step: step_identifier(&step.id),
+        activity: activity(step).to_owned(),
+        status: "AWAITING_USER_INPUT",
+        input: input(step),
+        started_at: Some(approval.requested_at),
+        updated_at: approval.requested_at,
+        ..scheduled(run, None)
+    })
 }
 
 /// Returns the attempt that follows: the next of a step that is retried, or the first of the step
@@ -265,7 +276,12 @@ fn scheduled(run: &RunView, last: Option<&AttemptView>) -> Task {
 }
 
 fn activity(step: &StepView) -> &str {
-    if step.activity == "sleep" { SLEEP } else { &step.activity }
+    match step.activity.as_str() {
+        "sleep" => SLEEP,
+        "waitFor" => WAIT,
+        "run" => RUN,
+        activity => activity,
+    }
 }
 
 /// Returns what undoes a step: what the platform puts back is named by what the step did.

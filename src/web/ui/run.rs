@@ -63,6 +63,8 @@ struct RunModel {
 #[derive(Clone, Debug)]
 struct Row {
     anchor: String,
+    /// In how many other steps it stands, as far as the page shows it.
+    depth: usize,
     mark: Mark,
     name: String,
     what: String,
@@ -122,6 +124,8 @@ struct Frame {
     end: Timestamp,
 }
 
+/// How far steps inside others are moved to the right at most.
+const DEPTH_MAX: usize = 6;
 const NARROWEST_PERCENT: f64 = 0.9;
 
 impl Frame {
@@ -214,7 +218,8 @@ pub fn encoded(segment: &str) -> String {
 fn step(shell: &Shell, frame: Frame, run: &RunView, index: usize) -> Row {
     let step = &run.steps[index];
     let mark = Mark::of(&step.status);
-    let named = if step.title.is_empty() { &step.id } else { &step.title };
+    let id = step.id.as_str();
+    let named = if step.title.is_empty() { id } else { &step.title };
     let root = format!("steps.{}", step.id);
     let undone = match step.compensation.as_deref() {
         Some("done") => "↩ undone",
@@ -223,19 +228,20 @@ fn step(shell: &Shell, frame: Frame, run: &RunView, index: usize) -> Row {
         Some(_) | None => "",
     };
     Row {
-        anchor: format!("step-{}", step.id),
+        anchor: format!("step-{}", step.id.replace(['.', '[', ']'], "-")),
+        depth: step.depth.min(DEPTH_MAX),
         lane: match slept(run, index, shell.now) {
-            Some((from, to)) => pause_lane(frame, from, to),
+            Some((from, to)) => pause_lane(frame, step, from, to),
             None => lane(frame, shell.now, &step.attempts, (mark.tone, bar_hatch(step))),
         },
-        name: format!("{}. {named}", index + 1),
+        name: numbered(run, index, named),
         what: step.activity.clone(),
         took: match slept(run, index, shell.now) {
             Some((from, to)) => span(to.since(from).as_millis() as i64),
             None => took(shell.now, &step.attempts),
         },
         note: match step.attempts.len() {
-            0 | 1 => undone.to_owned(),
+            0 | 1 => said_of_approval(step).unwrap_or_else(|| undone.to_owned()),
             many if undone.is_empty() => format!("{many} attempts"),
             many => format!("{many} attempts · {undone}"),
         },
@@ -250,11 +256,40 @@ fn step(shell: &Shell, frame: Frame, run: &RunView, index: usize) -> Row {
     }
 }
 
+/// Puts a number before the name of a step that stands in no other.
+fn numbered(run: &RunView, index: usize, name: &str) -> String {
+    if run.steps[index].depth > 0 {
+        return name.to_owned();
+    }
+    let before = run.steps[..index].iter().filter(|step| step.depth == 0).count();
+    format!("{}. {name}", before + 1)
+}
+
+fn said_of_approval(step: &StepView) -> Option<String> {
+    let approval = step.approval.as_ref()?;
+    Some(match approval.decided_by.as_deref() {
+        None => format!("asks {}", named_approvers(&approval.approvers)),
+        Some("timeout") => format!("{}, as nobody decided", approval.status),
+        Some(by) => format!("{} by {by}", approval.status),
+    })
+}
+
+fn named_approvers(approvers: &[String]) -> String {
+    if approvers.is_empty() { "for approval".to_owned() } else { approvers.join(", ") }
+}
+
 /// Returns when a pause without attempts of its own began and ended: between its neighbours.
 fn slept(run: &RunView, index: usize, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
     let step = &run.steps[index];
     let has_begun = matches!(step.status.as_str(), "succeeded" | "waiting" | "cancelled");
-    if !step.attempts.is_empty() || bar_hatch(step).is_empty() || !has_begun {
+    if !step.attempts.is_empty() {
+        return None;
+    }
+    // A step around others, a wait and a sleep know themselves when they began.
+    if let Some(from) = step.started_at {
+        return Some((from, step.ended_at.unwrap_or(now)));
+    }
+    if bar_hatch(step).is_empty() || !has_begun {
         return None;
     }
     let ends = run.steps[..index].iter().flat_map(|step| &step.attempts);
@@ -264,9 +299,14 @@ fn slept(run: &RunView, index: usize, now: Timestamp) -> Option<(Timestamp, Time
     Some((from.unwrap_or(run.summary.created_at), to.unwrap_or(now)))
 }
 
-fn pause_lane(frame: Frame, from: Timestamp, to: Timestamp) -> Lane {
+fn pause_lane(frame: Frame, step: &StepView, from: Timestamp, to: Timestamp) -> Lane {
     let (x, width) = frame.bar(from, to);
-    let title = format!("Asleep for {}", span(to.since(from).as_millis() as i64));
+    let word = match step.activity.as_str() {
+        "branch" | "forEach" | "parallel" => "Went on",
+        "waitFor" => "Waited",
+        _ => "Asleep",
+    };
+    let title = format!("{word} for {}", span(to.since(from).as_millis() as i64));
     let bar = Bar { tone: "wait", hatch: "hatch-wait", x, width, title };
     Lane { bars: vec![bar], gaps: vec![], tone: "wait" }
 }
@@ -276,13 +316,15 @@ fn is_open(step: &StepView) -> bool {
 }
 
 fn bar_hatch(step: &StepView) -> &'static str {
-    if step.activity == "sleep" || step.activity.contains(":sleep-") { "hatch-wait" } else { "" }
+    let waits = matches!(step.activity.as_str(), "sleep" | "waitFor" | "run");
+    if waits || step.activity.contains(":sleep-") { "hatch-wait" } else { "" }
 }
 
 fn undo_row(shell: &Shell, frame: Frame, undo: &CompensationView) -> Row {
     let mark = Mark::of_undo(&undo.status);
     Row {
-        anchor: format!("undo-{}", undo.step),
+        anchor: format!("undo-{}", undo.step.replace(['.', '[', ']'], "-")),
+        depth: 0,
         lane: lane(frame, shell.now, &undo.attempts, (mark.tone, "hatch-undo")),
         name: format!("↩ {}", undo.step),
         what: match undo.activity.as_str() {
@@ -398,8 +440,11 @@ fn place(run: &RunView) -> String {
         return String::new();
     };
     match run.steps.iter().position(|step| &step.id == id) {
-        Some(index) => format!("step {} {id}", index + 1),
-        None => format!("step {id}"),
+        Some(index) if run.steps[index].depth == 0 => {
+            let before = run.steps[..index].iter().filter(|step| step.depth == 0).count();
+            format!("step {} {id}", before + 1)
+        }
+        Some(_) | None => format!("step {id}"),
     }
 }
 

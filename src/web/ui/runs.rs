@@ -123,6 +123,7 @@ pub fn reason(kind: &str) -> String {
         "call" => "for an answer from outside".to_owned(),
         "event" => "for an event".to_owned(),
         "approval" => "for an approval".to_owned(),
+        "run" => "for another run".to_owned(),
         other => capital(other),
     }
 }

@@ -77,6 +77,7 @@ fn attempt(number: u32, from_ms: i64, to_ms: Option<i64>, outcome: &str) -> Atte
 fn step(id: &str, activity: &str, status: &str, attempts: Vec<AttemptView>) -> StepView {
     StepView {
         id: id.to_owned(),
+        depth: 0,
         title: String::new(),
         activity: activity.to_owned(),
         status: status.to_owned(),
@@ -89,6 +90,9 @@ fn step(id: &str, activity: &str, status: &str, attempts: Vec<AttemptView>) -> S
         compensation: None,
         skipped_because: None,
         until: None,
+        started_at: None,
+        ended_at: None,
+        approval: None,
     }
 }
 
@@ -116,6 +120,7 @@ pub fn failed_run() -> RunView {
         compensations: undone_steps(),
         cancel_requested: false,
         can_retry: true,
+        events_gathered: 0,
         trigger: Some(event_json()),
     }
 }
@@ -227,6 +232,7 @@ pub fn waiting_run() -> RunView {
         compensations: vec![],
         cancel_requested: false,
         can_retry: false,
+        events_gathered: 0,
         trigger: None,
     }
 }
@@ -272,6 +278,7 @@ pub fn explanations() -> Vec<Explanation> {
         hint: None,
         run_id: None,
         trace: Value::Null,
+        annotations: Vec::new(),
     };
     let leaf = |op: &str, path: &str, wanted: Value, actual: Value, result: bool| json!({"op": op, "path": path, "expected": wanted, "actual": actual, "result": result, "reason": ""});
     vec![

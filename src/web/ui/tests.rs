@@ -47,7 +47,7 @@ fn pages() -> Vec<(&'static str, String)> {
     let missing = Error::NotFound { what: "run", id: "run_01".to_owned() };
     let away = Shell { viewer: None, ..shell("/sign-in") };
     let wrong = Some("This key is not known, or it was revoked.".to_owned());
-    let mut pages = vec![
+    let pages = vec![
         ("dashboard", dashboard::page(shell("/"), &samples::dashboard()).to_string()),
         ("dashboard-empty", dashboard::page(shell("/"), &DashboardView::default()).to_string()),
         ("workflows", workflows::page(shell("/workflows"), &Default::default(), &list).to_string()),
@@ -91,8 +91,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("sign-in", sign_in::page(away.clone(), "/runs", None).to_string()),
         ("sign-in-wrong", sign_in::page(away, "/runs", wrong).to_string()),
     ];
-    pages.extend(schedule_pages());
-    pages
+    pages.into_iter().chain(schedule_pages()).collect()
 }
 
 /// The pages about who may do what.

@@ -20,7 +20,7 @@ fn accepted(text: &str) -> Workflow {
 fn the_contract_is_read_as_it_says() {
     let workflow = accepted(CONTRACT);
     assert_eq!((workflow.name.as_str(), workflow.steps.len()), ("escalate-urgent", 4));
-    let [Trigger::Event { kind, filter }] = workflow.triggers.as_slice() else {
+    let [Trigger::Event { kind, filter, .. }] = workflow.triggers.as_slice() else {
         panic!("one event")
     };
     assert_eq!(kind, "ticket:escalated");

@@ -14,7 +14,7 @@ fn workflow(text: &str) -> Workflow {
     checked(text).workflow.expect(text)
 }
 
-fn meta() -> ThenaMeta {
+pub(super) fn meta() -> ThenaMeta {
     ThenaMeta {
         uid: "V1".to_owned(),
         unique_identifier: "W1".to_owned(),

@@ -2,8 +2,10 @@
 
 mod accepted;
 mod exported;
+mod kinds;
 mod refused;
 mod scheduled;
+mod triggered;
 
 use std::time::Duration;
 
@@ -96,6 +98,14 @@ fn catalogue() -> Catalogue {
         ActivitySpec {
             reach: Reach::Sleep,
             ..spec("workflows:sleep-platform", 1, open(), open(), NotNeeded)
+        },
+        ActivitySpec {
+            reach: Reach::Sleep,
+            ..spec("workflows:wait-for-event-platform", 1, open(), open(), NotNeeded)
+        },
+        ActivitySpec {
+            reach: Reach::Sleep,
+            ..spec("workflows:run-workflow-platform", 1, open(), open(), Automatic)
         },
     ])
 }

@@ -46,9 +46,12 @@ fn wrong_documents_are_refused_at_their_place() {
         (&format!("name: w, isActive: yes please, {STEPS}"), "/isActive", "wrong_type"),
         (&format!("name: w, schedule: {{cron: '* * * * *'}}, {STEPS}"), "/schedule", "missing"),
         (
-            &format!("name: w, annotations: [{{entityType: Ticket}}], {STEPS}"),
-            "/annotations",
-            "not_supported",
+            &format!(
+                "name: w, annotations: [{{entityType: Tick, requiredFields: {{id: x}}, \
+                 pathToAnnotate: context.x}}], {STEPS}"
+            ),
+            "/annotations/0/entityType",
+            "unknown_entity",
         ),
         (
             &format!("name: w, trigger: {{schedule: {{cron: x, timezone: UTC}}}}, {STEPS}"),
@@ -161,13 +164,6 @@ fn wrong_steps_are_refused_at_their_place() {
         ("id: a, activity: 5", "/activity", "wrong_type"),
         ("id: a, activity: gone-APP123-ORG123", "/activity", "unknown_activity"),
         ("id: a, isSleepActivity: true, activity: http.request", "/activity", "ambiguous"),
-        ("id: a, waitFor: {event: x}, timeout: 1h, whatever: 1", "/waitFor", "not_supported"),
-        ("id: a, branch: [{if: {}}]", "/branch", "not_supported"),
-        ("id: a, forEach: {items: x}", "/forEach", "not_supported"),
-        ("id: a, parallel: [[]]", "/parallel", "not_supported"),
-        ("id: a, run: {workflow: x}", "/run", "not_supported"),
-        ("id: a, sleep: 1s, approval: {approvers: [x]}", "/approval", "not_supported"),
-        ("id: a, sleep: 1s, requireApproval: true", "/requireApproval", "not_supported"),
         (&format!("{HTTP}, inputs: {{}}"), "/inputs", "unknown_key"),
         (&format!("{HTTP}, input: []"), "/input", "wrong_type"),
         (&format!("{HTTP}, input: text"), "/input", "wrong_type"),
@@ -401,17 +397,12 @@ fn thenas_body_is_refused_at_its_own_places() {
             "/filters/a/~0nope".to_owned(),
             "unknown_operator",
         ),
-        (
-            "/annotations",
-            json!([{"entityType": "Ticket"}]),
-            "/annotations".to_owned(),
-            "not_supported",
-        ),
+        ("/annotations", json!([{"entityType": "Ticket"}]), "/annotations/0".to_owned(), "missing"),
         (
             "/workflowDefinition/0/requireApproval",
-            json!(true),
+            json!("yes"),
             at("0/requireApproval"),
-            "not_supported",
+            "wrong_type",
         ),
         ("/workflowDefinition/0/dependencies", json!([20]), at("0/dependencies/0"), "step_order"),
         ("/workflowDefinition/0/dependencies", json!([10]), at("0/dependencies/0"), "step_order"),

@@ -1,7 +1,7 @@
 //! What a run shows as tasks, attempt by attempt.
 
 use super::*;
-use crate::app::views::{RunSummary, WaitingForView};
+use crate::app::views::{ApprovalView, RunSummary};
 use crate::domain::id::RunId;
 
 fn at(millis: i64) -> Timestamp {
@@ -35,12 +35,17 @@ pub(in crate::web::thena) fn run(status: &str, steps: Vec<StepView>) -> RunView 
         compensations: Vec::new(),
         cancel_requested: false,
         can_retry: false,
+        events_gathered: 0,
         trigger: None,
     }
 }
 
 pub(in crate::web::thena) fn step(id: &str, status: &str) -> StepView {
     StepView {
+        depth: 0,
+        started_at: None,
+        ended_at: None,
+        approval: None,
         id: id.to_owned(),
         title: String::new(),
         activity: "tickets:update-ticket-platform".to_owned(),
@@ -162,10 +167,22 @@ fn row_88_tasks_have_exactly_thenas_statuses() {
     let queued = run("queued", vec![step("step_1", "pending"), step("step_2", "pending")]);
     assert_eq!(lines(&queued, &[]), ["1 SCHEDULED null"]);
 
-    let mut gated = run("waiting", vec![step("nap", "waiting")]);
-    gated.summary.waiting_for =
-        Some(WaitingForView { kind: "approval".to_owned(), ..WaitingForView::default() });
-    let journal = [record(1, at(5), "sleepStarted")];
+    let mut nap = step("nap", "waiting");
+    nap.approval = Some(ApprovalView {
+        run: RunId::new(0, at(0), 7),
+        step: "nap".to_owned(),
+        workflow: "w".to_owned(),
+        status: "pending".to_owned(),
+        approvers: Vec::new(),
+        reason: None,
+        requested_at: at(5),
+        until: None,
+        decided_by: None,
+        decided_at: None,
+        comment: None,
+    });
+    let gated = run("waiting", vec![nap]);
+    let journal = [record(1, at(5), "approvalRequested")];
     assert_eq!(lines(&gated, &journal), ["\"nap\" AWAITING_USER_INPUT null"]);
 }
 

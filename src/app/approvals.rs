@@ -1,0 +1,146 @@
+//! Approvals: listed, and decided by whoever may.
+
+use super::App;
+use super::error::Error;
+use super::page::PageRequest;
+use super::principal::Principal;
+use super::views::{ApprovalView, Page, RunView};
+use crate::domain::id::RunId;
+use crate::domain::run::{Decision, Doing, Input};
+use crate::store::approvals::{ApprovalList, ApprovalRow};
+
+/// What somebody decides about a step that needs approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// How.
+    pub decision: Decision,
+    /// What they say of it.
+    pub comment: String,
+}
+
+/// Which approvals are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approvals {
+    /// Those about which somebody may still decide.
+    Pending,
+    /// Those that are over.
+    Decided,
+}
+
+impl App {
+    /// Lists approvals, those of the newest runs first.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read.
+    pub fn approvals(
+        &self,
+        who: &Principal,
+        which: Approvals,
+        page: &PageRequest,
+    ) -> Result<Page<ApprovalView>, Error> {
+        let before = page.after.as_deref().and_then(|place| {
+            let (run, step) = place.split_once('/')?;
+            Some((run.parse::<RunId>().ok()?, step.to_owned()))
+        });
+        let list = match which {
+            Approvals::Pending => ApprovalList::Open,
+            Approvals::Decided => ApprovalList::Over,
+        };
+        self.read(who, |view| {
+            let mut rows = view.approvals_before(list, before.as_ref(), page.limit + 1)?;
+            let more = rows.len() > page.limit;
+            rows.truncate(page.limit);
+            let last = rows.last().filter(|_| more);
+            let next_cursor = last.map(|row| format!("{}/{}", row.run, row.step));
+            Ok(Page { data: rows.into_iter().map(shown).collect(), next_cursor })
+        })
+    }
+
+    /// Decides about the step of a run that waits for approval.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown run or step, `Conflict` when nobody is asked about the step,
+    /// `Forbidden` for somebody who was not asked.
+    pub async fn decide(
+        &self,
+        who: &Principal,
+        id: RunId,
+        step: &str,
+        verdict: Verdict,
+    ) -> Result<RunView, Error> {
+        let loaded = self.loaded(who, id)?;
+        let unknown = || Error::NotFound { what: "step", id: step.to_owned() };
+        let known = loaded.workflow.around(step).is_some();
+        let state = loaded.run.step(step);
+        let Some(Doing::Deciding(gate)) = state.filter(|_| known).map(|state| &state.doing) else {
+            if !known {
+                return Err(unknown());
+            }
+            let detail = match state.and_then(|state| state.decided.as_ref()) {
+                Some(decided) => format!("`{step}` was decided by {}", decided.by),
+                None => format!("nobody is asked about `{step}` now"),
+            };
+            return Err(Error::Conflict { code: "not_awaiting_approval", detail });
+        };
+        if !may_decide(who, &gate.approvers) {
+            return Err(Error::Forbidden { scope: gate.approvers.join(" or ") });
+        }
+        let Verdict { decision, comment } = verdict;
+        let (step, by) = (step.to_owned(), who.name.clone());
+        let input = Input::Decided { step, decision, by, comment };
+        self.engine().deliver(who.tenant, id, input).await?;
+        self.run(who, id)
+    }
+}
+
+/// Returns whether a caller who has the scope for approvals may decide about this one: where keys
+/// are named, only those, and the owner's always.
+fn may_decide(who: &Principal, approvers: &[String]) -> bool {
+    let mut keys = approvers.iter().filter_map(|name| name.strip_prefix("key:")).peekable();
+    who.scopes.is_owner()
+        || keys.peek().is_none()
+        || keys.any(|key| key == who.name || key == who.id)
+}
+
+fn shown(row: ApprovalRow) -> ApprovalView {
+    let outcome = row.outcome;
+    ApprovalView {
+        run: row.run,
+        step: row.step,
+        workflow: row.workflow,
+        status: outcome.as_ref().map_or_else(|| "pending".to_owned(), |it| it.decision.clone()),
+        approvers: row.approvers,
+        reason: row.reason,
+        requested_at: row.asked_at,
+        until: row.until,
+        decided_by: outcome.as_ref().map(|it| it.by.clone()).filter(|by| !by.is_empty()),
+        decided_at: outcome.as_ref().map(|it| it.at),
+        comment: outcome.map(|it| it.comment).filter(|comment| !comment.is_empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::principal::Scopes;
+    use super::*;
+    use crate::domain::id::TenantId;
+
+    #[test]
+    fn where_keys_are_named_only_those_decide() {
+        let who = |name: &str, scope: &str| Principal {
+            scopes: Scopes::new(vec![scope.to_owned()]),
+            ..Principal::program(TenantId(1), name)
+        };
+        let asked =
+            |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        for (name, scope, approvers, may) in [
+            ("bot", "approvals:write", asked(&[]), true),
+            ("bot", "approvals:write", asked(&["role:lead"]), true),
+            ("bot", "approvals:write", asked(&["key:deploy"]), false),
+            ("deploy", "approvals:write", asked(&["role:lead", "key:deploy"]), true),
+            ("root", "*", asked(&["key:deploy"]), true),
+        ] {
+            assert_eq!(may_decide(&who(name, scope), &approvers), may, "{name} {approvers:?}");
+        }
+    }
+}

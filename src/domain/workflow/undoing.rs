@@ -1,0 +1,104 @@
+//! Reads how a step is undone: by the platform, by another activity, or not at all.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::fields::{Field, is_off};
+use super::parse::Reading;
+use super::step::Placed;
+use super::{Action, Undo, thena};
+use crate::domain::activity::{ActivitySpec, Compensation, Reach};
+
+/// Says that a definition leaves something to the default.
+pub(super) struct Unsaid;
+
+impl<'a> Reading<'a> {
+    pub(super) fn undo(
+        &self,
+        field: Option<Field<'a>>,
+        action: &Option<Action>,
+        spec: Option<&ActivitySpec>,
+    ) -> Undone {
+        let starts = matches!(action, Some(Action::Run { .. }));
+        let automatic =
+            if starts { Some(Compensation::Automatic) } else { spec.map(|spec| spec.compensation) };
+        let Some(field) = field.filter(|field| !is_off(field.value)) else {
+            let undo = match automatic {
+                Some(Compensation::Automatic) => Undo::Auto,
+                Some(Compensation::NotNeeded | Compensation::Manual) | None => Undo::None,
+            };
+            return Undone { undo: Some(undo), unsaid: Some(Unsaid), ..Undone::default() };
+        };
+        if field.value.is_string() {
+            return match field.choice(&[("auto", UndoWord::Auto), ("none", UndoWord::None)]) {
+                Some(UndoWord::Auto) => self.automatic(&field, spec),
+                Some(UndoWord::None) => Undone::of(Undo::None),
+                None => Undone::default(),
+            };
+        }
+        self.called_undo(&field)
+    }
+
+    fn automatic(&self, field: &Field<'a>, spec: Option<&ActivitySpec>) -> Undone {
+        match spec.map(|spec| (spec.compensation, &spec.identifier)) {
+            Some((Compensation::Automatic, _)) | None => Undone::of(Undo::Auto),
+            Some((Compensation::NotNeeded, _)) => Undone::of(Undo::None),
+            Some((Compensation::Manual, identifier)) => {
+                let detail = format!("`{identifier}` cannot be put back by itself");
+                let problem = field.problem("not_undoable", detail);
+                let hint = "name the activity that undoes it, or write `none`";
+                field.findings.problem(problem.with_hint(hint));
+                Undone::default()
+            }
+        }
+    }
+
+    fn called_undo(&self, field: &Field<'a>) -> Undone {
+        let Some(mut fields) = field.object() else { return Undone::default() };
+        let activity = fields.need(&["activity"], "name the activity that undoes the step");
+        let input = fields.take(&["input"]);
+        fields.close();
+        let template = self.input(input.as_ref());
+        let placed = Placed {
+            at: input.as_ref().map_or_else(|| field.at.clone(), |input| input.at.clone()),
+            value: input.map_or_else(|| Value::Object(Map::new()), |input| input.value.clone()),
+        };
+        let Some((activity, named)) =
+            activity.and_then(|field| thena::activity(self, &field).map(|named| (field, named)))
+        else {
+            return Undone::default();
+        };
+        let spec = self.checked_spec(&named, &activity);
+        if spec.as_ref().is_some_and(|spec| spec.reach == Reach::Sleep) {
+            let detail = "a pause undoes nothing";
+            activity.findings.problem(activity.problem("not_undoable", detail));
+        }
+        let undo = template.map(|input| Undo::Call {
+            activity: named.identifier,
+            version: named.pinned,
+            input,
+        });
+        Undone { undo, input: placed, spec, unsaid: None }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Undone {
+    pub(super) undo: Option<Undo>,
+    pub(super) input: Placed<Value>,
+    pub(super) spec: Option<Arc<ActivitySpec>>,
+    pub(super) unsaid: Option<Unsaid>,
+}
+
+impl Undone {
+    pub(super) fn of(undo: Undo) -> Undone {
+        Undone { undo: Some(undo), ..Undone::default() }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum UndoWord {
+    Auto,
+    None,
+}

@@ -1,0 +1,76 @@
+//! The families of keys: within a space each has a letter of its own, which the compiler sees to.
+//! A letter is part of the format of the file and never changes its meaning.
+
+/// Families of `Space::Row`.
+#[repr(u8)]
+pub(super) enum Row {
+    Approval = b'Y',
+    AuditRecord = b'A',
+    Connection = b'C',
+    Delivery = b'D',
+    EventType = b'E',
+    EventTypeSchema = b'f',
+    Form = b'F',
+    Record = b'r',
+    RejectedEvent = b'J',
+    Schedule = b'Z',
+    Secret = b'X',
+    Version = b'V',
+    Webhook = b'O',
+    Workflow = b'W',
+}
+
+/// Families of `Space::Meta`.
+#[repr(u8)]
+pub(super) enum Meta {
+    AuditHead = b'a',
+    CountOfWorkflow = b'k',
+    Hook = b'H',
+    Hour = b'h',
+    Key = b'K',
+    Link = b'L',
+    Person = b'P',
+    PersonByEmail = b'M',
+    RejectedEvents = b'J',
+    SealCheck = b'z',
+    Sequence = b'q',
+    Session = b'S',
+    Tenant = b'T',
+    Totals = b'n',
+    Window = b'G',
+    WindowCount = b'#',
+    WindowMember = b'g',
+}
+
+/// Families of `Space::Vis`.
+#[repr(u8)]
+pub(super) enum Vis {
+    ChildRecord = b'p',
+    EventOfKind = b't',
+    Notice = b'I',
+    RunByConcurrency = b'c',
+    RunByPriority = b'y',
+    RunByStatus = b's',
+    RunByWorkflow = b'w',
+    UniqueRecord = b'u',
+    Wait = b'A',
+    Webhook = b'O',
+}
+
+/// Families of `Space::Dedupe`.
+#[repr(u8)]
+pub(super) enum Dedupe {
+    Answer = b'i',
+    RepeatsOfEvent = b'd',
+    SeenEvent = b'e',
+}
+
+/// Families of `Space::Blob`.
+#[repr(u8)]
+pub(super) enum Blob {
+    GivenToRun = b'v',
+}
+
+// One constant serves the rows of a webhook and the index of its deliveries alike.
+const _: () = assert!(Row::Webhook as u8 == Vis::Webhook as u8);
+const _: () = assert!(Row::RejectedEvent as u8 == Meta::RejectedEvents as u8);
