@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 /// Everything that a scope can be about.
-pub const RESOURCES: [&str; 23] = [
+pub const RESOURCES: [&str; 26] = [
+    "custom-fields",
+    "custom-objects",
+    "organization",
     "forms",
     "events",
     "workflows",
@@ -30,6 +33,7 @@ pub const RESOURCES: [&str; 23] = [
 ];
 
 const DESK: &[&str] = &["tickets", "accounts", "contacts", "teams", "users", "tags", "comments"];
+const MODEL: &[&str] = &["custom-fields", "custom-objects", "organization"];
 const WORK: &[&str] = &["events", "workflows", "runs", "schedules", "approvals"];
 const PLUMBING: &[&str] = &["connections", "apps", "webhooks", "forms"];
 const BOX: &[&str] = &["system", "demo"];
@@ -118,6 +122,7 @@ impl Role {
                 (Write, WORK),
                 (Write, DESK),
                 (Write, PLUMBING),
+                (Write, MODEL),
                 (Write, &["keys", "people", "secrets", "demo"]),
                 (Read, &["audit", "tenants", "system"]),
             ],
@@ -125,22 +130,34 @@ impl Role {
                 (Write, &["events", "workflows", "runs", "schedules"]),
                 (Write, DESK),
                 (Write, PLUMBING),
-                (Write, &["demo"]),
-                (Read, &["approvals", "secrets", "system"]),
+                (Write, &["demo", "custom-fields", "custom-objects"]),
+                (Read, &["approvals", "secrets", "system", "organization"]),
             ],
             Role::Operator => &[
                 (Write, &["events", "runs", "demo"]),
                 (Write, DESK),
                 (Read, &["workflows", "schedules", "approvals", "system"]),
                 (Read, PLUMBING),
+                (Read, MODEL),
             ],
-            Role::Approver => {
-                &[(Write, &["approvals"]), (Read, WORK), (Read, DESK), (Read, &["demo"])]
+            Role::Approver => &[
+                (Write, &["approvals"]),
+                (Read, WORK),
+                (Read, DESK),
+                (Read, MODEL),
+                (Read, &["demo"]),
+            ],
+            Role::Viewer => {
+                &[(Read, WORK), (Read, DESK), (Read, MODEL), (Read, PLUMBING), (Read, BOX)]
             }
-            Role::Viewer => &[(Read, WORK), (Read, DESK), (Read, PLUMBING), (Read, BOX)],
-            Role::Auditor => {
-                &[(Read, WORK), (Read, DESK), (Read, PLUMBING), (Read, BOX), (Read, ACCESS)]
-            }
+            Role::Auditor => &[
+                (Read, WORK),
+                (Read, DESK),
+                (Read, MODEL),
+                (Read, PLUMBING),
+                (Read, BOX),
+                (Read, ACCESS),
+            ],
         };
         let mut scopes: Vec<String> = Vec::new();
         for (level, resources) in granted {
