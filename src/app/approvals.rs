@@ -3,9 +3,10 @@
 use super::App;
 use super::error::Error;
 use super::page::PageRequest;
-use super::principal::Principal;
+use super::principal::{Kind, Principal};
 use super::views::{ApprovalView, Page, RunView};
 use crate::domain::id::RunId;
+use crate::domain::role::Role;
 use crate::domain::run::{Decision, Doing, Input};
 use crate::store::approvals::{ApprovalList, ApprovalRow};
 
@@ -93,13 +94,29 @@ impl App {
     }
 }
 
-/// Returns whether a caller who has the scope for approvals may decide about this one: where keys
-/// are named, only those, and the owner's always.
+/// Returns whether a caller who has the scope for approvals may decide about this one. An owner
+/// always may. A person must be named, by mail address or by a role; a role that is none of ours,
+/// such as `role:lead`, stands for everybody who approves. A key is asked only where keys are named.
 fn may_decide(who: &Principal, approvers: &[String]) -> bool {
-    let mut keys = approvers.iter().filter_map(|name| name.strip_prefix("key:")).peekable();
-    who.scopes.is_owner()
-        || keys.peek().is_none()
-        || keys.any(|key| key == who.name || key == who.id)
+    if who.scopes.is_owner() || approvers.is_empty() {
+        return true;
+    }
+    match who.kind {
+        Kind::Person => approvers.iter().any(|named| names_person(named, who)),
+        Kind::Key | Kind::Local | Kind::Program => {
+            let mut keys = approvers.iter().filter_map(|name| name.strip_prefix("key:")).peekable();
+            keys.peek().is_none() || keys.any(|key| key == who.name || key == who.id)
+        }
+    }
+}
+
+fn names_person(named: &str, who: &Principal) -> bool {
+    if let Some(role) = named.strip_prefix("role:") {
+        let wanted = Role::named(role).unwrap_or(Role::Approver);
+        return who.roles.contains(&wanted);
+    }
+    let address = named.strip_prefix("user:").unwrap_or(named);
+    who.email.as_deref().is_some_and(|email| email.eq_ignore_ascii_case(address))
 }
 
 fn shown(row: ApprovalRow) -> ApprovalView {
@@ -141,6 +158,28 @@ mod tests {
             ("root", "*", asked(&["key:deploy"]), true),
         ] {
             assert_eq!(may_decide(&who(name, scope), &approvers), may, "{name} {approvers:?}");
+        }
+    }
+
+    #[test]
+    fn a_person_decides_when_named_by_address_or_by_role() {
+        let who = |roles: &[Role]| Principal {
+            kind: Kind::Person,
+            scopes: Scopes::of_roles(roles),
+            roles: roles.to_vec(),
+            email: Some("ada@example.com".to_owned()),
+            ..Principal::program(TenantId(1), "Ada")
+        };
+        for (roles, approver, may) in [
+            (&[Role::Approver][..], "role:lead", true),
+            (&[Role::Approver], "role:approver", true),
+            (&[Role::Approver], "role:admin", false),
+            (&[Role::Approver], "Ada@example.com", true),
+            (&[Role::Approver], "user:bob@example.com", false),
+            (&[Role::Approver], "key:deploy", false),
+            (&[Role::Owner], "key:deploy", true),
+        ] {
+            assert_eq!(may_decide(&who(roles), &[approver.to_owned()]), may, "{approver}");
         }
     }
 }
