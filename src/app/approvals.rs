@@ -1,11 +1,13 @@
 //! Approvals: listed, and decided by whoever may.
 
 use super::App;
+use super::audit::Change;
 use super::error::Error;
 use super::page::PageRequest;
-use super::principal::Principal;
+use super::principal::{Kind, Principal};
 use super::views::{ApprovalView, Page, RunView};
 use crate::domain::id::RunId;
+use crate::domain::role::Role;
 use crate::domain::run::{Decision, Doing, Input};
 use crate::store::approvals::{ApprovalList, ApprovalRow};
 
@@ -86,6 +88,11 @@ impl App {
             return Err(Error::Forbidden { scope: gate.approvers.join(" or ") });
         }
         let Verdict { decision, comment } = verdict;
+        let action = match decision {
+            Decision::Approved => "approval.approve",
+            Decision::Rejected => "approval.reject",
+        };
+        self.record_change(who, Change::of(action, format!("{id}/{step}"))).await?;
         let (step, by) = (step.to_owned(), who.name.clone());
         let input = Input::Decided { step, decision, by, comment };
         self.engine().deliver(who.tenant, id, input).await?;
@@ -93,13 +100,27 @@ impl App {
     }
 }
 
-/// Returns whether a caller who has the scope for approvals may decide about this one: where keys
-/// are named, only those, and the owner's always.
+/// Returns whether a caller who has the scope for approvals may decide about this one: where keys,
+/// roles of this product or mail addresses are named, only those, and the owner always. A name
+/// that means nothing here, such as a title, leaves it to whoever has the scope.
 fn may_decide(who: &Principal, approvers: &[String]) -> bool {
-    let mut keys = approvers.iter().filter_map(|name| name.strip_prefix("key:")).peekable();
-    who.scopes.is_owner()
-        || keys.peek().is_none()
-        || keys.any(|key| key == who.name || key == who.id)
+    let mut named = approvers.iter().filter_map(|name| is_named(who, name)).peekable();
+    who.scopes.is_owner() || named.peek().is_none() || named.any(|is_named| is_named)
+}
+
+/// Returns whether an approver's name is the caller's, if it is a name that can be anybody's.
+fn is_named(who: &Principal, approver: &str) -> Option<bool> {
+    let (kind, name) = approver.split_once(':').unwrap_or(("user", approver));
+    match kind {
+        "key" => Some(who.kind != Kind::Person && (name == who.name || name == who.id)),
+        "role" if who.kind == Kind::Person => {
+            Role::named(name).map(|role| who.roles.contains(&role))
+        }
+        "user" if name.contains('@') => {
+            Some(who.email.as_ref().is_some_and(|email| email.eq_ignore_ascii_case(name)))
+        }
+        _ => None, // A key has no role, and a title is nobody's in particular.
+    }
 }
 
 fn shown(row: ApprovalRow) -> ApprovalView {
@@ -141,6 +162,29 @@ mod tests {
             ("root", "*", asked(&["key:deploy"]), true),
         ] {
             assert_eq!(may_decide(&who(name, scope), &approvers), may, "{name} {approvers:?}");
+        }
+    }
+
+    #[test]
+    fn a_person_is_asked_by_role_or_mail_address_and_is_no_key() {
+        let ada = Principal {
+            kind: Kind::Person,
+            email: Some("ada@example.com".to_owned()),
+            roles: vec![Role::Approver],
+            scopes: Scopes::of_roles(&[Role::Approver]),
+            ..Principal::program(TenantId(1), "deploy")
+        };
+        for (approvers, may) in [
+            (&["role:approver"][..], true),
+            (&["role:admin"], false),
+            (&["role:admin", "user:Ada@Example.com"], true),
+            (&["bob@example.com"], false),
+            (&["key:deploy"], false),
+            (&["role:lead"], true),
+            (&[], true),
+        ] {
+            let approvers: Vec<String> = approvers.iter().map(|it| (*it).to_owned()).collect();
+            assert_eq!(may_decide(&ada, &approvers), may, "{approvers:?}");
         }
     }
 }
