@@ -100,27 +100,29 @@ impl App {
     }
 }
 
-/// Returns whether a caller who has the scope for approvals may decide about this one: where keys,
-/// roles of this product or mail addresses are named, only those, and the owner always. A name
-/// that means nothing here, such as a title, leaves it to whoever has the scope.
+/// Returns whether a caller who has the scope for approvals may decide about this one. An owner
+/// always may. A person must be named, by mail address or by a role; a role that is none of ours,
+/// such as `role:lead`, stands for everybody who approves. A key is asked only where keys are named.
 fn may_decide(who: &Principal, approvers: &[String]) -> bool {
-    let mut named = approvers.iter().filter_map(|name| is_named(who, name)).peekable();
-    who.scopes.is_owner() || named.peek().is_none() || named.any(|is_named| is_named)
+    if who.scopes.is_owner() || approvers.is_empty() {
+        return true;
+    }
+    match who.kind {
+        Kind::Person => approvers.iter().any(|named| names_person(named, who)),
+        Kind::Key | Kind::Local | Kind::Program => {
+            let mut keys = approvers.iter().filter_map(|name| name.strip_prefix("key:")).peekable();
+            keys.peek().is_none() || keys.any(|key| key == who.name || key == who.id)
+        }
+    }
 }
 
-/// Returns whether an approver's name is the caller's, if it is a name that can be anybody's.
-fn is_named(who: &Principal, approver: &str) -> Option<bool> {
-    let (kind, name) = approver.split_once(':').unwrap_or(("user", approver));
-    match kind {
-        "key" => Some(who.kind != Kind::Person && (name == who.name || name == who.id)),
-        "role" if who.kind == Kind::Person => {
-            Role::named(name).map(|role| who.roles.contains(&role))
-        }
-        "user" if name.contains('@') => {
-            Some(who.email.as_ref().is_some_and(|email| email.eq_ignore_ascii_case(name)))
-        }
-        _ => None, // A key has no role, and a title is nobody's in particular.
+fn names_person(named: &str, who: &Principal) -> bool {
+    if let Some(role) = named.strip_prefix("role:") {
+        let wanted = Role::named(role).unwrap_or(Role::Approver);
+        return who.roles.contains(&wanted);
     }
+    let address = named.strip_prefix("user:").unwrap_or(named);
+    who.email.as_deref().is_some_and(|email| email.eq_ignore_ascii_case(address))
 }
 
 fn shown(row: ApprovalRow) -> ApprovalView {
@@ -166,25 +168,24 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_asked_by_role_or_mail_address_and_is_no_key() {
-        let ada = Principal {
+    fn a_person_decides_when_named_by_address_or_by_role() {
+        let who = |roles: &[Role]| Principal {
             kind: Kind::Person,
+            scopes: Scopes::of_roles(roles),
+            roles: roles.to_vec(),
             email: Some("ada@example.com".to_owned()),
-            roles: vec![Role::Approver],
-            scopes: Scopes::of_roles(&[Role::Approver]),
-            ..Principal::program(TenantId(1), "deploy")
+            ..Principal::program(TenantId(1), "Ada")
         };
-        for (approvers, may) in [
-            (&["role:approver"][..], true),
-            (&["role:admin"], false),
-            (&["role:admin", "user:Ada@Example.com"], true),
-            (&["bob@example.com"], false),
-            (&["key:deploy"], false),
-            (&["role:lead"], true),
-            (&[], true),
+        for (roles, approver, may) in [
+            (&[Role::Approver][..], "role:lead", true),
+            (&[Role::Approver], "role:approver", true),
+            (&[Role::Approver], "role:admin", false),
+            (&[Role::Approver], "Ada@example.com", true),
+            (&[Role::Approver], "user:bob@example.com", false),
+            (&[Role::Approver], "key:deploy", false),
+            (&[Role::Owner], "key:deploy", true),
         ] {
-            let approvers: Vec<String> = approvers.iter().map(|it| (*it).to_owned()).collect();
-            assert_eq!(may_decide(&ada, &approvers), may, "{approvers:?}");
+            assert_eq!(may_decide(&who(roles), &[approver.to_owned()]), may, "{approver}");
         }
     }
 }

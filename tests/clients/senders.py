@@ -122,7 +122,7 @@ def slack(api, _):
     deliver(body)
     deliver(body, retry="1")
     signer.signing_secret = "another secret"
-    deliver(body.replace("Ev1", "Ev2"), send=lambda api, path, headers, body, key: refused(api, path, headers, body))
+    deliver(body.replace("Ev1", "Ev2"), send=refused)
     expect([event["payload"]["text"] for event in events(api, "slack:message")], [message["text"]])
 
 
@@ -158,6 +158,7 @@ def curl(api, _):
 
 def webhooks_out(api, _):
     """the standardwebhooks package verifies what is delivered, also through a rotation"""
+    api.call("POST", "/v1/event-types", {"type": "rotated:one"})
     with Receiver() as receiver:
         url = f"http://127.0.0.1:{receiver.port}/in"
         hook = api.call("POST", "/v1/webhooks", {"url": url, "types": ["rotated:*"]})
@@ -228,8 +229,8 @@ def send(api, path, headers, body, key=KEY):
     return json.loads(text) if text else None
 
 
-def refused(api, path, headers, body):
-    status, text = posted(api, path, headers, body, None)
+def refused(api, path, headers, body, key=None):
+    status, text = posted(api, path, headers, body, key)
     if status != 401:
         raise AssertionError(f"POST {path}: {status} {text}, and not 401")
 

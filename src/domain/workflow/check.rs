@@ -66,18 +66,14 @@ const OF_STEP: &[&str] = &["trigger", "steps", "run", "workflow", "tenant", "var
 const OF_CONDITION: &[&str] = &["trigger", "steps", "run", "workflow", "tenant", "vars"];
 const OF_UNDO: &[&str] =
     &["trigger", "steps", "run", "workflow", "tenant", "vars", "secrets", "error"];
+/// What a filter of an event sees.
+const OF_EVENT: View<'static> =
+    View { roots: OF_TRIGGER, seen: &[], own: "", bound: &[], bare: Bare::Event, sees: Sees::Came };
 const OF_STEP_RECORD: [&str; 4] = ["output", "input", "status", "error"];
 
 impl Subject<'_> {
     pub(super) fn check(&self) {
-        let nothing = View {
-            roots: OF_TRIGGER,
-            seen: &[],
-            own: "",
-            bound: &[],
-            bare: Bare::Event,
-            sees: Sees::Came,
-        };
+        let nothing = OF_EVENT;
         let drafts = self.triggers.iter();
         for draft in drafts.flat_map(|draft| std::iter::once(draft).chain(&draft.asides)) {
             // A filter sees the event of its own trigger, not that of another.
@@ -220,15 +216,7 @@ impl Subject<'_> {
         let Some(awaited) = &draft.awaited else { return };
         let trigger = DraftTrigger::of_wait(awaited);
         let own = Subject { triggers: std::slice::from_ref(&trigger), ..*self };
-        let of_event = View {
-            roots: OF_TRIGGER,
-            seen: &[],
-            own: "",
-            bound: &[],
-            bare: Bare::Event,
-            sees: Sees::Came,
-        };
-        own.check_filter(&wait.filter.without_templates(), &awaited.filter_at, of_event);
+        own.check_filter(&wait.filter.without_templates(), &awaited.filter_at, OF_EVENT);
         for template in wait.filter.value_templates() {
             self.check_template(&template, &awaited.filter_at, view);
         }

@@ -231,7 +231,7 @@ fn hostile_access_pages() -> Vec<(&'static str, String)> {
             )
             .to_string(),
         ),
-        ("audit", audit::page(shell.clone(), &Default::default(), &hostile_audit()).to_string()),
+        ("audit", audit::page(shell, &Default::default(), &hostile_audit()).to_string()),
     ]
 }
 
