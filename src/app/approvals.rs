@@ -1,6 +1,7 @@
 //! Approvals: listed, and decided by whoever may.
 
 use super::App;
+use super::audit::Change;
 use super::error::Error;
 use super::page::PageRequest;
 use super::principal::{Kind, Principal};
@@ -87,6 +88,11 @@ impl App {
             return Err(Error::Forbidden { scope: gate.approvers.join(" or ") });
         }
         let Verdict { decision, comment } = verdict;
+        let action = match decision {
+            Decision::Approved => "approval.approve",
+            Decision::Rejected => "approval.reject",
+        };
+        self.record_change(who, Change::of(action, format!("{id}/{step}"))).await?;
         let (step, by) = (step.to_owned(), who.name.clone());
         let input = Input::Decided { step, decision, by, comment };
         self.engine().deliver(who.tenant, id, input).await?;
