@@ -316,6 +316,12 @@ fn both_secrets_hold_while_one_is_exchanged() {
     });
 }
 
+/// Spoils a signature, whatever its digits are.
+fn with_another_end(value: &str) -> String {
+    let (start, end) = value.split_at(value.len() - 1);
+    format!("{start}{}", if end == "0" { "1" } else { "0" })
+}
+
 #[test]
 fn github_stripe_linear_and_shared_secrets_are_understood() {
     with_app(|app| async move {
@@ -367,7 +373,7 @@ fn github_stripe_linear_and_shared_secrets_are_understood() {
                 let url = format!("{}/hooks/{path}", app.base);
                 let mut request = app.client.post(url).header("content-type", "application/json");
                 for (name, value) in &headers {
-                    let value = if known { value.clone() } else { value.replace(['a', 'E'], "b") };
+                    let value = if known { value.clone() } else { with_another_end(value) };
                     request = request.header(*name, value);
                 }
                 send(request.body(body.clone())).await.expect(status);
