@@ -172,7 +172,7 @@ def report(api, senders, took):
 
 
 def counted_events(api):
-    text = api.call("GET", "/metrics")
+    text = api.persist("GET", "/metrics")
     found = re.findall(r'ergane_events_total\{tenant="([^"]+)",type="([^"]+)"\} (\d+)', text)
     return {(tenant, kind): int(count) for tenant, kind, count in found}
 
@@ -180,7 +180,7 @@ def counted_events(api):
 def settled_runs(api, tenant, expected):
     end = time.monotonic() + SETTLE_SECONDS_MAX
     while True:
-        totals = api.call("GET", "/v1/workflows/counted", headers={"X-Tenant": tenant})["totals"]
+        totals = api.persist("GET", "/v1/workflows/counted", headers={"X-Tenant": tenant})["totals"]
         if totals["succeeded"] >= expected or time.monotonic() > end:
             return totals["succeeded"]
         time.sleep(0.05)
