@@ -180,3 +180,59 @@ fn refusal(verb: Verb, error: &str, answer: &Value) -> Failure {
         Some(_) | None => failure,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(error: &str) -> Failure {
+        let answer = json!({
+            "body": { "ok": false, "error": error }, "headers": { "retry-after": "7" },
+        });
+        judged(Verb::Post, &json!({}), &answer).unwrap_err()
+    }
+
+    #[test]
+    fn a_refusal_says_whether_to_ask_again() {
+        use FailureClass::{InDoubt, Retryable, Terminal};
+        for (error, class, code) in [
+            ("channel_not_found", Terminal, "channel_not_found"),
+            ("ratelimited", Retryable, "ratelimited"),
+            ("fatal_error", InDoubt, "fatal_error"),
+            ("missing_scope", Terminal, "missing_scope"),
+            ("", Terminal, "slack_refused"),
+            ("What is this?", Terminal, "slack_refused"),
+        ] {
+            let failure = refused(error);
+            assert_eq!((failure.class, failure.code.as_str()), (class, code));
+            let pause = failure.retry_after.map(|pause| pause.as_secs());
+            assert_eq!(pause, (class == Retryable).then_some(7), "{error}");
+            let is_unauthorized = failure.details["code"] == "unauthorized";
+            assert_eq!(is_unauthorized, error == "missing_scope");
+        }
+    }
+
+    #[test]
+    fn what_is_so_already_is_no_failure() {
+        let input = json!({ "channel": "C1", "ts": "1.2", "name": "eyes" });
+        for verb in Verb::ALL {
+            for error in verb.already_done() {
+                let answer = json!({ "body": { "ok": false, "error": error } });
+                let output = judged(verb, &input, &answer).unwrap();
+                assert_eq!((&output["ok"], &output["channel"]), (&json!(true), &json!("C1")));
+            }
+        }
+        let strange = judged(Verb::Post, &input, &json!({ "body": "<html>" })).unwrap_err();
+        assert_eq!(strange.code, "invalid_answer");
+    }
+
+    #[test]
+    fn every_attempt_of_a_step_has_the_same_id_and_no_other_step_has() {
+        let id = id_of("run_1/post");
+        assert_eq!(id, id_of("run_1/post"));
+        assert_ne!(id, id_of("run_1/post2"));
+        let marks: Vec<usize> = id.match_indices('-').map(|(at, _)| at).collect();
+        assert_eq!((id.len(), marks), (36, vec![8, 13, 18, 23]));
+        assert_eq!(&id[14..15], "8", "its version says that it is made in a way of our own");
+    }
+}
