@@ -49,7 +49,8 @@ impl Desk<'_, '_, '_> {
             contact.iter().map(|record| Pending { kind: RecordKind::Contact, record }).collect();
         let number = self.next_ticket_number(input)?;
         let id = self.new_id(RecordKind::Ticket);
-        let ticket = self.decide(id, number, &known, |facts| ticket::create(input, facts))?;
+        let ticket = self
+            .decide(id, number, &known, |facts| rules::create(RecordKind::Ticket, input, facts))?;
         let comment = self.first_comment(input, &ticket)?;
         let ticket = match &comment {
             Some(comment) => ticket::commented(&ticket, comment),
@@ -69,7 +70,8 @@ impl Desk<'_, '_, '_> {
     pub(super) fn create_comment(&mut self, input: &Record) -> Result<Record, DeskError> {
         let input = self.signed(RecordKind::Comment, input)?;
         let id = self.new_id(RecordKind::Comment);
-        let comment = self.decide(id, 0, &[], |facts| rules::comment::create(&input, facts))?;
+        let comment =
+            self.decide(id, 0, &[], |facts| rules::create(RecordKind::Comment, &input, facts))?;
         if let Some(on) = comment.get("ticketId").and_then(Value::as_str) {
             let before = self.get(RecordKind::Ticket, on)?;
             let dated = ticket::commented(&before, &comment);
@@ -122,7 +124,8 @@ impl Desk<'_, '_, '_> {
         }
         let contact = contact.as_object().cloned().unwrap_or_default();
         let id = self.new_id(RecordKind::Contact);
-        let made = self.decide(id, 0, &[], |facts| rules::contact::create(&contact, facts));
+        let made =
+            self.decide(id, 0, &[], |facts| rules::create(RecordKind::Contact, &contact, facts));
         match made {
             Ok(contact) => Ok(Some(contact)),
             // The ticket's own rules say what is wrong with the address.
@@ -137,7 +140,8 @@ impl Desk<'_, '_, '_> {
         let comment = self.signed(RecordKind::Comment, &comment)?;
         let pending = [Pending { kind: RecordKind::Ticket, record: ticket }];
         let id = self.new_id(RecordKind::Comment);
-        self.decide(id, 0, &pending, |facts| rules::comment::create(&comment, facts)).map(Some)
+        self.decide(id, 0, &pending, |facts| rules::create(RecordKind::Comment, &comment, facts))
+            .map(Some)
     }
 
     /// Counted by identifier, not by team: an identifier that goes to another team goes on counting.

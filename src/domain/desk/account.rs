@@ -1,14 +1,14 @@
 //! Accounts: the customer organisations, unique by their primary domain.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::RecordKind;
 use super::choice::id_of;
 use super::draft::{Draft, excerpt};
 use super::field::{
     CREATED_AT, CUSTOM_FIELD_VALUES, CUSTOM_FIELDS, Field, FieldType, ID, LONG_TEXT, METADATA,
     TEXT, UPDATED_AT,
 };
-use super::{Facts, RecordKind};
 use crate::domain::problem::Problem;
 
 use FieldType::{Any, Enum, Number, Ref};
@@ -61,34 +61,8 @@ pub const FIELDS: &[Field] = &[
     UPDATED_AT,
 ];
 
-/// Returns the new account that `input` describes.
-///
-/// # Errors
-/// Returns every fault of the input.
-pub fn create(
-    input: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::create(RecordKind::Account, input, facts);
-    apply_rules(&mut draft);
-    draft.finish()
-}
-
-/// Returns the account `current` as `patch` changes it.
-///
-/// # Errors
-/// Returns every fault of the patch.
-pub fn update(
-    current: &Map<String, Value>,
-    patch: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::update(RecordKind::Account, current, patch, facts);
-    apply_rules(&mut draft);
-    draft.finish()
-}
-
-fn apply_rules(draft: &mut Draft<'_>) {
+/// What holds of every one.
+pub(super) fn apply_rules(draft: &mut Draft<'_>) {
     for name in ["primaryDomain", "secondaryDomain"] {
         set_domain(draft, name);
     }

@@ -61,17 +61,10 @@ pub const FIELDS: &[Field] = &[
     Field::new("deletedAt", Timestamp, "When it was deleted").system(),
 ];
 
-/// Returns the new comment that `input` describes.
-///
-/// # Errors
-/// Returns every fault of the input.
-pub fn create(
-    input: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::create(RecordKind::Comment, input, facts);
-    set_entity(&mut draft);
-    set_author(&mut draft);
+/// What a new one begins with.
+pub(super) fn begin(draft: &mut Draft<'_>) {
+    set_entity(draft);
+    set_author(draft);
     let kind = match draft.given("parentCommentId") {
         Some(_) => "reply",
         None => "comment",
@@ -85,34 +78,24 @@ pub fn create(
         let detail = format!("a comment needs one of {}", CONTENTS.join(", "));
         draft.refuse(Problem::new("/content", "required", detail));
     }
-    set_content(&mut draft);
-    set_mentions(&mut draft);
-    draft.finish()
+    set_content(draft);
+    set_mentions(draft);
 }
 
-/// Returns the comment `current` as `patch` changes it; new words mark it as edited.
-///
-/// # Errors
-/// Returns every fault of the patch.
-pub fn update(
-    current: &Map<String, Value>,
-    patch: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::update(RecordKind::Comment, current, patch, facts);
+/// What a change has to keep.
+pub(super) fn change(draft: &mut Draft<'_>) {
     if CONTENTS.iter().any(|name| draft.given(name).is_some()) {
-        set_content(&mut draft);
+        set_content(draft);
         if !CONTENTS.iter().any(|name| is_filled(draft.value(name))) {
             draft.refuse(Problem::new("/content", "required", "a comment cannot become empty"));
         }
-        let is_new = CONTENTS.iter().any(|name| draft.value(name) != &part(Some(current), name));
+        let is_new = CONTENTS.iter().any(|name| draft.value(name) != &part(draft.current(), name));
         if is_new {
             draft.set("isEdited", json!(true));
         }
     }
-    set_files(&mut draft);
-    set_mentions(&mut draft);
-    draft.finish()
+    set_files(draft);
+    set_mentions(draft);
 }
 
 /// Returns the comment with the reaction `emoji` of the user `user_id`; unchanged if it is there.

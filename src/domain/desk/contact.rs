@@ -1,15 +1,14 @@
 //! Contacts: the people at customers, unique by their mail address.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
+use super::RecordKind;
 use super::account::as_list;
 use super::draft::Draft;
 use super::field::{
     CREATED_AT, CUSTOM_FIELD_VALUES, CUSTOM_FIELDS, Field, FieldType, ID, LONG_TEXT, METADATA,
     TEXT, UPDATED_AT,
 };
-use super::{Facts, RecordKind};
-use crate::domain::problem::Problem;
 
 use FieldType::{Email, Enum, List, Ref};
 
@@ -36,34 +35,8 @@ pub const FIELDS: &[Field] = &[
     UPDATED_AT,
 ];
 
-/// Returns the new contact that `input` describes.
-///
-/// # Errors
-/// Returns every fault of the input.
-pub fn create(
-    input: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::create(RecordKind::Contact, input, facts);
-    apply_rules(&mut draft);
-    draft.finish()
-}
-
-/// Returns the contact `current` as `patch` changes it.
-///
-/// # Errors
-/// Returns every fault of the patch.
-pub fn update(
-    current: &Map<String, Value>,
-    patch: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::update(RecordKind::Contact, current, patch, facts);
-    apply_rules(&mut draft);
-    draft.finish()
-}
-
-fn apply_rules(draft: &mut Draft<'_>) {
+/// What holds of every one.
+pub(super) fn apply_rules(draft: &mut Draft<'_>) {
     draft.default("contactType", json!("PRIMARY"));
     draft.merge_custom_fields(as_list);
 }

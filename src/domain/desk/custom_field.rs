@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::RecordKind;
 use super::draft::Draft;
 use super::field::{
     CREATED_AT, Field, FieldType, ID, LONG_TEXT, METADATA, TEXT, UPDATED_AT, not_allowed,
     plain_name,
 };
-use super::{Facts, RecordKind};
 use crate::domain::problem::Problem;
 use crate::domain::time::Timestamp;
 
@@ -62,19 +62,12 @@ pub const FIELDS: &[Field] = &[
     UPDATED_AT,
 ];
 
-/// Returns the new definition that `input` describes.
-///
-/// # Errors
-/// Returns every fault of the input.
-pub fn create(
-    input: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::create(RecordKind::CustomField, input, facts);
+/// What a new one begins with.
+pub(super) fn begin(draft: &mut Draft<'_>) {
     draft.default("source", json!("ticket"));
     draft.default("fieldType", json!("single_line"));
     draft.default("isActive", json!(true));
-    draft.set("uid", json!(facts.id));
+    draft.set("uid", json!(draft.facts().id));
     let slug = plain_name(draft.text("name").unwrap_or_default());
     let words: Vec<&str> = slug.split(|c: char| !c.is_alphanumeric()).collect();
     let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
@@ -82,25 +75,10 @@ pub fn create(
         draft.refuse(Problem::new("/name", "invalid_name", "needs a letter or a digit"));
     }
     draft.set("slug", json!(words.join("_")));
-    apply_rules(&mut draft);
-    draft.finish()
 }
 
-/// Returns the definition `current` as `patch` changes it.
-///
-/// # Errors
-/// Returns every fault of the patch.
-pub fn update(
-    current: &Map<String, Value>,
-    patch: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::update(RecordKind::CustomField, current, patch, facts);
-    apply_rules(&mut draft);
-    draft.finish()
-}
-
-fn apply_rules(draft: &mut Draft<'_>) {
+/// What holds of every one.
+pub(super) fn apply_rules(draft: &mut Draft<'_>) {
     let options = draft.value("options").as_array().cloned().unwrap_or_default();
     let mut read = Vec::new();
     for (index, option) in options.iter().enumerate() {

@@ -1,10 +1,10 @@
 //! Custom objects: records of a kind that a tenant names itself, with values of its own.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::draft::{Draft, part};
 use super::field::{CREATED_AT, Field, FieldType, ID, METADATA, UPDATED_AT};
-use super::{Facts, RecordKind, custom_field};
+use super::{RecordKind, custom_field};
 use crate::domain::problem::{Problem, pointer_to};
 
 const NAME: FieldType = FieldType::Text { max: 63 };
@@ -21,15 +21,8 @@ pub const FIELDS: &[Field] = &[
     UPDATED_AT,
 ];
 
-/// Returns the new object that `input` describes.
-///
-/// # Errors
-/// Returns every fault of the input.
-pub fn create(
-    input: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::create(RecordKind::CustomObject, input, facts);
+/// What a new one begins with.
+pub(super) fn begin(draft: &mut Draft<'_>) {
     draft.default("namespace", json!("default"));
     for name in ["objectType", "namespace"] {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
@@ -38,26 +31,11 @@ pub fn create(
             draft.refuse(Problem::new(format!("/{name}"), "invalid_name", detail));
         }
     }
-    check_values(&mut draft);
-    draft.finish()
-}
-
-/// Returns the object `current` as `patch` changes it.
-///
-/// # Errors
-/// Returns every fault of the patch.
-pub fn update(
-    current: &Map<String, Value>,
-    patch: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::update(RecordKind::CustomObject, current, patch, facts);
-    check_values(&mut draft);
-    draft.finish()
 }
 
 /// Values that nobody defined are free; the others fit their definition.
-fn check_values(draft: &mut Draft<'_>) {
+/// What holds of every one.
+pub(super) fn apply_rules(draft: &mut Draft<'_>) {
     for definition in (draft.related().all)(RecordKind::CustomField) {
         let only = part(Some(&definition), "objectType");
         let is_meant = custom_field::is_for(&definition, RecordKind::CustomObject, &Value::Null)

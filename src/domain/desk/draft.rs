@@ -52,6 +52,12 @@ impl<'a> Draft<'a> {
         draft
     }
 
+    /// Returns the kind of the record.
+    #[must_use]
+    pub fn kind(&self) -> RecordKind {
+        self.kind
+    }
+
     /// Returns the record that is being changed, if it is not new.
     #[must_use]
     pub fn current(&self) -> Option<&'a Map<String, Value>> {

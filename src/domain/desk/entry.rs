@@ -1,11 +1,10 @@
 //! Notes, tasks and activities of an account: what was learnt, is to be done, or took place.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
+use super::RecordKind;
 use super::draft::{Draft, excerpt};
 use super::field::{CREATED_AT, Field, FieldType, ID, LONG_TEXT, METADATA, TEXT, UPDATED_AT};
-use super::{Facts, RecordKind};
-use crate::domain::problem::Problem;
 
 use FieldType::{Any, Enum, List, Number, Ref, Timestamp};
 
@@ -80,37 +79,9 @@ pub const ACTIVITY_FIELDS: &[Field] = &[
     UPDATED_AT,
 ];
 
-/// Returns the new note, task or activity that `input` describes.
-///
-/// # Errors
-/// Returns every fault of the input.
-pub fn create(
-    kind: RecordKind,
-    input: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::create(kind, input, facts);
-    apply_rules(kind, &mut draft);
-    draft.finish()
-}
-
-/// Returns the note, task or activity `current` as `patch` changes it.
-///
-/// # Errors
-/// Returns every fault of the patch.
-pub fn update(
-    kind: RecordKind,
-    current: &Map<String, Value>,
-    patch: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::update(kind, current, patch, facts);
-    apply_rules(kind, &mut draft);
-    draft.finish()
-}
-
-fn apply_rules(kind: RecordKind, draft: &mut Draft<'_>) {
-    let defaults: &[(&str, &str)] = match kind {
+/// What holds of every note, task and activity.
+pub(super) fn apply_rules(draft: &mut Draft<'_>) {
+    let defaults: &[(&str, &str)] = match draft.kind() {
         RecordKind::AccountTask => {
             &[("type", "FOLLOW_UP"), ("status", "PENDING"), ("priority", "LOW")]
         }

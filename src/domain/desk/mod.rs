@@ -33,12 +33,16 @@ mod defined_tests;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::id::Uid;
 use super::problem::{Problem, pointer_to};
 use super::time::Timestamp;
+
+use draft::Draft;
 
 pub use choice::{
     CLOSED, Choice, PARENT_STATUSES, find as find_choice, is_built_in_status, priorities,
@@ -212,6 +216,51 @@ pub struct Facts<'a> {
     pub related: Related<'a>,
 }
 
+/// What is particular to a kind of record: how a new one begins, what a change has to keep, and
+/// what holds of every one.
+struct Rules {
+    begin: Rule,
+    change: Rule,
+    always: Rule,
+}
+
+type Rule = fn(&mut Draft<'_>);
+
+impl Rules {
+    const NONE: Rules = Rules { begin: |_| (), change: |_| (), always: |_| () };
+
+    fn of(kind: RecordKind) -> Rules {
+        let always = |always: Rule| Rules { always, ..Rules::NONE };
+        let begin = |begin: Rule, always: Rule| Rules { begin, always, ..Rules::NONE };
+        match kind {
+            RecordKind::Ticket => Rules {
+                begin: ticket::begin,
+                change: ticket::set_team,
+                always: ticket::apply_rules,
+            },
+            RecordKind::Comment => {
+                Rules { begin: comment::begin, change: comment::change, ..Rules::NONE }
+            }
+            RecordKind::Account => always(account::apply_rules),
+            RecordKind::Contact => always(contact::apply_rules),
+            RecordKind::Team => begin(team::begin, team::apply_rules),
+            RecordKind::User => always(user::apply_rules),
+            RecordKind::Tag => always(tag::apply_rules),
+            RecordKind::AccountNote | RecordKind::AccountTask | RecordKind::AccountActivity => {
+                always(entry::apply_rules)
+            }
+            RecordKind::Relationship => Rules { begin: relationship::begin, ..Rules::NONE },
+            RecordKind::CustomField => begin(custom_field::begin, custom_field::apply_rules),
+            RecordKind::TicketStatus => {
+                Rules { begin: ticket_status::begin, change: ticket_status::change, ..Rules::NONE }
+            }
+            RecordKind::SlaPolicy => begin(sla_policy::begin, sla_policy::apply_rules),
+            RecordKind::CustomObject => begin(custom_object::begin, custom_object::apply_rules),
+            RecordKind::Organization => Rules { begin: organization::begin, ..Rules::NONE },
+        }
+    }
+}
+
 /// Returns the new record of `kind` that `input` describes.
 ///
 /// # Errors
@@ -221,54 +270,35 @@ pub fn create(
     input: &Map<String, Value>,
     facts: &Facts<'_>,
 ) -> Result<Map<String, Value>, Vec<Problem>> {
-    match kind {
-        RecordKind::Ticket => ticket::create(input, facts),
-        RecordKind::Comment => comment::create(input, facts),
-        RecordKind::Account => account::create(input, facts),
-        RecordKind::Contact => contact::create(input, facts),
-        RecordKind::Team => team::create(input, facts),
-        RecordKind::User => user::create(input, facts),
-        RecordKind::Tag => tag::create(input, facts),
-        RecordKind::AccountNote | RecordKind::AccountTask | RecordKind::AccountActivity => {
-            entry::create(kind, input, facts)
-        }
-        RecordKind::Relationship => relationship::create(input, facts),
-        RecordKind::CustomField => custom_field::create(input, facts),
-        RecordKind::TicketStatus => ticket_status::create(input, facts),
-        RecordKind::SlaPolicy => sla_policy::create(input, facts),
-        RecordKind::CustomObject => custom_object::create(input, facts),
-        RecordKind::Organization => organization::create(input, facts),
-    }
+    let input = match kind {
+        RecordKind::TicketStatus => ticket_status::named(input),
+        _ => Cow::Borrowed(input), // Taken as it is given.
+    };
+    let mut draft = Draft::create(kind, &input, facts);
+    let rules = Rules::of(kind);
+    (rules.begin)(&mut draft);
+    (rules.always)(&mut draft);
+    draft.finish()
 }
 
 /// Returns `current` as `patch` changes it; equal to `current` when nothing changes.
 ///
 /// # Errors
-/// Returns every fault of the patch, with pointers into it.
+/// Returns every fault of the patch, with pointers into it, or that a ticket is archived.
 pub fn update(
     kind: RecordKind,
     current: &Map<String, Value>,
     patch: &Map<String, Value>,
     facts: &Facts<'_>,
 ) -> Result<Map<String, Value>, Vec<Problem>> {
-    match kind {
-        RecordKind::Ticket => ticket::update(current, patch, facts),
-        RecordKind::Comment => comment::update(current, patch, facts),
-        RecordKind::Account => account::update(current, patch, facts),
-        RecordKind::Contact => contact::update(current, patch, facts),
-        RecordKind::Team => team::update(current, patch, facts),
-        RecordKind::User => user::update(current, patch, facts),
-        RecordKind::Tag => tag::update(current, patch, facts),
-        RecordKind::AccountNote | RecordKind::AccountTask | RecordKind::AccountActivity => {
-            entry::update(kind, current, patch, facts)
-        }
-        RecordKind::Relationship => relationship::update(current, patch, facts),
-        RecordKind::CustomField => custom_field::update(current, patch, facts),
-        RecordKind::TicketStatus => ticket_status::update(current, patch, facts),
-        RecordKind::SlaPolicy => sla_policy::update(current, patch, facts),
-        RecordKind::CustomObject => custom_object::update(current, patch, facts),
-        RecordKind::Organization => organization::update(current, patch, facts),
+    if kind == RecordKind::Ticket {
+        ticket::refuse_archived(current)?;
     }
+    let mut draft = Draft::update(kind, current, patch, facts);
+    let rules = Rules::of(kind);
+    (rules.change)(&mut draft);
+    (rules.always)(&mut draft);
+    draft.finish()
 }
 
 /// A value that no two records of a kind share in a tenant.

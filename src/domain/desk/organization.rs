@@ -1,11 +1,9 @@
 //! The organization: the tenant itself, as its own workflows see it.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::draft::Draft;
 use super::field::{CREATED_AT, Field, FieldType, ID, METADATA, TEXT, UPDATED_AT};
-use super::{Facts, RecordKind};
-use crate::domain::problem::Problem;
 
 const STATUSES: FieldType = FieldType::Enum(&["ACTIVE", "SUSPENDED"]);
 
@@ -23,28 +21,8 @@ pub const FIELDS: &[Field] = &[
     UPDATED_AT,
 ];
 
-/// Returns the new organization that `input` describes.
-///
-/// # Errors
-/// Returns every fault of the input.
-pub fn create(
-    input: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::create(RecordKind::Organization, input, facts);
+/// What a new one begins with.
+pub(super) fn begin(draft: &mut Draft<'_>) {
     draft.default("plan", json!("self-hosted"));
     draft.default("status", json!("ACTIVE"));
-    draft.finish()
-}
-
-/// Returns the organization `current` as `patch` changes it.
-///
-/// # Errors
-/// Returns every fault of the patch.
-pub fn update(
-    current: &Map<String, Value>,
-    patch: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    Draft::update(RecordKind::Organization, current, patch, facts).finish()
 }

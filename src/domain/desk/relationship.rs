@@ -1,10 +1,10 @@
 //! Relationships between accounts: who is whose parent, partner or reseller.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
+use super::RecordKind;
 use super::draft::{Draft, excerpt};
 use super::field::{CREATED_AT, Field, FieldType, ID, METADATA, TEXT, UPDATED_AT};
-use super::{Facts, RecordKind};
 use crate::domain::problem::Problem;
 
 use FieldType::{Any, Ref};
@@ -30,15 +30,8 @@ pub const FIELDS: &[Field] = &[
     UPDATED_AT,
 ];
 
-/// Returns the new relationship that `input` describes.
-///
-/// # Errors
-/// Returns every fault of the input, and that an account cannot be related to itself.
-pub fn create(
-    input: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::create(RecordKind::Relationship, input, facts);
+/// What a new one begins with.
+pub(super) fn begin(draft: &mut Draft<'_>) {
     draft.default("type", json!("RELATED"));
     for (id, shown) in [("accountId", "account"), ("relatedAccountId", "relatedAccount")] {
         let account = excerpt(draft.referenced(id), &["id", "name", "primaryDomain"]);
@@ -50,17 +43,4 @@ pub fn create(
         let detail = "an account is not related to itself";
         draft.refuse(Problem::new("/relatedAccountId", "contradiction", detail));
     }
-    draft.finish()
-}
-
-/// Returns the relationship `current` as `patch` changes it.
-///
-/// # Errors
-/// Returns every fault of the patch.
-pub fn update(
-    current: &Map<String, Value>,
-    patch: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    Draft::update(RecordKind::Relationship, current, patch, facts).finish()
 }

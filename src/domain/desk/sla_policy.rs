@@ -10,7 +10,6 @@ use super::draft::Draft;
 use super::field::{
     CREATED_AT, Field, FieldType, ID, LONG_TEXT, METADATA, TEXT, UPDATED_AT, plain_name,
 };
-use super::{Facts, RecordKind};
 use crate::domain::business_hours::Calendar;
 use crate::domain::filter::Filter;
 use crate::domain::problem::{Problem, nearest};
@@ -165,36 +164,14 @@ pub fn choose(records: &[Map<String, Value>], ticket: &Map<String, Value>) -> Op
     })
 }
 
-/// Returns the new policy that `input` describes.
-///
-/// # Errors
-/// Returns every fault of the input.
-pub fn create(
-    input: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::create(RecordKind::SlaPolicy, input, facts);
+/// What a new one begins with.
+pub(super) fn begin(draft: &mut Draft<'_>) {
     draft.default("isActive", json!(true));
     draft.default("position", json!(0));
-    check(&mut draft);
-    draft.finish()
 }
 
-/// Returns the policy `current` as `patch` changes it.
-///
-/// # Errors
-/// Returns every fault of the patch.
-pub fn update(
-    current: &Map<String, Value>,
-    patch: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::update(RecordKind::SlaPolicy, current, patch, facts);
-    check(&mut draft);
-    draft.finish()
-}
-
-fn check(draft: &mut Draft<'_>) {
+/// What holds of every one.
+pub(super) fn apply_rules(draft: &mut Draft<'_>) {
     let names = FIELDS.iter().map(|field| field.name);
     let record = names.map(|name| (name.to_owned(), draft.value(name).clone())).collect();
     for problem in Policy::read(&record).err().into_iter().flatten() {

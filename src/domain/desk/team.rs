@@ -1,13 +1,13 @@
 //! Teams: groups of users with tickets of their own, unique by their identifier.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::RecordKind;
 use super::choice::{self, PARENT_STATUSES, id_of};
 use super::draft::{Draft, excerpt};
 use super::field::{
     CREATED_AT, Field, FieldType, ID, LONG_TEXT, METADATA, TEXT, UPDATED_AT, not_allowed,
 };
-use super::{Facts, RecordKind};
 use crate::domain::problem::Problem;
 
 use FieldType::{Any, Bool, Enum, List, Map as Object, Ref, Timestamp};
@@ -49,41 +49,18 @@ pub const FIELDS: &[Field] = &[
     UPDATED_AT,
 ];
 
-/// Returns the new team that `input` describes; without an identifier it gets a free one made from
-/// its name.
-///
-/// # Errors
-/// Returns every fault of the input.
-pub fn create(
-    input: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::create(RecordKind::Team, input, facts);
+/// What a new one begins with.
+pub(super) fn begin(draft: &mut Draft<'_>) {
     draft.default("isActive", json!(true));
     let name = draft.text("name").unwrap_or_default().to_owned();
     if draft.given("identifier").is_none() {
-        let identifier = free_identifier(&name, &draft);
+        let identifier = free_identifier(&name, draft);
         draft.set("identifier", json!(identifier));
     }
-    apply_rules(&mut draft);
-    draft.finish()
 }
 
-/// Returns the team `current` as `patch` changes it.
-///
-/// # Errors
-/// Returns every fault of the patch.
-pub fn update(
-    current: &Map<String, Value>,
-    patch: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::update(RecordKind::Team, current, patch, facts);
-    apply_rules(&mut draft);
-    draft.finish()
-}
-
-fn apply_rules(draft: &mut Draft<'_>) {
+/// What holds of every one.
+pub(super) fn apply_rules(draft: &mut Draft<'_>) {
     if let Some(given) = draft.given("identifier").cloned() {
         let text = given.as_str().unwrap_or_default().trim().to_uppercase();
         let is_word = !text.is_empty() && text.chars().all(char::is_alphanumeric);

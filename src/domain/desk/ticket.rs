@@ -130,38 +130,14 @@ const STATUS: [&str; 3] = ["statusName", "statusId", "status"];
 const PRIORITY: [&str; 3] = ["priorityName", "priorityId", "priority"];
 const SENTIMENT: [&str; 3] = ["sentimentName", "sentimentId", "sentiment"];
 
-/// Returns the new ticket that `input` describes; `facts.number` becomes its number.
-///
-/// # Errors
-/// Returns every fault of the input.
-pub fn create(
-    input: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::create(RecordKind::Ticket, input, facts);
-    set_team(&mut draft);
-    draft.set("ticketId", json!(facts.number));
+/// What a new one begins with.
+pub(super) fn begin(draft: &mut Draft<'_>) {
+    set_team(draft);
+    let number = draft.facts().number;
+    draft.set("ticketId", json!(number));
     let identifier = draft.text("teamIdentifier").unwrap_or_default().to_owned();
-    draft.set("ticketIdentifier", json!(format!("{identifier}-{}", facts.number)));
-    set_customer(&mut draft);
-    apply_rules(&mut draft);
-    draft.finish()
-}
-
-/// Returns the ticket `current` as `patch` changes it.
-///
-/// # Errors
-/// Returns every fault of the patch, and that the ticket is archived if it is.
-pub fn update(
-    current: &Map<String, Value>,
-    patch: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    refuse_archived(current)?;
-    let mut draft = Draft::update(RecordKind::Ticket, current, patch, facts);
-    set_team(&mut draft);
-    apply_rules(&mut draft);
-    draft.finish()
+    draft.set("ticketIdentifier", json!(format!("{identifier}-{number}")));
+    set_customer(draft);
 }
 
 /// Returns the ticket as archived; unchanged if it is already.
@@ -196,7 +172,7 @@ pub fn escalate(
     current: &Map<String, Value>,
     facts: &Facts<'_>,
 ) -> Result<Map<String, Value>, Vec<Problem>> {
-    update(current, &only("isEscalated", json!(true)), facts)
+    super::update(RecordKind::Ticket, current, &only("isEscalated", json!(true)), facts)
 }
 
 /// Returns the ticket as no longer escalated; unchanged if it is not.
@@ -207,7 +183,7 @@ pub fn unescalate(
     current: &Map<String, Value>,
     facts: &Facts<'_>,
 ) -> Result<Map<String, Value>, Vec<Problem>> {
-    update(current, &only("isEscalated", json!(false)), facts)
+    super::update(RecordKind::Ticket, current, &only("isEscalated", json!(false)), facts)
 }
 
 /// Returns the ticket with the agent whom `agent` names by id or mail address; `None` unassigns.
@@ -219,7 +195,7 @@ pub fn assign(
     agent: Option<&str>,
     facts: &Facts<'_>,
 ) -> Result<Map<String, Value>, Vec<Problem>> {
-    update(current, &only("assignedAgentId", json!(agent)), facts)
+    super::update(RecordKind::Ticket, current, &only("assignedAgentId", json!(agent)), facts)
 }
 
 /// Returns the ticket with `tags` added behind those that it has, each once.
@@ -233,7 +209,7 @@ pub fn add_tags(
 ) -> Result<Map<String, Value>, Vec<Problem>> {
     let mut all = tags_of(current);
     all.extend(tags.iter().map(|tag| json!(tag)));
-    update(current, &only("tags", Value::Array(all)), facts)
+    super::update(RecordKind::Ticket, current, &only("tags", Value::Array(all)), facts)
 }
 
 /// Returns the ticket without `tags`; those that it does not have are no fault.
@@ -247,7 +223,7 @@ pub fn remove_tags(
 ) -> Result<Map<String, Value>, Vec<Problem>> {
     let is_kept = |tag: &Value| !tags.iter().any(|gone| same_tag(tag, &json!(gone)));
     let kept: Vec<Value> = tags_of(current).into_iter().filter(is_kept).collect();
-    update(current, &only("tags", Value::Array(kept)), facts)
+    super::update(RecordKind::Ticket, current, &only("tags", Value::Array(kept)), facts)
 }
 
 /// Returns the input of the first comment, without its `entityId`, if the creation of a ticket
@@ -301,7 +277,7 @@ pub fn restatus(
     draft.finish()
 }
 
-fn refuse_archived(current: &Map<String, Value>) -> Result<(), Vec<Problem>> {
+pub(super) fn refuse_archived(current: &Map<String, Value>) -> Result<(), Vec<Problem>> {
     if !is_archived(current) {
         return Ok(());
     }
@@ -309,7 +285,7 @@ fn refuse_archived(current: &Map<String, Value>) -> Result<(), Vec<Problem>> {
     Err(vec![problem.with_hint("unarchive it first")])
 }
 
-fn set_team(draft: &mut Draft<'_>) {
+pub(super) fn set_team(draft: &mut Draft<'_>) {
     for (id, name, identifier) in [
         ("teamId", "teamName", "teamIdentifier"),
         ("subTeamId", "subTeamName", "subTeamIdentifier"),
@@ -357,7 +333,8 @@ fn find_account(draft: &mut Draft<'_>, contact: Option<&Map<String, Value>>, ema
     draft.set("account", excerpt(account.as_ref(), &["id", "name", "primaryDomain"]));
 }
 
-fn apply_rules(draft: &mut Draft<'_>) {
+/// What holds of every one.
+pub(super) fn apply_rules(draft: &mut Draft<'_>) {
     if draft.given("accountId").is_some() {
         let account = excerpt(draft.referenced("accountId"), &["id", "name", "primaryDomain"]);
         draft.set("account", account);

@@ -1,13 +1,15 @@
 //! Statuses that a tenant adds below the four: their fields, and which of them tickets begin in.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
+use super::RecordKind;
 use super::choice::{self, Choice, PARENT_STATUSES};
 use super::draft::Draft;
 use super::field::{
     CREATED_AT, Field, FieldType, ID, LONG_TEXT, METADATA, TEXT, UPDATED_AT, not_allowed,
 };
-use super::{Facts, RecordKind};
 use crate::domain::problem::Problem;
 
 use FieldType::{Bool, Ref};
@@ -36,21 +38,21 @@ pub const FIELDS: &[Field] = &[
     UPDATED_AT,
 ];
 
-/// Returns the new status that `input` describes.
-///
-/// # Errors
-/// Returns every fault of the input, and that the platform has a status of that name itself.
-pub fn create(
-    input: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut input = input.clone();
-    if input.get("name").is_none_or(Value::is_null)
-        && let Some(shown) = input.get("displayName").cloned()
-    {
-        input.insert("name".to_owned(), shown);
+/// Returns the input with a name, which may be given as the one for people alone.
+pub(super) fn named(input: &Map<String, Value>) -> Cow<'_, Map<String, Value>> {
+    let is_named = input.get("name").is_some_and(|name| !name.is_null());
+    match input.get("displayName") {
+        Some(shown) if !is_named => {
+            let mut named = input.clone();
+            named.insert("name".to_owned(), shown.clone());
+            Cow::Owned(named)
+        }
+        _ => Cow::Borrowed(input),
     }
-    let mut draft = Draft::create(RecordKind::TicketStatus, &input, facts);
+}
+
+/// What a new one begins with.
+pub(super) fn begin(draft: &mut Draft<'_>) {
     let name = draft.value("name").clone();
     draft.default("displayName", name.clone());
     let known = choice::statuses(None);
@@ -61,23 +63,13 @@ pub fn create(
             draft.refuse(Problem::new("/name", "reserved", detail));
         }
     }
-    set_parent(&mut draft, &known);
-    draft.finish()
+    set_parent(draft, &known);
 }
 
-/// Returns the status `current` as `patch` changes it.
-///
-/// # Errors
-/// Returns every fault of the patch.
-pub fn update(
-    current: &Map<String, Value>,
-    patch: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::update(RecordKind::TicketStatus, current, patch, facts);
+/// What a change has to keep.
+pub(super) fn change(draft: &mut Draft<'_>) {
     let name = draft.value("name").clone();
     draft.default("displayName", name);
-    draft.finish()
 }
 
 /// Returns the statuses that a ticket of `team` can have: the platform's, the team's and those

@@ -1,11 +1,10 @@
 //! Users: the people and bots who work here, unique by their mail address.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::RecordKind;
 use super::draft::{Draft, contradiction, excerpt};
 use super::field::{CREATED_AT, Field, FieldType, ID, LONG_TEXT, METADATA, TEXT, UPDATED_AT};
-use super::{Facts, RecordKind};
-use crate::domain::problem::Problem;
 
 use FieldType::{Any, Bool, Email, Enum, List, Map as Object, Ref, Timestamp};
 
@@ -34,34 +33,8 @@ pub const FIELDS: &[Field] = &[
     UPDATED_AT,
 ];
 
-/// Returns the new user that `input` describes.
-///
-/// # Errors
-/// Returns every fault of the input.
-pub fn create(
-    input: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::create(RecordKind::User, input, facts);
-    apply_rules(&mut draft);
-    draft.finish()
-}
-
-/// Returns the user `current` as `patch` changes it.
-///
-/// # Errors
-/// Returns every fault of the patch.
-pub fn update(
-    current: &Map<String, Value>,
-    patch: &Map<String, Value>,
-    facts: &Facts<'_>,
-) -> Result<Map<String, Value>, Vec<Problem>> {
-    let mut draft = Draft::update(RecordKind::User, current, patch, facts);
-    apply_rules(&mut draft);
-    draft.finish()
-}
-
-fn apply_rules(draft: &mut Draft<'_>) {
+/// What holds of every one.
+pub(super) fn apply_rules(draft: &mut Draft<'_>) {
     draft.default("userType", json!("AGENT"));
     let by_flag = draft.given("isActive").and_then(Value::as_bool);
     let by_flag = by_flag.map(|is_active| if is_active { "ACTIVE" } else { "INACTIVE" });
