@@ -9,7 +9,7 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Value, json};
 
-use super::{Caller, Done, OutsideActivity, OutsideCall, PlatformActivity};
+use super::{Caller, Done, OutsideActivity, OutsideCall, PlatformActivity, UndoCall};
 use crate::domain::activity::ActivitySpec;
 use crate::domain::problem::{Problem, nearest, pointer_to};
 use crate::domain::run::Failure;
@@ -82,6 +82,14 @@ impl CheckedOutside {
 impl OutsideActivity for CheckedOutside {
     fn spec(&self) -> ActivitySpec {
         self.spec.clone()
+    }
+
+    fn app(&self) -> Option<&'static str> {
+        self.inner.app()
+    }
+
+    fn undo(&self, input: &Value, output: &Value) -> Option<UndoCall> {
+        self.inner.undo(input, output)
     }
 
     fn call(&self, call: OutsideCall) -> BoxFuture<'static, Result<Value, Failure>> {

@@ -16,18 +16,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::domain::activity::{ActivitySpec, Catalogue};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::run::Failure;
-use crate::domain::secret::BoundSecrets;
+use crate::domain::secret::{BoundSecrets, Mask};
 use crate::store::tenant::TenantTx;
 
 use checked::{CheckedOutside, CheckedPlatform};
+use outside::connection::Connection;
 use outside::courier::Courier;
 use outside::http_request::HttpRequest;
 use outside::probe::Probe;
+use outside::send_email::SendEmail;
+use outside::slack::Slack;
 use platform::{OnDesk, accounts, comments, contacts, publish_event, sleep};
 use platform::{teams, threads, ticket_verbs, tickets, transform, users, waits};
 use settings::{EgressSettings, EventSettings};
@@ -130,6 +134,53 @@ pub struct OutsideCall {
     pub timeout: Duration,
     /// The secrets whose markers stand in the input.
     pub secrets: BoundSecrets,
+    /// The connection of the app that the activity names.
+    pub connection: Option<Connection>,
+}
+
+impl OutsideCall {
+    /// Returns the connection that the call goes over.
+    ///
+    /// # Errors
+    /// Fails for good when there is none.
+    pub fn connection(&self) -> Result<&Connection, Failure> {
+        let missing = || Failure::terminal("connection_missing", "the call has no connection");
+        self.connection.as_ref().ok_or_else(missing)
+    }
+
+    /// Returns what takes everything that is secret to the call out of answers.
+    #[must_use]
+    pub fn mask(&self) -> Mask {
+        let connected = self.connection.iter().flat_map(|connection| connection.secrets.values());
+        Mask::new(self.secrets.values().chain(connected))
+    }
+}
+
+/// The call that takes back what another call did, as the journal keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UndoCall {
+    /// The activity that takes it back.
+    pub activity: String,
+    /// Its input.
+    pub input: Value,
+}
+
+impl UndoCall {
+    /// Reads what a finished step left; `None` when it is undone in another way.
+    #[must_use]
+    pub fn read(undo: &Value) -> Option<UndoCall> {
+        if !undo.is_object() {
+            return None;
+        }
+        UndoCall::deserialize(undo).ok()
+    }
+
+    /// Returns what a finished step leaves for its undo.
+    #[must_use]
+    pub fn written(&self) -> Value {
+        json!({ "activity": self.activity, "input": self.input })
+    }
 }
 
 /// An operation on another system. Its intent is durable before it is called; after a crash it is
@@ -137,6 +188,15 @@ pub struct OutsideCall {
 pub trait OutsideActivity: Send + Sync {
     /// Describes the activity.
     fn spec(&self) -> ActivitySpec;
+    /// Returns the app whose connection a call needs; `None` where it needs none.
+    fn app(&self) -> Option<&'static str> {
+        None
+    }
+    /// Returns the call that takes back what a call with this input and output did, if there is
+    /// one; only a step that says `compensate: auto` is undone by it.
+    fn undo(&self, _input: &Value, _output: &Value) -> Option<UndoCall> {
+        None
+    }
     /// Calls the other system.
     fn call(&self, call: OutsideCall) -> BoxFuture<'static, Result<Value, Failure>>;
 }
@@ -184,7 +244,10 @@ impl Activities {
     #[must_use]
     pub fn built_in(egress: &EgressSettings) -> Activities {
         let on_desk = ON_DESK.into_iter().map(|found| Activity::Platform(Arc::new(found)));
-        let outside = [Activity::Outside(Arc::new(HttpRequest::new(egress)))];
+        let http = HttpRequest::new(egress);
+        let slack = Slack::all(&http).into_iter().map(|verb| Activity::Outside(Arc::new(verb)));
+        let mail = Activity::Outside(Arc::new(SendEmail::new(egress)));
+        let outside = slack.chain([mail, Activity::Outside(Arc::new(http))]);
         let kept = vec![sleep::spec(), waits::wait_for_event(), waits::run_workflow()];
         let all = Activities::new(on_desk.chain(outside).collect(), kept);
         let (courier, probe) = (Arc::new(Courier::new(egress)), Arc::new(Probe::new(egress)));

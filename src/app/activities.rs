@@ -34,7 +34,7 @@ pub struct ActivityView {
     pub timeout: String,
     /// `{attempts, initial, factor, max, jitter}`.
     pub retry: Value,
-    /// `none`, `auto` or `manual`.
+    /// `none`, `auto`, `offered` or `manual`.
     pub compensation: &'static str,
     /// What the caller must be allowed to do.
     pub scopes: Vec<String>,
@@ -55,7 +55,8 @@ impl App {
     /// `NotFound` when there is none.
     pub fn activity(&self, identifier: &str) -> Result<ActivityView, Error> {
         let plain = identifier.split_once('@').map_or(identifier, |(plain, _)| plain);
-        let spec = self.engine().activities().catalogue().find(plain).cloned();
+        let catalogue = self.engine().activities().catalogue();
+        let spec = catalogue.find(catalogue.bare(plain)).cloned();
         spec.map(|spec| ActivityView::from(&*spec))
             .ok_or_else(|| Error::NotFound { what: "activity", id: identifier.to_owned() })
     }
@@ -91,6 +92,7 @@ impl From<&ActivitySpec> for ActivityView {
             compensation: match spec.compensation {
                 Compensation::NotNeeded => "none",
                 Compensation::Automatic => "auto",
+                Compensation::Offered => "offered",
                 Compensation::Manual => "manual",
             },
             scopes: spec.scopes.clone(),

@@ -7,14 +7,12 @@ use serde_json::{Value, json};
 use super::App;
 use super::error::Error;
 use super::principal::Principal;
+use crate::activities::outside::mail_server::SMTP_PORT;
 use crate::activities::outside::probe::{Heard, Probe};
+use crate::activities::outside::slack::SLACK_BASE_URL;
 use crate::domain::run::Failure;
 use crate::domain::secret::{Mask, Secret};
 use crate::store::connections::ConnectionRow;
-
-/// Where Slack's API is unless `settings.baseUrl` says otherwise.
-pub const SLACK_BASE_URL: &str = "https://slack.com/api";
-const SMTP_PORT: u16 = 587;
 
 /// What a test of a connection found.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,9 +1,10 @@
 //! What an activity says of itself, as data: from it come checks, forms, the API's list and docs.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use regex::Regex;
 use serde_json::Value;
 
 use super::workflow::Retry;
@@ -26,6 +27,8 @@ pub enum Compensation {
     NotNeeded,
     /// The platform puts back what the step changed.
     Automatic,
+    /// Another activity takes back what the step did, if the step says `compensate: auto`.
+    Offered,
     /// It has an effect that only a compensation written in the step can undo.
     Manual,
 }
@@ -93,6 +96,22 @@ impl Catalogue {
     #[must_use]
     pub fn find(&self, identifier: &str) -> Option<&Arc<ActivitySpec>> {
         self.specs.get(identifier)
+    }
+
+    /// Returns a name without the `-<APP>-<ORG>` of an installed app's activity, when only the
+    /// bare name is known.
+    #[must_use]
+    pub fn bare<'n>(&self, name: &'n str) -> &'n str {
+        static INSTALLED: LazyLock<Regex> = LazyLock::new(|| {
+            Regex::new("^(.+)-[A-Z0-9]{6,}-[A-Z0-9]{6,}$")
+                .expect("the pattern is constant and valid")
+        });
+        if self.find(name).is_some() {
+            return name;
+        }
+        let short = INSTALLED.captures(name).and_then(|parts| parts.get(1));
+        let short = short.map(|part| part.as_str());
+        short.filter(|short| self.find(short).is_some()).unwrap_or(name)
     }
 
     /// Returns every spec in order of its identifier.

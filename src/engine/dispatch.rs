@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::Addr;
+use serde_json::Value;
 
-use crate::activities::{OutsideActivity, OutsideCall};
+use crate::activities::{OutsideActivity, OutsideCall, UndoCall};
 use crate::domain::run::{Effect, Failure, FailureClass, Input};
 use crate::store::tenant::panic_message;
 
@@ -32,10 +33,10 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
         Ok(call) => call,
         Err(failure) => {
             tenant.shared.metrics.attempt_ended(&prepared.name, "failed");
-            return deliver(prepared.effect, Err(failure), &run);
+            return deliver(prepared.effect, Err(failure), Value::Null, &run);
         }
     };
-    let mask = call.secrets.mask();
+    let (mask, input) = (call.mask(), call.input.clone());
     let permit = tenant.calls.acquire().await;
     tenant.shared.calls_in_flight.fetch_add(1, Ordering::SeqCst);
     let limit = call.timeout + GRACE;
@@ -62,11 +63,13 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
         Err(_) => "failed",
     };
     tenant.shared.metrics.attempt_ended(&prepared.name, label);
-    deliver(prepared.effect, outcome, &run);
+    let undo = outcome.as_ref().ok().and_then(|output| prepared.activity.undo(&input, output));
+    let undo = undo.as_ref().map_or(Value::Null, UndoCall::written);
+    deliver(prepared.effect, outcome, undo, &run);
 }
 
-fn deliver(effect: Effect, outcome: Result<serde_json::Value, Failure>, run: &Addr<RunActor>) {
-    if let Some(input) = answer(effect, outcome) {
+fn deliver(effect: Effect, outcome: Result<Value, Failure>, undo: Value, run: &Addr<RunActor>) {
+    if let Some(input) = answer(effect, outcome, undo) {
         run.do_send(Delivery { input, reply: None });
     }
 }
@@ -79,8 +82,7 @@ fn panicked(error: tokio::task::JoinError) -> Failure {
     Failure::in_doubt("panic", format!("the activity panicked: {message}"))
 }
 
-fn answer(effect: Effect, outcome: Result<serde_json::Value, Failure>) -> Option<Input> {
-    let undo = serde_json::Value::Null;
+fn answer(effect: Effect, outcome: Result<Value, Failure>, undo: Value) -> Option<Input> {
     Some(match (effect, outcome) {
         (Effect::Execute { step, attempt }, Ok(output)) => {
             Input::Completed { step, attempt, output, undo }

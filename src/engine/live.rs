@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::activities::{Activity, Caller};
+use crate::activities::{Activity, Caller, UndoCall};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::id::RunId;
 use crate::domain::run::{
@@ -256,19 +256,26 @@ impl LiveRun {
         let state = self.run.step(&step)?;
         let caller = self.caller(tenant);
         let definition = self.workflow.step_at(&step)?;
-        let outcome = match &definition.compensate {
-            Undo::Call { activity, .. } => match tenant.activities().find(activity) {
+        let called = match &definition.compensate {
+            Undo::Call { activity, .. } => {
+                Some((activity.clone(), state.compensation.input.clone()))
+            }
+            Undo::Auto => UndoCall::read(&state.undo).map(|call| (call.activity, call.input)),
+            Undo::None => None,
+        };
+        let outcome = match called {
+            Some((activity, input)) => match tenant.activities().find(&activity) {
                 Some(Activity::Outside(_)) => return None,
                 Some(Activity::Platform(found)) => tx
-                    .attempt(|tx| found.run(tx, &caller, &state.compensation.input), panicked)
+                    .attempt(|tx| found.run(tx, &caller, &input), panicked)
                     .map(|done| done.output),
-                None => Err(unknown_activity(activity)),
+                None => Err(unknown_activity(&activity)),
             },
-            Undo::Auto | Undo::None if matches!(definition.action, Action::Run { .. }) => {
+            None if matches!(definition.action, Action::Run { .. }) => {
                 let run = state.undo["run"].as_str().and_then(|id| id.parse().ok())?;
                 self.undo_child(tx, run)?
             }
-            Undo::Auto | Undo::None => {
+            None => {
                 tx.attempt(|tx| crate::activities::desk::undo(tx, &caller, &state.undo), panicked)
             }
         };

@@ -4,6 +4,7 @@
 mod alarms;
 mod bell;
 mod children;
+mod connections;
 mod deliveries;
 mod delivery;
 mod dispatch;

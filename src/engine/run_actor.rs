@@ -7,13 +7,14 @@ use std::sync::Arc;
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use tokio::sync::oneshot;
 
-use crate::activities::{Activity, OutsideCall};
+use crate::activities::{Activity, OutsideCall, UndoCall};
 use crate::domain::run::{Effect, Input};
 use crate::domain::workflow::{Action, Undo};
 use crate::store::ledger::{Abort, Receipt};
 use crate::store::seam::{CommitError, StoreError};
 use crate::store::tenant::TenantTx;
 
+use super::connections;
 use super::dispatch::{PreparedCall, perform};
 use super::live::LiveRun;
 use super::secrets;
@@ -130,15 +131,22 @@ impl RunActor {
                 let definition = step_of(step)?;
                 let Action::Call { activity, input, .. } = &definition.action else { return None };
                 let key = run.idempotency_key(step);
-                (activity, input, run.input(step).clone(), key, definition.timeout)
+                (activity.clone(), Some(input), run.input(step).clone(), key, definition.timeout)
             }
             Effect::Undo { step, .. } => {
                 let definition = step_of(step)?;
-                let Undo::Call { activity, input: template, .. } = &definition.compensate else {
-                    return None;
+                let (state, key) = (run.step(step)?, run.undo_key(step));
+                let (activity, template, input) = match &definition.compensate {
+                    Undo::Call { activity, input, .. } => {
+                        (activity.clone(), Some(input), state.compensation.input.clone())
+                    }
+                    Undo::Auto => {
+                        let UndoCall { activity, input } = UndoCall::read(&state.undo)?;
+                        (activity, None, input)
+                    }
+                    Undo::None => return None,
                 };
-                let input = run.step(step)?.compensation.input.clone();
-                (activity, template, input, run.undo_key(step), definition.timeout)
+                (activity, template, input, key, definition.timeout)
             }
             Effect::Wake { .. }
             | Effect::Start
@@ -147,20 +155,24 @@ impl RunActor {
             | Effect::AwaitRun { .. }
             | Effect::StopRun { .. } => return None,
         };
-        let Some(Activity::Outside(activity)) = self.tenant.activities().find(identifier) else {
+        let Some(Activity::Outside(activity)) = self.tenant.activities().find(&identifier) else {
             return None;
         };
-        Some(PreparedCall {
-            effect: effect.clone(),
-            name: identifier.clone(),
-            activity: Arc::clone(activity),
-            call: secrets::open(&self.tenant, template).map(|secrets| OutsideCall {
-                input,
-                idempotency_key: key,
-                timeout,
-                secrets,
-            }),
-        })
+        let activity = Arc::clone(activity);
+        let opened = || {
+            let secrets = template.map(|template| secrets::open(&self.tenant, template));
+            let app = activity.app();
+            let connection = app.map(|app| connections::open(&self.tenant, app, &input));
+            Ok((secrets.transpose()?.unwrap_or_default(), connection.transpose()?))
+        };
+        let call = opened().map(|(secrets, connection)| OutsideCall {
+            input: input.clone(),
+            idempotency_key: key,
+            timeout,
+            secrets,
+            connection,
+        });
+        Some(PreparedCall { effect: effect.clone(), name: identifier, activity, call })
     }
 
     /// Ends the actor. Messages that are already on their way are given back to the supervisor.

@@ -23,6 +23,7 @@ mod roles;
 mod schedules;
 mod secrets;
 mod sla;
+mod slack;
 mod step_kinds;
 mod streams;
 mod support;

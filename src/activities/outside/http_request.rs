@@ -19,6 +19,7 @@ use crate::domain::run::Failure;
 use crate::domain::workflow::Retry;
 
 /// Calls any HTTP endpoint.
+#[derive(Clone)]
 pub(in crate::activities) struct HttpRequest(Arc<Caller>);
 
 struct Caller {

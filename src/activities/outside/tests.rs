@@ -43,9 +43,11 @@ fn call_knowing(
     let activities = Activities::built_in(settings);
     let Some(Activity::Outside(activity)) = activities.find(IDENTIFIER) else { panic!() };
     let (idempotency_key, timeout) = (KEY.to_owned(), Duration::from_secs(10));
-    wait(
-        async move { activity.call(OutsideCall { input, idempotency_key, timeout, secrets }).await },
-    )
+    wait(async move {
+        activity
+            .call(OutsideCall { input, idempotency_key, timeout, secrets, connection: None })
+            .await
+    })
 }
 
 fn call(input: Value) -> Result<Value, Failure> {
@@ -585,6 +587,7 @@ fn an_output_that_breaks_its_schema_fails_the_step() {
         idempotency_key,
         timeout,
         secrets: Default::default(),
+        connection: None,
     }))
     .unwrap_err();
     assert_eq!(failure.code, "invalid_output");

@@ -67,10 +67,15 @@ impl BoundSecrets {
         Ok(Secret::new(revealed))
     }
 
+    /// Returns the values of the secrets.
+    pub fn values(&self) -> impl Iterator<Item = &Secret> {
+        self.0.iter().map(|secret| &secret.value)
+    }
+
     /// Returns what takes these secrets out of answers.
     #[must_use]
     pub fn mask(&self) -> Mask {
-        Mask::new(self.0.iter().map(|secret| &secret.value))
+        Mask::new(self.values())
     }
 
     fn next_in(&self, text: &str) -> Option<(usize, &BoundSecret)> {

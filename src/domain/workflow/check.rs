@@ -256,10 +256,16 @@ impl Subject<'_> {
 
     fn check_undo(&self, draft: &Draft) {
         let Some(spec) = &draft.spec else { return };
-        if spec.compensation == Compensation::Manual && draft.undo_unsaid.is_some() {
+        let hint = match spec.compensation {
+            Compensation::Manual => {
+                "add `compensate` with an activity that undoes it, or `compensate: none`"
+            }
+            Compensation::Offered => "add `compensate: auto` to undo it, or `compensate: none`",
+            Compensation::NotNeeded | Compensation::Automatic => return,
+        };
+        if draft.undo_unsaid.is_some() {
             let detail = format!("`{}` has an effect that nothing undoes", spec.identifier);
             let problem = Problem::new(&*draft.at, "no_compensation", detail);
-            let hint = "add `compensate` with an activity that undoes it, or `compensate: none`";
             self.findings.warning(problem.with_hint(hint));
         }
     }

@@ -1,8 +1,5 @@
 //! What Thena's create body spells its own way: names, events, activities, sleeps, kept fields.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -207,16 +204,8 @@ pub(super) fn activity(reading: &Reading<'_>, field: &Field<'_>) -> Option<Named
     Some(Named { identifier, pinned: version.or(newest), noted: None })
 }
 
-/// Drops the `-<APP>-<ORG>` of an installed app's activity when only the bare name is known.
 fn bare(name: &str, catalogue: Option<&Catalogue>) -> String {
-    static INSTALLED: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new("^(.+)-[A-Z0-9]{6,}-[A-Z0-9]{6,}$").expect("the pattern is constant and valid")
-    });
-    let Some(catalogue) = catalogue.filter(|known| known.find(name).is_none()) else {
-        return name.to_owned();
-    };
-    let short = INSTALLED.captures(name).and_then(|parts| parts.get(1)).map(|part| part.as_str());
-    short.filter(|short| catalogue.find(short).is_some()).unwrap_or(name).to_owned()
+    catalogue.map_or(name, |known| known.bare(name)).to_owned()
 }
 
 /// What a sleep's input may call its length, and the unit that a bare number there has.

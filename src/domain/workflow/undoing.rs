@@ -26,7 +26,8 @@ impl<'a> Reading<'a> {
         let Some(field) = field.filter(|field| !is_off(field.value)) else {
             let undo = match automatic {
                 Some(Compensation::Automatic) => Undo::Auto,
-                Some(Compensation::NotNeeded | Compensation::Manual) | None => Undo::None,
+                Some(Compensation::NotNeeded | Compensation::Offered | Compensation::Manual)
+                | None => Undo::None,
             };
             return Undone { undo: Some(undo), unsaid: Some(Unsaid), ..Undone::default() };
         };
@@ -42,7 +43,9 @@ impl<'a> Reading<'a> {
 
     fn automatic(&self, field: &Field<'a>, spec: Option<&ActivitySpec>) -> Undone {
         match spec.map(|spec| (spec.compensation, &spec.identifier)) {
-            Some((Compensation::Automatic, _)) | None => Undone::of(Undo::Auto),
+            Some((Compensation::Automatic | Compensation::Offered, _)) | None => {
+                Undone::of(Undo::Auto)
+            }
             Some((Compensation::NotNeeded, _)) => Undone::of(Undo::None),
             Some((Compensation::Manual, identifier)) => {
                 let detail = format!("`{identifier}` cannot be put back by itself");

@@ -38,7 +38,7 @@ pub static GROUP: Group = Group {
                 "inputSchema":{},"outputSchema":{},
                 "throttle":{"type":["object","null"]},"timeout":{"type":"string"},
                 "retry":{"type":"object"},
-                "compensation":{"enum":["none","auto","manual"]},
+                "compensation":{"enum":["none","auto","offered","manual"]},
                 "scopes":{"type":"array","items":{"type":"string"}}}}"#,
         ),
         (
