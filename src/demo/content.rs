@@ -10,12 +10,13 @@ use serde_json::{Map, Value, json};
 pub type Record = Map<String, Value>;
 
 /// The example workflows by name, as users see them, comments included.
-pub const WORKFLOWS: [(&str, &str); 5] = [
+pub const WORKFLOWS: [(&str, &str); 6] = [
     ("escalate-urgent", include_str!("workflows/escalate-urgent.yaml")),
     ("refund-with-undo", include_str!("workflows/refund-with-undo.yaml")),
     ("follow-up-reminder", include_str!("workflows/follow-up-reminder.yaml")),
     ("vip-alert", include_str!("workflows/vip-alert.yaml")),
     ("sync-to-crm", include_str!("workflows/sync-to-crm.yaml")),
+    ("morning-report", include_str!("workflows/morning-report.yaml")),
 ];
 
 /// The address that the example workflows call; replaced by the appliance's own.

@@ -143,7 +143,7 @@ async fn a_new_tenant_is_filled_once() {
     assert!(messages > 100, "{messages} messages");
     assert_eq!(
         world.app().workflows(&who(), None, None, &PageRequest::first()).unwrap().data.len(),
-        5
+        6
     );
     assert_eq!(world.app().tenant(TENANT).unwrap().name, "Northwind Support");
     assert_eq!(world.runs().len(), 0);
