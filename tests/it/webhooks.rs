@@ -10,13 +10,14 @@ use ergane::domain::secret::Secret;
 use ergane::domain::signature::standard_webhooks::{Headers, verify};
 use ergane::domain::time::Timestamp;
 use ergane::engine::settings::Pauses;
+use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::acceptance::reach_inner_networks;
 use crate::peer::{Peer, Received, Reply};
 use crate::process::Process;
-use crate::support::{TestApp, with_app, with_config};
+use crate::support::{TestApp, send, with_app, with_config};
 
 /// An appliance that reaches the peers of the tests and does not wait long between attempts.
 fn quick(config: &mut Config) {
@@ -43,6 +44,18 @@ async fn place_orders(app: &TestApp, numbers: std::ops::Range<usize>) {
     for number in numbers {
         app.publish("order:placed", json!({ "n": number })).await;
     }
+}
+
+/// Publishes in one transaction, so that all of them wait before the first is sent.
+async fn place_together(app: &TestApp, numbers: std::ops::Range<usize>) {
+    let order = |n: usize| {
+        json!({ "specversion": "1.0", "id": format!("order-{n}"), "source": "shop",
+            "type": "order:placed", "data": { "n": n } })
+    };
+    let batch = Value::from(numbers.map(order).collect::<Vec<_>>());
+    let request = app.request(Method::POST, "/v1/events");
+    let request = request.header("content-type", "application/cloudevents-batch+json");
+    send(request.body(batch.to_string())).await.expect(202);
 }
 
 fn path(hook: &Value, rest: &str) -> String {
@@ -423,7 +436,7 @@ fn a_subscriber_that_is_gone_gets_nothing_more() {
         let watcher = Peer::friendly().await;
         let hook = subscribe(&app, &peer, json!({ "types": ["*"], "description": "books" })).await;
         subscribe(&app, &watcher, json!({ "types": ["webhook:disabled"] })).await;
-        place_orders(&app, 0..2).await;
+        place_together(&app, 0..2).await;
         let view = until_disabled(&app, &hook).await;
         assert!(view["disabledReason"].as_str().expect("a reason").contains("410"), "{view}");
         let told = watcher.until(1).await;
