@@ -88,6 +88,10 @@ impl OutsideActivity for CheckedOutside {
         self.inner.app()
     }
 
+    fn app_for(&self, input: &Value) -> Option<&'static str> {
+        self.inner.app_for(input)
+    }
+
     fn undo(&self, input: &Value, output: &Value) -> Option<UndoCall> {
         self.inner.undo(input, output)
     }

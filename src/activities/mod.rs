@@ -26,12 +26,17 @@ use crate::domain::secret::{BoundSecrets, Mask};
 use crate::store::tenant::TenantTx;
 
 use checked::{CheckedOutside, CheckedPlatform};
+use outside::ai_prompt::AiPrompt;
 use outside::connection::Connection;
 use outside::courier::Courier;
+use outside::graphql::GraphQl;
 use outside::http_request::HttpRequest;
+use outside::jira::Jira;
+use outside::linear::Linear;
 use outside::probe::Probe;
 use outside::send_email::SendEmail;
 use outside::slack::Slack;
+use outside::token::{self, Grant, Token, Untold};
 use platform::{OnDesk, accounts, comments, contacts, publish_event, sleep};
 use platform::{teams, threads, ticket_verbs, tickets, transform, users, waits};
 use settings::{EgressSettings, EventSettings};
@@ -192,6 +197,10 @@ pub trait OutsideActivity: Send + Sync {
     fn app(&self) -> Option<&'static str> {
         None
     }
+    /// Returns the app whose connection a call with this input needs.
+    fn app_for(&self, _input: &Value) -> Option<&'static str> {
+        self.app()
+    }
     /// Returns the call that takes back what a call with this input and output did, if there is
     /// one; only a step that says `compensate: auto` is undone by it.
     fn undo(&self, _input: &Value, _output: &Value) -> Option<UndoCall> {
@@ -218,6 +227,7 @@ pub struct Activities {
     events: Arc<EventSettings>,
     courier: Arc<Courier>,
     probe: Arc<Probe>,
+    http: HttpRequest,
 }
 
 impl Activities {
@@ -245,13 +255,20 @@ impl Activities {
     pub fn built_in(egress: &EgressSettings) -> Activities {
         let on_desk = ON_DESK.into_iter().map(|found| Activity::Platform(Arc::new(found)));
         let http = HttpRequest::new(egress);
-        let slack = Slack::all(&http).into_iter().map(|verb| Activity::Outside(Arc::new(verb)));
-        let mail = Activity::Outside(Arc::new(SendEmail::new(egress)));
-        let outside = slack.chain([mail, Activity::Outside(Arc::new(http))]);
+        let slack = Slack::all(&http).into_iter().map(outside);
+        let jira = Jira::all(&http).into_iter().map(outside);
+        let linear = Linear::all(&http).into_iter().map(outside);
+        let single = [
+            outside(SendEmail::new(egress)),
+            outside(AiPrompt::new(&http)),
+            outside(GraphQl::new(&http)),
+            outside(http.clone()),
+        ];
+        let outside = slack.chain(jira).chain(linear).chain(single);
         let kept = vec![sleep::spec(), waits::wait_for_event(), waits::run_workflow()];
         let all = Activities::new(on_desk.chain(outside).collect(), kept);
         let (courier, probe) = (Arc::new(Courier::new(egress)), Arc::new(Probe::new(egress)));
-        Activities { courier, probe, ..all }
+        Activities { courier, probe, http, ..all }
     }
 
     /// Collects activities, and the specs of those that the run itself carries out. Each is held to
@@ -266,7 +283,16 @@ impl Activities {
         let egress = EgressSettings::default();
         let (courier, probe) = (Arc::new(Courier::new(&egress)), Arc::new(Probe::new(&egress)));
         let by_identifier = Arc::new(by_identifier);
-        Activities { by_identifier, catalogue, events: Arc::default(), courier, probe }
+        let http = HttpRequest::new(&egress);
+        Activities { by_identifier, catalogue, events: Arc::default(), courier, probe, http }
+    }
+
+    /// Asks an authorization server for a token.
+    ///
+    /// # Errors
+    /// Returns why there is none.
+    pub async fn token(&self, grant: &Grant) -> Result<Token, Untold> {
+        token::fetch(&self.http, grant).await
     }
 
     /// Returns what asks other systems whether they are there.
@@ -292,6 +318,10 @@ impl Activities {
     pub fn catalogue(&self) -> &Arc<Catalogue> {
         &self.catalogue
     }
+}
+
+fn outside(activity: impl OutsideActivity + 'static) -> Activity {
+    Activity::Outside(Arc::new(activity))
 }
 
 impl Activity {

@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod business_hours;
+pub mod connection;
 pub mod desk;
 pub mod event;
 pub mod event_type;

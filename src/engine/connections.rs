@@ -20,6 +20,12 @@ pub(super) fn open(tenant: &TenantState, app: &str, input: &Value) -> Result<Con
     };
     let wanted = input.get("connection").and_then(Value::as_str);
     let row = choose(rows.into_iter().filter(|row| row.app == app).collect(), app, wanted)?;
+    opened(tenant, row)
+}
+
+/// Opens the secrets of a connection that hold now.
+pub(super) fn opened(tenant: &TenantState, row: ConnectionRow) -> Result<Connection, Failure> {
+    tenant.renewals.note(&row);
     let mut secrets = BTreeMap::new();
     let now = tenant.shared.clock.now();
     for name in row.secrets.keys() {

@@ -14,6 +14,7 @@ use crate::store::tenant::panic_message;
 
 use super::run_actor::{Delivery, RunActor};
 use super::tenant_state::TenantState;
+use super::tokens;
 
 /// How much longer than its own timeout an activity may take before it is given up on.
 const GRACE: Duration = Duration::from_secs(2);
@@ -41,7 +42,8 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
     tenant.shared.calls_in_flight.fetch_add(1, Ordering::SeqCst);
     let limit = call.timeout + GRACE;
     // In a task of its own, so that its panic ends the attempt and nothing else.
-    let mut task = actix::spawn(prepared.activity.call(call));
+    let mut task =
+        actix::spawn(tokens::call(Rc::clone(&tenant), Arc::clone(&prepared.activity), call));
     let outcome = match tokio::time::timeout(limit, &mut task).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => Err(panicked(error)),

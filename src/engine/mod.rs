@@ -26,6 +26,7 @@ mod shared;
 mod supervisor;
 mod tenant_state;
 mod timers;
+mod tokens;
 mod waiting;
 mod windows;
 

@@ -161,7 +161,7 @@ impl RunActor {
         let activity = Arc::clone(activity);
         let opened = || {
             let secrets = template.map(|template| secrets::open(&self.tenant, template));
-            let app = activity.app();
+            let app = activity.app_for(&input);
             let connection = app.map(|app| connections::open(&self.tenant, app, &input));
             Ok((secrets.transpose()?.unwrap_or_default(), connection.transpose()?))
         };

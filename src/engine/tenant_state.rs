@@ -33,6 +33,7 @@ use super::schedules;
 use super::shared::Shared;
 use super::supervisor::{Adopt, Deliver, Down, SendDeliveries, TenantSupervisor, Wake};
 use super::timers::{Timers, TimersChanged};
+use super::tokens::Renewals;
 use super::waiting::gates_of;
 
 /// One tenant on the thread of its part.
@@ -50,6 +51,7 @@ pub(super) struct TenantState {
     /// Runs that were begun by steps of the transaction that goes on.
     begun_inside: RefCell<intake::Begun>,
     pub(super) deliveries: Deliveries,
+    pub(super) renewals: Renewals,
     timers: Addr<Timers>,
     pressure: Arc<AtomicUsize>,
     runs: RefCell<HashMap<RunId, (u64, Addr<RunActor>)>>,
@@ -77,6 +79,7 @@ impl TenantState {
             part,
             calls: Rc::new(Semaphore::new(shared.settings.outside_calls_max)),
             deliveries: Deliveries::new(shared.settings.deliveries_in_flight_max),
+            renewals: Renewals::default(),
             shared,
             ledger,
             listeners: RefCell::default(),

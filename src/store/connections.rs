@@ -32,12 +32,25 @@ pub struct ConnectionRow {
     /// Each secret by its name; several values where one is being exchanged for another, the newest
     /// first.
     pub secrets: BTreeMap<String, Vec<SealedValue>>,
-    /// Grows with every change.
+    /// Grows with every change that somebody asks for.
     pub version: u64,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was changed last.
     pub updated_at: Timestamp,
+    /// Since when the other system does not believe who asks; `None` while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unauthorized: Option<Unauthorized>,
+}
+
+/// That the other system does not believe who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unauthorized {
+    /// Since when.
+    pub since: Timestamp,
+    /// What it said.
+    pub reason: String,
 }
 
 /// One value of a secret.
