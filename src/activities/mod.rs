@@ -15,11 +15,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::domain::activity::{ActivitySpec, Catalogue};
+use crate::domain::activity::{ActivitySpec, Catalogue, Settling};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::run::Failure;
 use crate::domain::secret::{BoundSecrets, Mask};
@@ -206,6 +207,16 @@ pub trait OutsideActivity: Send + Sync {
     fn undo(&self, _input: &Value, _output: &Value) -> Option<UndoCall> {
         None
     }
+    /// Returns how a call whose outcome is unknown is settled, unless its step says otherwise.
+    fn settles(&self) -> Settling {
+        Settling::Repeat
+    }
+    /// Asks the other system whether an earlier call with this key has happened: its output, or
+    /// `None` when it has not. It is made before such a call is repeated, by activities that settle
+    /// their doubts in this way, and changes nothing there; when it fails, the doubt stays.
+    fn lookup(&self, _call: OutsideCall) -> BoxFuture<'static, Result<Option<Value>, Failure>> {
+        ready(Ok(None)).boxed()
+    }
     /// Calls the other system.
     fn call(&self, call: OutsideCall) -> BoxFuture<'static, Result<Value, Failure>>;
 }
@@ -277,7 +288,8 @@ impl Activities {
     pub fn new(activities: Vec<Activity>, kept_by_run: Vec<ActivitySpec>) -> Activities {
         let activities: Vec<Activity> = activities.into_iter().map(Activity::checked).collect();
         let specs = activities.iter().map(Activity::spec).chain(kept_by_run);
-        let catalogue = Arc::new(Catalogue::new(specs));
+        let settling = activities.iter().filter_map(Activity::settling);
+        let catalogue = Arc::new(Catalogue::new(specs).with_settling(settling));
         let by_identifier =
             activities.into_iter().map(|activity| (activity.spec().identifier, activity)).collect();
         let egress = EgressSettings::default();
@@ -329,6 +341,13 @@ impl Activity {
         match self {
             Activity::Platform(inner) => Activity::Platform(Arc::new(CheckedPlatform::new(inner))),
             Activity::Outside(inner) => Activity::Outside(Arc::new(CheckedOutside::new(inner))),
+        }
+    }
+
+    fn settling(&self) -> Option<(String, Settling)> {
+        match self {
+            Activity::Platform(_) => None,
+            Activity::Outside(activity) => Some((activity.spec().identifier, activity.settles())),
         }
     }
 

@@ -33,6 +33,30 @@ pub enum Compensation {
     Manual,
 }
 
+/// How it is found out whether a call happened whose outcome is unknown, as after a timeout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Settling {
+    /// It is made again with the same key, by which the other side recognises it.
+    #[default]
+    Repeat,
+    /// The other side is asked whether it happened, and it is made again only if it did not.
+    Lookup,
+    /// A person decides.
+    Ask,
+}
+
+impl Settling {
+    /// Returns the name that users see.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Settling::Repeat => "repeat",
+            Settling::Lookup => "lookup",
+            Settling::Ask => "ask",
+        }
+    }
+}
+
 /// At most `limit` calls in each `window`, counted by `key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Throttle {
@@ -81,6 +105,8 @@ pub struct ActivitySpec {
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     specs: BTreeMap<String, Arc<ActivitySpec>>,
+    /// How calls in doubt are settled, where not by repeating them.
+    settling: BTreeMap<String, Settling>,
 }
 
 impl Catalogue {
@@ -89,7 +115,20 @@ impl Catalogue {
     pub fn new(specs: impl IntoIterator<Item = ActivitySpec>) -> Catalogue {
         let by_identifier =
             specs.into_iter().map(|spec| (spec.identifier.clone(), Arc::new(spec))).collect();
-        Catalogue { specs: by_identifier }
+        Catalogue { specs: by_identifier, settling: BTreeMap::new() }
+    }
+
+    /// Says how the calls of activities are settled when their outcome is unknown.
+    #[must_use]
+    pub fn with_settling(self, all: impl IntoIterator<Item = (String, Settling)>) -> Catalogue {
+        let settling = all.into_iter().filter(|(_, how)| *how != Settling::Repeat).collect();
+        Catalogue { settling, ..self }
+    }
+
+    /// Returns how a call of `identifier` is settled whose outcome is unknown.
+    #[must_use]
+    pub fn settling(&self, identifier: &str) -> Settling {
+        self.settling.get(identifier).copied().unwrap_or_default()
     }
 
     /// Returns the spec of `identifier`, if there is one.
