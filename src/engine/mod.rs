@@ -43,10 +43,11 @@ use parking_lot::RwLock;
 use tokio::sync::oneshot;
 
 use crate::activities::Activities;
+use crate::activities::outside::connection::Connection;
 use crate::clock::Clock;
 use crate::domain::event;
 use crate::domain::id::{RunId, TenantId};
-use crate::domain::run::Input;
+use crate::domain::run::{Failure, Input};
 use crate::domain::workflow::Workflow;
 use crate::metrics::Metrics;
 use crate::store::access::TenantRow;
@@ -190,6 +191,25 @@ impl Engine {
         self.on_thread(tenant, move |state, reply| {
             let outcome = state.transact(decide);
             answer_when_durable(outcome, reply);
+        })
+        .await
+    }
+
+    /// Opens a connection as a call gets it, with a token that holds where it needs one.
+    ///
+    /// # Errors
+    /// Fails when the engine cannot be asked; that there is no token is the inner failure.
+    pub async fn connection(
+        &self,
+        tenant: TenantId,
+        name: String,
+    ) -> Result<Result<Connection, Failure>, Refusal<StoreError>> {
+        self.on_thread(tenant, move |state, reply| {
+            let state = Rc::clone(state);
+            actix::spawn(async move {
+                // Whoever asked may have gone.
+                let _ = reply.send(Ok(tokens::opened(&state, &name).await));
+            });
         })
         .await
     }

@@ -91,20 +91,17 @@ pub(super) async fn call(
     }
 }
 
-/// Returns a token that holds now, for whoever tries a connection out.
-pub(super) async fn current(
-    tenant: &Rc<TenantState>,
-    app: &str,
-    name: &str,
-) -> Result<Option<Secret>, Failure> {
-    let connection = read(tenant, name)?;
-    if Grant::of(app, &connection)?.is_none() {
-        return Ok(connection.secrets.get(ACCESS_TOKEN).cloned());
+/// Opens a connection with a token that holds now, for whoever tries it out.
+pub(super) async fn opened(tenant: &Rc<TenantState>, name: &str) -> Result<Connection, Failure> {
+    let row = row_of(tenant, name)?.ok_or_else(|| gone(name))?;
+    let app = row.app.clone();
+    let mut connection = connections::opened(tenant, row)?;
+    let needs_token = !connection.secrets.contains_key(ACCESS_TOKEN);
+    if needs_token && Grant::of(&app, &connection)?.is_some() {
+        let token = renewed(tenant, &app, name, None).await?;
+        connection.secrets.insert(ACCESS_TOKEN.to_owned(), token);
     }
-    match connection.secrets.get(ACCESS_TOKEN) {
-        Some(token) => Ok(Some(token.clone())),
-        None => renewed(tenant, app, name, None).await.map(Some),
-    }
+    Ok(connection)
 }
 
 fn token_of(call: &OutsideCall) -> Option<Secret> {
@@ -238,11 +235,12 @@ fn row_of(tenant: &TenantState, name: &str) -> Result<Option<ConnectionRow>, Fai
 }
 
 fn read(tenant: &TenantState, name: &str) -> Result<Connection, Failure> {
-    let gone = || {
-        let message = format!("there is no connection `{name}` any more");
-        Failure::terminal("connection_missing", message)
-    };
-    connections::opened(tenant, row_of(tenant, name)?.ok_or_else(gone)?)
+    connections::opened(tenant, row_of(tenant, name)?.ok_or_else(|| gone(name))?)
+}
+
+fn gone(name: &str) -> Failure {
+    let message = format!("there is no connection `{name}` any more");
+    Failure::terminal("connection_missing", message)
 }
 
 /// Notes when a connection begins or ceases to be believed; between these nothing is written.

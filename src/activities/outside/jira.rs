@@ -14,13 +14,15 @@ use super::http_request::HttpRequest;
 use super::jira_verbs::{Verb, document};
 use super::proof::Proof;
 use crate::activities::{OutsideActivity, OutsideCall, UndoCall};
-use crate::domain::activity::ActivitySpec;
+use crate::domain::activity::{ActivitySpec, Settling};
 use crate::domain::run::Failure;
 
 /// Which property of a comment names the step that made it.
 const PROPERTY: &str = "ergane.step";
 /// How many names of statuses and transitions a failure tells.
 const NAMES_MAX: usize = 30;
+/// How many comments, newest first, are looked through for one that may be there.
+const COMMENTS_LOOKED_AT: u32 = 100;
 const API: &str = "rest/api/3";
 
 /// One verb of Jira.
@@ -56,6 +58,26 @@ impl OutsideActivity for Jira {
             fields.push(("id", output["id"].clone()));
         }
         Some(undo_over(input, inverse.identifier(), fields))
+    }
+
+    fn settles(&self) -> Settling {
+        match self.verb {
+            Verb::CreateIssue | Verb::AddComment => Settling::Lookup,
+            _ => Settling::Repeat, // Done twice is done once.
+        }
+    }
+
+    fn lookup(&self, call: OutsideCall) -> BoxFuture<'static, Result<Option<Value>, Failure>> {
+        let (verb, http) = (self.verb, self.http.clone());
+        async move {
+            let site = Site::of(&http, &call)?;
+            match verb {
+                Verb::CreateIssue => site.created().await,
+                Verb::AddComment => site.commented().await,
+                _ => Ok(None), // Made again, which does no harm.
+            }
+        }
+        .boxed()
     }
 
     fn call(&self, call: OutsideCall) -> BoxFuture<'static, Result<Value, Failure>> {
@@ -189,6 +211,34 @@ impl<'c> Site<'c> {
         let body = json!({ "transition": { "id": way["id"] } });
         self.ask(Ask::new("POST", path(&[issue, "transitions"])).with_body(body)).await?;
         Ok(json!({ "ok": true, "issue": issue, "status": way["to"]["name"] }))
+    }
+
+    /// Finds the issue that an earlier attempt made, by its label.
+    async fn created(&self) -> Result<Option<Value>, Failure> {
+        let label = label_of(&self.call.idempotency_key);
+        let body = json!({
+            "jql": format!("labels = \"{label}\""), "fields": ["summary"], "maxResults": 1,
+        });
+        let ask = Ask::new("POST", format!("{API}/search/jql")).with_body(body);
+        let found = self.ask(ask).await?;
+        Ok(found["issues"].get(0).map(|issue| self.named(issue)))
+    }
+
+    /// Finds the comment that an earlier attempt made, by its mark.
+    async fn commented(&self) -> Result<Option<Value>, Failure> {
+        let issue = self.call.input["issue"].as_str().unwrap_or_default();
+        let query = json!({
+            "expand": "properties", "orderBy": "-created", "maxResults": COMMENTS_LOOKED_AT,
+        });
+        let listed = self.ask(Ask::new("GET", path(&[issue, "comment"])).with_query(query)).await?;
+        let is_ours = |comment: &&Value| {
+            let marks = comment["properties"].as_array().into_iter().flatten();
+            marks
+                .filter(|mark| mark["key"] == PROPERTY)
+                .any(|mark| mark["value"]["idempotencyKey"] == self.call.idempotency_key.as_str())
+        };
+        let found = listed["comments"].as_array().into_iter().flatten().find(is_ours);
+        Ok(found.map(|comment| json!({ "ok": true, "issue": issue, "id": comment["id"] })))
     }
 
     /// Returns what names an issue.

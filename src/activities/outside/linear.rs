@@ -286,6 +286,20 @@ impl OutsideActivity for Linear {
         Some(undo_over(input, inverse.identifier(), [("id", output["id"].clone())]))
     }
 
+    /// Made again under the same id, what is there already is recognised; asking first is possible.
+    fn lookup(&self, call: OutsideCall) -> BoxFuture<'static, Result<Option<Value>, Failure>> {
+        let (verb, http) = (self.verb, self.http.clone());
+        async move {
+            if verb != CreateIssue {
+                return Ok(None);
+            }
+            let id = json!(uuid_of(&call.idempotency_key));
+            let issue = found(&http, &call, &id).await?;
+            issue.map(|issue| GetIssue.output(&call.input, &json!({ "issue": issue }))).transpose()
+        }
+        .boxed()
+    }
+
     fn call(&self, call: OutsideCall) -> BoxFuture<'static, Result<Value, Failure>> {
         let (verb, http) = (self.verb, self.http.clone());
         async move { answered(verb, &http, &call).await }.boxed()

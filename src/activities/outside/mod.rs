@@ -18,8 +18,10 @@ mod proof;
 mod request;
 pub(super) mod send_email;
 pub mod slack;
+mod slack_lookup;
 mod slack_verbs;
 pub mod token;
+pub mod trial;
 
 #[cfg(test)]
 mod tests;

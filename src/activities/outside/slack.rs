@@ -9,19 +9,24 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
+use url::Url;
 
-use super::connection::{ACCESS_TOKEN, refuse_credentials};
+use super::connection::{ACCESS_TOKEN, Connection, refuse_credentials};
 use super::http_request::HttpRequest;
 use super::proof::{Proof, place};
+use super::slack_lookup;
 use super::slack_verbs::Verb;
 use crate::activities::{OutsideActivity, OutsideCall, UndoCall};
-use crate::domain::activity::ActivitySpec;
+use crate::domain::activity::{ActivitySpec, Settling};
 use crate::domain::run::{Failure, FailureClass};
 
 /// Where Slack's API is unless a connection's `settings.baseUrl` says otherwise.
 pub const SLACK_BASE_URL: &str = "https://slack.com/api";
 /// The secret of a connection that proves who asks.
 const TOKEN: &str = "botToken";
+
+/// The type of the metadata that says which step a message belongs to.
+pub(super) const STEP_EVENT: &str = "ergane_step";
 
 /// Refusals that may pass.
 const PASSING: [&str; 5] =
@@ -66,6 +71,24 @@ impl OutsideActivity for Slack {
         self.verb.undo(input, output)
     }
 
+    fn settles(&self) -> Settling {
+        match self.verb {
+            Verb::Post => Settling::Lookup,
+            _ => Settling::Repeat, // Done twice is done once, or a refusal that says so.
+        }
+    }
+
+    fn lookup(&self, call: OutsideCall) -> BoxFuture<'static, Result<Option<Value>, Failure>> {
+        let (verb, http) = (self.verb, self.http.clone());
+        async move {
+            match verb {
+                Verb::Post => slack_lookup::posted(&http, &call).await,
+                _ => Ok(None), // Made again, which does no harm.
+            }
+        }
+        .boxed()
+    }
+
     fn call(&self, call: OutsideCall) -> BoxFuture<'static, Result<Value, Failure>> {
         let verb = self.verb;
         let asked = match request(verb, &call) {
@@ -88,11 +111,7 @@ impl OutsideActivity for Slack {
 /// Returns the request behind a verb, and what proves who asks.
 fn request(verb: Verb, call: &OutsideCall) -> Result<(OutsideCall, Proof), Failure> {
     let connection = call.connection()?;
-    let base = connection.base(Some(SLACK_BASE_URL))?;
-    let token = match connection.secrets.get(ACCESS_TOKEN) {
-        Some(token) => token,
-        None => connection.needed_secret(TOKEN)?,
-    };
+    let (base, proof) = base_and_proof(connection)?;
     let url = place(&base, verb.method(&call.input))?;
     let mut fields = verb.body(&call.input);
     if verb == Verb::Post {
@@ -107,7 +126,18 @@ fn request(verb: Verb, call: &OutsideCall) -> Result<(OutsideCall, Proof), Failu
             "body": fields,
         }),
     };
-    Ok((OutsideCall { input, ..call.clone() }, Proof::bearer(&base, token)))
+    Ok((OutsideCall { input, ..call.clone() }, proof))
+}
+
+/// Returns where a connection's calls begin, and what proves who asks.
+pub(super) fn base_and_proof(connection: &Connection) -> Result<(Url, Proof), Failure> {
+    let base = connection.base(Some(SLACK_BASE_URL))?;
+    let token = match connection.secrets.get(ACCESS_TOKEN) {
+        Some(token) => token,
+        None => connection.needed_secret(TOKEN)?,
+    };
+    let proof = Proof::bearer(&base, token);
+    Ok((base, proof))
 }
 
 /// Slack takes no idempotency key, so the message itself says which step it belongs to: by an id
@@ -115,7 +145,7 @@ fn request(verb: Verb, call: &OutsideCall) -> Result<(OutsideCall, Proof), Failu
 fn mark(body: &mut Map<String, Value>, key: &str) {
     body.insert("client_msg_id".to_owned(), Value::String(id_of(key)));
     let metadata = json!({
-        "event_type": "ergane_step", "event_payload": { "idempotency_key": key },
+        "event_type": STEP_EVENT, "event_payload": { "idempotency_key": key },
     });
     body.insert("metadata".to_owned(), metadata);
 }
@@ -148,7 +178,7 @@ fn judged(verb: Verb, input: &Value, answer: &Value) -> Result<Value, Failure> {
 }
 
 /// Returns the failure that Slack's refusal is, with Slack's own code.
-fn refusal(method: &str, error: &str, answer: &Value) -> Failure {
+pub(super) fn refusal(method: &str, error: &str, answer: &Value) -> Failure {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let is_code = !error.is_empty() && error.len() <= 64 && error.chars().all(fits);
     let code = if is_code { error } else { "slack_refused" };
