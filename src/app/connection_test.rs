@@ -43,14 +43,14 @@ impl App {
         let is_signed = ["signingSecret", "webhookSecret", "secret"]
             .iter()
             .any(|name| row.secrets.contains_key(*name));
-        let (mut mask, mut found) = (Mask::default(), None);
-        match self.engine().connection(who.tenant, name.to_owned()).await? {
+        let opened = self.engine().connection(who.tenant, name.to_owned()).await?;
+        let (mask, found) = match &opened {
             Ok(connection) => {
-                mask = Mask::new(connection.secrets.values());
-                found = trial::tried(activities.probe(), &row.app, &connection).await;
+                let found = trial::tried(activities.probe(), &row.app, connection).await;
+                (Mask::new(connection.secrets.values()), found)
             }
-            Err(failure) => found = Some(Err(failure)),
-        }
+            Err(failure) => (Mask::default(), Some(Err(failure.clone()))),
+        };
         let found = found.unwrap_or_else(|| match is_signed {
             true => Ok(("what is signed by its secret is taken".to_owned(), json!({}))),
             false => Err(Failure::terminal(

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod activities;
+pub mod ai_usage;
 pub mod approvals;
 pub mod audit;
 pub mod backtest;

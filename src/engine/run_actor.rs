@@ -14,6 +14,7 @@ use crate::store::ledger::{Abort, Receipt};
 use crate::store::seam::{CommitError, StoreError};
 use crate::store::tenant::TenantTx;
 
+use super::ai_usage;
 use super::connections;
 use super::dispatch::{PreparedCall, perform};
 use super::live::LiveRun;
@@ -197,6 +198,7 @@ fn advance(
     input: Option<Input>,
 ) -> Result<(), StoreError> {
     if let Some(input) = input {
+        ai_usage::count(tx, &live.workflow, &input)?;
         if let Input::Retry { version: Some(version), .. } = &input {
             let name = &live.workflow.name;
             if let Some(workflow) = tenant.definition(tx.view(), name, *version)? {

@@ -1,6 +1,7 @@
 //! Where state lives: the seam, its implementations, and typed access to what they keep.
 
 pub mod access;
+pub mod ai_usage;
 pub mod alarms;
 pub mod approvals;
 pub mod audit;

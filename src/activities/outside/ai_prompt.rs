@@ -90,6 +90,7 @@ async fn answered(http: &HttpRequest, call: &OutsideCall) -> Result<Value, Failu
     let output = told.map_err(|failure| {
         let mut details = failure.details.clone();
         details["usage"] = usage.clone();
+        details["model"] = body["model"].clone();
         failure.with_details(*details)
     })?;
     let mut output = output;

@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::super::auth::Caller;
 use super::super::error::{Answer, ApiError};
-use super::super::route::{Group, Route};
+use super::super::query::Query;
+use super::super::route::{Group, Param, Route};
 use super::super::state::Front;
 use super::super::{GROUPS, docs, metrics, openapi};
 use crate::app::App;
@@ -32,6 +33,14 @@ pub static GROUP: Group = Group {
             .named("system_info", "Says what the appliance is and how the tenant does in it.")
             .scope("system:read")
             .answers(200, "SystemInfo"),
+        Route::get("/v1/system/ai-usage", || web::to(ai_usage))
+            .named("system_ai_usage", "Sums tokens and costs of AI steps by day and workflow.")
+            .scope("system:read")
+            .query(&[
+                Param::text("since", "From the day of this time on."),
+                Param::text("until", "Up to the day of this time."),
+            ])
+            .answers(200, "AiUsage"),
         Route::get("/v1/openapi.json", || web::to(description))
             .named("system_openapi", "Describes this API as OpenAPI 3.1.")
             .public(),
@@ -43,6 +52,19 @@ pub static GROUP: Group = Group {
             .public(),
     ],
     schemas: &[
+        (
+            "AiUsage",
+            r#"{"type":"object","required":["data","total"],"properties":{
+                "data":{"type":"array","items":{"type":"object","properties":{
+                    "day":{"type":"string","format":"date"},"workflow":{"type":"string"},
+                    "model":{"type":"string"},"calls":{"type":"integer"},
+                    "inputTokens":{"type":"integer"},"outputTokens":{"type":"integer"},
+                    "cost":{"type":"number"},"currency":{"type":"string"}}}},
+                "total":{"type":"object","properties":{"calls":{"type":"integer"},
+                    "inputTokens":{"type":"integer"},"outputTokens":{"type":"integer"},
+                    "cost":{"type":"object","description":"By currency."}}},
+                "nextCursor":{"type":["string","null"]}}}"#,
+        ),
         (
             "Health",
             r#"{"type":"object","required":["status"],"properties":{
@@ -91,6 +113,11 @@ async fn scrape(
 
 async fn info(app: web::Data<App>, Caller(who): Caller) -> Answer {
     Ok(HttpResponse::Ok().json(app.system_info(&who).await?))
+}
+
+async fn ai_usage(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
+    let (data, total) = app.ai_usage(&who, query.time("since")?, query.time("until")?)?;
+    Ok(HttpResponse::Ok().json(json!({"data": data, "total": total, "nextCursor": null})))
 }
 
 async fn description(front: web::Data<Front>) -> HttpResponse {
