@@ -101,6 +101,9 @@ pub struct ActivitySpec {
     pub throttle: Option<Throttle>,
 }
 
+/// Further names of activities.
+const ALIASES: [(&str, &str); 1] = [("http.request", "workflows:http-request-platform")];
+
 /// Every activity that definitions may name, by identifier.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
@@ -147,6 +150,9 @@ impl Catalogue {
         });
         if self.find(name).is_some() {
             return name;
+        }
+        if let Some((_, known)) = ALIASES.iter().find(|(alias, _)| *alias == name) {
+            return known;
         }
         let short = INSTALLED.captures(name).and_then(|parts| parts.get(1));
         let short = short.map(|part| part.as_str());

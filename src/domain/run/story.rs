@@ -194,6 +194,7 @@ pub(super) fn workflow(steps: Vec<Step>) -> Workflow {
         name: "plan".into(),
         title: "Plan".into(),
         description: String::new(),
+        tags: Vec::new(),
         annotations: Vec::new(),
         priority: Default::default(),
         triggers: Vec::new(),

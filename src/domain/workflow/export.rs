@@ -28,6 +28,9 @@ pub fn to_native(workflow: &Workflow) -> Value {
     set(&mut body, "name", json!(workflow.name));
     set_text(&mut body, "title", &workflow.title);
     set_text(&mut body, "description", &workflow.description);
+    if !workflow.tags.is_empty() {
+        set(&mut body, "tags", json!(workflow.tags));
+    }
     if let Some(thena) = &workflow.thena {
         set(&mut body, "type", json!(thena.kind));
         set(&mut body, "subType", json!(thena.sub_type));

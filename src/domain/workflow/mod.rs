@@ -14,12 +14,14 @@ mod inputs;
 mod kind;
 pub mod lasting;
 mod nesting;
+mod over;
 pub mod parse;
 mod priority;
 mod schema;
 pub mod secrets;
 mod seen;
 mod step;
+mod tags;
 pub mod team;
 #[cfg(test)]
 mod tests;
@@ -59,6 +61,8 @@ pub struct Workflow {
     pub description: String,
     /// What starts it, each by itself; without any, only a person or a program that asks for it.
     pub triggers: Vec<Trigger>,
+    /// Words by which people find it.
+    pub tags: Vec<String>,
     /// Records that are joined into the event before the filters see it.
     pub annotations: Vec<Annotation>,
     /// Whose runs come first when there is more work than room.

@@ -165,6 +165,7 @@ impl<'a> Reading<'a> {
     fn workflow(&self, raw: &'a Value) -> Option<Workflow> {
         let mut body = Fields::open(raw, "", self.findings)?;
         body.take(&["$schema"]);
+        let tags = self.tags(&mut body);
         let spelling = thena::spelling_of(raw);
         let named = thena::name_and_title(&mut body, spelling);
         let description = body.take(&["description"]).and_then(|field| field.text());
@@ -204,6 +205,7 @@ impl<'a> Reading<'a> {
             title,
             description: description.unwrap_or_default().to_owned(),
             triggers: triggers.into_iter().map(|draft| draft.trigger).collect::<Option<_>>()?,
+            tags: tags?,
             annotations: annotations?,
             priority: priority?,
             concurrency,

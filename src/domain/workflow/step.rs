@@ -230,7 +230,9 @@ impl<'a> Reading<'a> {
         match (sleep, activity, kinds.first()) {
             (Some(sleep), ..) => does.action = self.sleep_step(&sleep),
             (_, Some(activity), _) => {
-                self.call(&activity, input.as_ref(), marked == Some(true), kept, &mut does);
+                let connection = fields.take(&["connection"]);
+                let given = Given { input: input.as_ref(), connection: connection.as_ref() };
+                self.call(&activity, given, marked == Some(true), kept, &mut does);
             }
             (.., Some(kind)) => does.take(self.kind(kind, depth)),
             (None, None, None) if marked == Some(true) => {
@@ -279,18 +281,20 @@ impl<'a> Reading<'a> {
     fn call(
         &self,
         activity: &Field<'a>,
-        input: Option<&Field<'a>>,
+        Given { input, connection }: Given<'_, 'a>,
         marked_as_sleep: bool,
         kept: &mut ThenaStep,
         does: &mut Does,
     ) {
         let named = thena::activity(self, activity);
+        let spec = named.as_ref().and_then(|named| self.spec(&named.identifier));
+        let over = self.input_over(connection, input, spec.as_deref());
         let input_at = input.map_or_else(|| activity.at.clone(), |input| input.at.clone());
         does.input = Placed {
             at: input_at,
-            value: input.map_or_else(|| Value::Object(Map::new()), |input| input.value.clone()),
+            value: over.as_deref().map_or_else(|| Value::Object(Map::new()), Value::clone),
         };
-        let template = self.input(input);
+        let template = self.input_template(input, over.as_deref());
         let Some(named) = named else { return };
         kept.version = named.noted;
         does.spec = self.checked_spec(&named, activity);
@@ -340,6 +344,22 @@ impl<'a> Reading<'a> {
             field.object()?;
         }
         self.template(field)
+    }
+
+    /// Reads an input that may have got a connection.
+    pub(super) fn input_template(
+        &self,
+        input: Option<&Field<'a>>,
+        over: Option<&Value>,
+    ) -> Option<Template> {
+        if let Some(field) = input {
+            self.input(Some(field))?;
+        }
+        let at = input.map_or("", |field| &*field.at);
+        match over {
+            Some(value) => self.findings.keep(Template::parse(value, at)),
+            None => self.input(None),
+        }
     }
 
     fn slept(&self, input: &Field<'a>) -> Option<Action> {
@@ -432,6 +452,13 @@ impl<'a> Reading<'a> {
         let jitter = jitter.map_or(Some(standard.jitter), |f| f.truth());
         Some(Retry { attempts: attempts?, initial, factor: factor?, max: max?, jitter: jitter? })
     }
+}
+
+/// What stands beside the activity of a call.
+#[derive(Clone, Copy)]
+struct Given<'f, 'a> {
+    input: Option<&'f Field<'a>>,
+    connection: Option<&'f Field<'a>>,
 }
 
 #[derive(Default)]

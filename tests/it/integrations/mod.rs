@@ -3,6 +3,7 @@
 mod calls;
 mod doubt;
 mod elsewhere;
+mod examples;
 mod tokens;
 mod undo;
 
