@@ -43,7 +43,7 @@ use platform::{teams, threads, ticket_verbs, tickets, transform, users, waits};
 use settings::{EgressSettings, EventSettings};
 
 /// Every built-in activity on the platform's own records.
-const ON_DESK: [OnDesk; 29] = [
+const ON_DESK: [OnDesk; 31] = [
     tickets::CREATE,
     tickets::UPDATE,
     tickets::GET,
@@ -54,6 +54,8 @@ const ON_DESK: [OnDesk; 29] = [
     ticket_verbs::SEND_SURVEY,
     ticket_verbs::ARCHIVE,
     ticket_verbs::UNARCHIVE,
+    ticket_verbs::BULK_ARCHIVE,
+    ticket_verbs::BULK_UNARCHIVE,
     ticket_verbs::ADD_TAGS,
     ticket_verbs::REMOVE_TAGS,
     comments::CREATE,

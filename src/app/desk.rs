@@ -166,7 +166,7 @@ impl App {
     ) -> Result<Page<Record>, Error> {
         let (before, limit) = (page.after.clone(), Some(page.limit));
         let query = TicketQuery { before, limit, teams: who.teams.clone(), ..query };
-        self.read(who, |view| Ok(search_tickets(&view, &query)?.into()))
+        self.read(who, |view| Ok(search_tickets(&view, &query, None)?.into()))
     }
 
     /// Returns one record, by its id or its natural key.

@@ -153,11 +153,30 @@ impl Path {
         // A bare name that the scope itself binds, such as a loop's own, is the innermost one; a
         // root that is not bound here may still be a field of the payload.
         if root.get(self.first()).is_some() {
-            return walk(root, &self.segments);
+            return walk(root, &self.segments).or_else(|| self.find_id(root));
         }
         let event = root.get("trigger")?;
         let payload = event.get("payload").and_then(|payload| walk(payload, &self.segments));
-        payload.or_else(|| walk(event, &self.segments))
+        payload.or_else(|| walk(event, &self.segments)).or_else(|| self.find_id(root))
+    }
+
+    /// Finds the `ticketId` of a payload that has only the `ticket`, as Thena's own samples name it.
+    fn find_id<'a>(&self, root: &'a Value) -> Option<Cow<'a, Value>> {
+        let record = root.get("trigger")?.get("payload")?.get(self.record_of_id()?)?;
+        record.get("id").map(Cow::Borrowed)
+    }
+
+    /// Returns the record of the payload whose id this path may mean.
+    #[must_use]
+    pub fn record_of_id(&self) -> Option<&str> {
+        let name = match self.segments.as_slice() {
+            [only] if !self.rooted => &only.name,
+            [first, second, last] if &*first.name == "trigger" && &*second.name == "payload" => {
+                &last.name
+            }
+            _ => return None, // Deeper down, a name is what it says.
+        };
+        name.strip_suffix("Id").filter(|record| !record.is_empty())
     }
 }
 

@@ -442,6 +442,9 @@ impl Subject<'_> {
 
     fn report(&self, path: &Path, at: &str, sight: Sight, absence: Absence) {
         let Sight::Missing { name, siblings, closed } = sight else { return };
+        if path.record_of_id().is_some_and(|record| siblings.iter().any(|it| it == record)) {
+            return; // It is the id of that record.
+        }
         let detail = format!("`{path}`: there is no `{name}`");
         let problem = Problem::new(at, "unknown_path", detail);
         let near = nearest(&name, siblings.iter().map(String::as_str));
