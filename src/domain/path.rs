@@ -523,6 +523,23 @@ mod tests {
     }
 
     #[test]
+    fn the_id_of_a_record_is_found_under_its_own_name() {
+        let scope = |payload: Value| Scope::of_event(json!({ "type": "a:b", "payload": payload }));
+        let found = |text: &str, payload: Value| {
+            let path = Path::parse(text).unwrap();
+            path.lookup(&scope(payload)).value.map(Cow::into_owned)
+        };
+        let ticket = json!({ "ticket": { "id": "t1" } });
+        let context = "context.event.message.payload.ticketId";
+        for text in ["ticketId", "trigger.payload.ticketId", context] {
+            assert_eq!(found(text, ticket.clone()), Some(json!("t1")), "{text}");
+            assert_eq!(found(text, json!({ "ticketId": 5 })), Some(json!(5)), "{text}");
+        }
+        assert_eq!(found("ticket.ticketId", ticket.clone()), None);
+        assert_eq!(found("accountId", ticket), None);
+    }
+
+    #[test]
     fn lookups_find_payload_then_event_then_roots() {
         let scope = scope();
         for (path, expected) in [

@@ -4,16 +4,16 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
+use crate::activities::OutsideCall;
 use crate::activities::outside::connection::{ACCESS_TOKEN, Connection, refuses_credentials};
 use crate::activities::outside::token::{Grant, Token, Untold};
-use crate::activities::{OutsideActivity, OutsideCall};
 use crate::domain::run::Failure;
 use crate::domain::secret::{Mask, Secret};
 use crate::domain::time::Timestamp;
@@ -61,27 +61,30 @@ impl Renewals {
     }
 }
 
-/// Makes a call, with a token that holds where its connection needs one.
+/// How a call is made.
+pub(super) type Make = Box<dyn Fn(OutsideCall) -> BoxFuture<'static, Result<Value, Failure>>>;
+
+/// Makes a call, with a token that holds where its connection to `app` needs one.
 pub(super) async fn call(
     tenant: Rc<TenantState>,
-    activity: Arc<dyn OutsideActivity>,
+    app: Option<&'static str>,
     mut call: OutsideCall,
+    make: Make,
 ) -> Result<Value, Failure> {
-    let app = activity.app_for(&call.input);
     let Some((app, connection)) = app.zip(call.connection.clone()) else {
-        return activity.call(call).await;
+        return make(call).await;
     };
     let name = connection.name.clone();
     let renews = Grant::of(app, &connection)?.is_some();
     if renews && !connection.secrets.contains_key(ACCESS_TOKEN) {
         put(&mut call, renewed(&tenant, app, &name, None).await?);
     }
-    let mut outcome = activity.call(call.clone()).await;
+    let mut outcome = make(call.clone()).await;
     if renews && outcome.as_ref().is_err_and(refuses_credentials) {
         // Nothing was done, so that the same call may go again with another token, once.
         let refused = token_of(&call);
         put(&mut call, renewed(&tenant, app, &name, refused).await?);
-        outcome = activity.call(call.clone()).await;
+        outcome = make(call.clone()).await;
     }
     note_outcome(&tenant, &name, &outcome);
     let mask = Mask::new(token_of(&call).as_ref());

@@ -24,4 +24,6 @@ pub mod token;
 pub mod trial;
 
 #[cfg(test)]
+mod lookup_tests;
+#[cfg(test)]
 mod tests;
