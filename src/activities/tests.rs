@@ -39,6 +39,16 @@ fn ticket_cases() -> Vec<Case> {
             |_| (UPDATE, json!({"id": "WED-1", "title": "C"})),
         ),
         (
+            "tickets:bulk-archive-platform",
+            json!({"ticketIds": ["WED-1", "WED-2"]}),
+            |_| ("tickets:unarchive-ticket-platform", json!({"id": "WED-1"})),
+        ),
+        (
+            "tickets:bulk-unarchive-platform",
+            json!({"ticketIds": ["WED-2"]}),
+            |_| ("tickets:archive-ticket-platform", json!({"id": "WED-2"})),
+        ),
+        (
             "tickets:assign-ticket-platform",
             json!({"ticketId": "WED-1", "email": "ana@ours.test"}),
             |_| {
@@ -243,7 +253,7 @@ fn every_activity_is_documented_and_its_schemas_are_schemas() {
             assert!(property["description"].is_string(), "{identifier}: {name}");
         }
     }
-    assert_eq!(super::ON_DESK.len() + 12, seen.len());
+    assert_eq!(super::ON_DESK.len() + 31, seen.len());
 }
 
 #[test]
