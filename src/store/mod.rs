@@ -3,6 +3,7 @@
 pub mod access;
 pub mod alarms;
 pub mod approvals;
+pub mod apps;
 pub mod audit;
 pub mod codec;
 pub mod connections;
