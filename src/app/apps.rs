@@ -8,6 +8,7 @@ use super::app_webhooks::WebhookPlan;
 use super::audit::Change;
 use super::error::Error;
 use super::events::actor;
+use super::installations::check_listening;
 use super::installed_activities::{retire_all, sync};
 use super::page::PageRequest;
 use super::principal::Principal;
@@ -212,6 +213,7 @@ impl App {
             let changes = differences;
             return Ok(ChangedApp { view, changes, workflows, webhook_secret: None });
         }
+        check_listening(who, &manifest)?;
         let plan = WebhookPlan::of(self, who, &manifest)?;
         let event_types = self.event_types_of(&row, &manifest)?;
         let (uid, by, told) = (row.uid, actor(who), differences.clone());

@@ -180,6 +180,7 @@ impl App {
         if let Some(scope) = scopes.iter().find(|scope| !who.scopes.cover(scope)) {
             return Err(Error::Forbidden { scope: scope.clone() });
         }
+        check_listening(who, &manifest)?;
         let event_types = self.event_types_of(&row, &manifest)?;
         let fresh = (bot_key == BotKey::Exchanged).then(|| self.bot_key(who, &row, &scopes));
         let now = self.now();
@@ -347,6 +348,15 @@ impl App {
             .await;
         self.forget_keys();
         outcome
+    }
+}
+
+/// Whoever lets an app hear of events must be allowed to let others hear of them.
+pub(super) fn check_listening(who: &Principal, manifest: &Manifest) -> Result<(), Error> {
+    const SCOPE: &str = "webhooks:write";
+    match manifest.subscribes.is_empty() || who.scopes.allow(SCOPE) {
+        true => Ok(()),
+        false => Err(Error::Forbidden { scope: SCOPE.to_owned() }),
     }
 }
 
