@@ -66,6 +66,14 @@ pub struct Uninstalled {
     pub workflows: Vec<String>,
 }
 
+/// An installation that was checked and is not written yet.
+struct Prepared {
+    installation: InstallationRow,
+    given: Given,
+    event_types: AppEventTypes,
+    fresh: Option<(KeyRow, String)>,
+}
+
 /// The event types of an app, ready to be registered.
 pub(super) struct AppEventTypes {
     rows: Vec<EventTypeRow>,
@@ -168,24 +176,51 @@ impl App {
         wanted: WantedInstallation,
         bot_key: BotKey,
     ) -> Result<MadeInstallation, Error> {
-        let manifest = manifest_of(&row)?;
-        let before = row.installation.clone();
+        let prepared = self.prepared(who, &row, wanted, bot_key)?;
+        let former = row.installation.map(|known| known.key_digest);
+        let fresh = prepared.fresh.clone();
+        if let Some((key, _)) = fresh.clone() {
+            // It opens nothing before the installation knows it.
+            self.keep_bot_key(who, key).await?;
+        }
+        let written = self.write_installation(who, &row.uid, former.clone(), prepared).await;
+        self.forget_schemas();
+        let forgotten = match (&written, &fresh) {
+            (Ok(_), Some(_)) => former,
+            (Ok(_), None) => None,
+            (Err(_), _) => fresh.as_ref().map(|(key, _)| key.digest.clone()),
+        };
+        if let Some(digest) = forgotten {
+            self.forget_bot_key(who, digest).await?;
+        }
+        Ok(MadeInstallation { view: written?, bot_key: fresh.map(|(_, text)| text) })
+    }
+
+    /// Checks what is wanted, and makes everything that does not need the transaction.
+    fn prepared(
+        &self,
+        who: &Principal,
+        row: &AppRow,
+        wanted: WantedInstallation,
+        bot_key: BotKey,
+    ) -> Result<Prepared, Error> {
+        let manifest = manifest_of(row)?;
+        let before = row.installation.as_ref();
         let connection = self.read(who, |view| Ok(view.connection(&row.connection())?))?;
         let given = settings_for(&manifest, connection.as_ref(), &wanted.settings);
         let mut problems = given.as_ref().err().cloned().unwrap_or_default();
-        let teams = self.teams_for(who, before.as_ref(), wanted.teams, &mut problems)?;
-        let optional = wanted.optional_scopes;
-        let scopes = scopes_for(&manifest, before.as_ref(), optional, &mut problems);
+        let teams = self.teams_for(who, before, wanted.teams, &mut problems)?;
+        let scopes = scopes_for(&manifest, before, wanted.optional_scopes, &mut problems);
         let given = given.ok().filter(|_| problems.is_empty()).ok_or(Error::Invalid(problems))?;
         if let Some(scope) = scopes.iter().find(|scope| !who.scopes.cover(scope)) {
             return Err(Error::Forbidden { scope: scope.clone() });
         }
         check_listening(who, &manifest)?;
-        let event_types = self.event_types_of(&row, &manifest)?;
-        let fresh = (bot_key == BotKey::Exchanged).then(|| self.bot_key(who, &row, &scopes));
+        let event_types = self.event_types_of(row, &manifest)?;
+        let fresh = (bot_key == BotKey::Exchanged).then(|| self.bot_key(who, row, &scopes));
         let now = self.now();
         let uid_of = |letter| Uid::new(letter, now, self.clock().random()).to_string();
-        let mut installation = before.clone().unwrap_or_else(|| InstallationRow {
+        let mut installation = before.cloned().unwrap_or_else(|| InstallationRow {
             id: uid_of('I'),
             bot_id: uid_of('B'),
             key_digest: String::new(),
@@ -202,49 +237,43 @@ impl App {
             installation.key_digest.clone_from(&key.digest);
             installation.key_prefix.clone_from(&key.prefix);
         }
-        if let Some((key, _)) = fresh.clone() {
-            // It opens nothing before the installation knows it.
-            self.keep_bot_key(who, key).await?;
-        }
-        let (verb, kind) = match &before {
+        Ok(Prepared { installation, given, event_types, fresh })
+    }
+
+    async fn write_installation(
+        &self,
+        who: &Principal,
+        uid: &str,
+        former: Option<String>,
+        prepared: Prepared,
+    ) -> Result<AppView, Error> {
+        let (verb, kind) = match former {
             None => ("app.install", "app:installed"),
             Some(_) => ("app.reinstall", "app:reinstalled"),
         };
-        let former = before.map(|known| known.key_digest);
-        let (uid, by, sealer) = (row.uid, actor(who), Arc::clone(self.sealer()));
-        let expected = former.clone();
-        let view = self
-            .write(who, Change::of(verb, &uid), move |tx, change| {
-                let mut row = found(tx.view(), &uid)?;
-                let present = row.installation.as_ref().map(|known| known.key_digest.clone());
-                if present != expected {
-                    let detail = "somebody else changed the installation meanwhile".to_owned();
-                    return Err(Error::Conflict { code: "app_changed", detail });
-                }
-                change.before(&row);
-                put_settings(tx, &row, given, &manifest, &sealer)?;
-                row.installation = Some(installation);
-                row.updated_at = tx.now();
-                event_types.register(tx)?;
-                sync(tx, &row, &manifest)?;
-                follow(tx, &row)?;
-                tx.put_app(&row);
-                change.after(&row);
-                let payload = payload_of(tx.view(), &row, &manifest)?;
-                tx.emit(news(kind, &row, by, payload, tx.now()));
-                shown(tx.view(), row)
-            })
-            .await;
-        self.forget_schemas();
-        let forgotten = match (&view, &fresh) {
-            (Ok(_), Some(_)) => former,
-            (Ok(_), None) => None,
-            (Err(_), _) => fresh.as_ref().map(|(key, _)| key.digest.clone()),
-        };
-        if let Some(digest) = forgotten {
-            self.forget_bot_key(who, digest).await?;
-        }
-        Ok(MadeInstallation { view: view?, bot_key: fresh.map(|(_, text)| text) })
+        let (uid, by, sealer) = (uid.to_owned(), actor(who), Arc::clone(self.sealer()));
+        self.write(who, Change::of(verb, &uid), move |tx, change| {
+            let mut row = found(tx.view(), &uid)?;
+            let manifest = manifest_of(&row)?;
+            let present = row.installation.as_ref().map(|known| known.key_digest.clone());
+            if present != former {
+                let detail = "somebody else changed the installation meanwhile".to_owned();
+                return Err(Error::Conflict { code: "app_changed", detail });
+            }
+            change.before(&row);
+            put_settings(tx, &row, prepared.given, &manifest, &sealer)?;
+            row.installation = Some(prepared.installation);
+            row.updated_at = tx.now();
+            prepared.event_types.register(tx)?;
+            sync(tx, &row, &manifest)?;
+            follow(tx, &row)?;
+            tx.put_app(&row);
+            change.after(&row);
+            let payload = payload_of(tx.view(), &row, &manifest)?;
+            tx.emit(news(kind, &row, by, payload, tx.now()));
+            shown(tx.view(), row)
+        })
+        .await
     }
 
     fn teams_for(

@@ -9,7 +9,7 @@ mod setting;
 #[cfg(test)]
 mod tests;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::event_type;
 use super::problem::Problem;
@@ -118,59 +118,34 @@ impl Manifest {
 fn read(reader: &mut Reader, raw: &Value) -> Option<Manifest> {
     let root = reader.root(raw)?;
     reader.close(root, "", &PARTS);
-    let Some(about) = reader.object(root, "", "app", Need::Required) else {
-        return None; // Everything else is named after the app.
+    let about = reader.object(root, "", "app", Need::Required)?;
+    let (name, slug) = names(reader, about);
+    let mut plain = |field, standard: &str| {
+        let given = reader.text(about, "/app", field, Need::Optional);
+        given.filter(|text| !text.is_empty()).unwrap_or_else(|| standard.to_owned())
     };
-    let name = reader.text(about, "/app", "name", Need::Required).unwrap_or_default();
-    if name.chars().count() > NAME_CHARS_MAX {
-        reader.report(
-            "/app/name",
-            "too_long",
-            &format!("has more than {NAME_CHARS_MAX} characters"),
-        );
-    }
-    let slug = reader.text(about, "/app", "slug", Need::Optional);
-    let slug = slug.unwrap_or_else(|| slug_of(&name));
-    if !is_slug(&slug) && !name.is_empty() {
-        let detail = "must have 1 to 40 lower-case letters, digits and `-`, a letter first";
-        reader.report("/app/slug", "invalid_slug", detail);
-    }
-    let plain = |reader: &mut Reader, field| {
-        reader.text(about, "/app", field, Need::Optional).unwrap_or_default()
-    };
-    let (version, description) = (plain(reader, "version"), plain(reader, "description"));
-    let (category, visibility) = (plain(reader, "category"), plain(reader, "visibility"));
-    let visibility = if visibility.is_empty() { "private".to_owned() } else { visibility };
+    let (version, description) = (plain("version", "1.0.0"), plain("description", ""));
+    let (category, visibility) = (plain("category", "custom"), plain("visibility", "private"));
     reader.one_of("/app/visibility", &visibility, &VISIBILITIES);
     let developer = reader.object(root, "", "developer", Need::Optional);
     let author = developer
         .and_then(|developer| reader.text(developer, "/developer", "name", Need::Optional))
         .unwrap_or_default();
     reader.object(root, "", "metadata", Need::Optional);
-    let (publishes, subscribes) = events(reader, raw);
-    let (scopes_required, scopes_optional) = scopes(reader, raw);
+    let (publishes, subscribes) = events(reader, root);
+    let (scopes_required, scopes_optional) = scopes(reader, root);
     let settings = setting::read(reader, raw);
     let activities = activity::read(reader, raw, &settings);
     for activity in &activities {
         activity.check_scopes(reader, scopes_required.iter().chain(&scopes_optional));
     }
-    let integration = reader.object(root, "", "integration", Need::Optional);
-    let mut address = |places: &[&str]| {
-        let place = places.iter().find(|place| {
-            raw.pointer(&format!("/integration{place}")).is_some_and(|url| !url.is_null())
-        })?;
-        reader.url(raw, &format!("/integration{place}"))
-    };
-    let (events_url, lifecycle_url) = match integration {
-        Some(_) => (address(&EVENT_URLS), address(&LIFECYCLE_URLS)),
-        None => (None, None),
-    };
+    reader.object(root, "", "integration", Need::Optional);
     Some(Manifest {
         name,
         slug,
-        version: if version.is_empty() { "1.0.0".to_owned() } else { version },
+        version,
         description,
-        category: if category.is_empty() { "custom".to_owned() } else { category },
+        category,
         visibility,
         author,
         publishes,
@@ -179,13 +154,35 @@ fn read(reader: &mut Reader, raw: &Value) -> Option<Manifest> {
         scopes_optional,
         activities,
         settings,
-        events_url,
-        lifecycle_url,
+        events_url: address(reader, raw, &EVENT_URLS),
+        lifecycle_url: address(reader, raw, &LIFECYCLE_URLS),
     })
 }
 
-fn events(reader: &mut Reader, raw: &Value) -> (Vec<PublishedEvent>, Vec<String>) {
-    let Some(root) = raw.as_object() else { return Default::default() };
+fn names(reader: &mut Reader, about: &Map<String, Value>) -> (String, String) {
+    let name = reader.text(about, "/app", "name", Need::Required).unwrap_or_default();
+    if name.chars().count() > NAME_CHARS_MAX {
+        let detail = format!("has more than {NAME_CHARS_MAX} characters");
+        reader.report("/app/name", "too_long", &detail);
+    }
+    let slug = reader.text(about, "/app", "slug", Need::Optional);
+    let slug = slug.unwrap_or_else(|| slug_of(&name));
+    if !is_slug(&slug) && !name.is_empty() {
+        let detail = "must have 1 to 40 lower-case letters, digits and `-`, a letter first";
+        reader.report("/app/slug", "invalid_slug", detail);
+    }
+    (name, slug)
+}
+
+/// Returns the address at the first of `places` that is there.
+fn address(reader: &mut Reader, raw: &Value, places: &[&str]) -> Option<String> {
+    let places = places.iter().map(|place| format!("/integration{place}"));
+    let is_given = |place: &String| raw.pointer(place).is_some_and(|url| !url.is_null());
+    let place = places.into_iter().find(is_given)?;
+    reader.url(raw, &place)
+}
+
+fn events(reader: &mut Reader, root: &Map<String, Value>) -> (Vec<PublishedEvent>, Vec<String>) {
     let Some(events) = reader.object(root, "", "events", Need::Optional) else {
         return Default::default();
     };
@@ -229,8 +226,7 @@ fn event_fault(kind: &str) -> Option<(&'static str, String)> {
     own.then(|| ("reserved_type", format!("`{family}` is a family of the platform's own events")))
 }
 
-fn scopes(reader: &mut Reader, raw: &Value) -> (Vec<String>, Vec<String>) {
-    let Some(root) = raw.as_object() else { return Default::default() };
+fn scopes(reader: &mut Reader, root: &Map<String, Value>) -> (Vec<String>, Vec<String>) {
     let Some(scopes) = reader.object(root, "", "scopes", Need::Optional) else {
         return Default::default();
     };

@@ -452,6 +452,27 @@ fn what_needs_an_app_that_is_gone_fails_for_good_and_says_so() {
 }
 
 #[test]
+fn an_activity_needs_the_scopes_that_the_manifest_names() {
+    with_config(quick, |app| async move {
+        let peer = server().await;
+        let mut manifest = pager(&peer.url);
+        manifest["activities"][0]["scopes"] = json!(["tickets:write"]);
+        app.post("/v1/apps", manifest).await.expect(201);
+        let body = json!({ "teamIds": [app.team().await], "settings": { "api_key": SECRET },
+            "optionalScopes": ["tickets:write"] });
+        app.post("/v1/apps/pager/install", body).await.expect(201);
+        app.save(by_hand("page", page_step("page_someone"))).await;
+        assert_eq!(ended(&app, "page", json!({})).await["status"], "succeeded");
+        let fewer = json!({ "optionalScopes": [] });
+        app.post("/v1/apps/pager/reinstall", fewer).await.expect(200);
+        let run = ended(&app, "page", json!({})).await;
+        assert_eq!(run["error"]["code"], "app_lacks_scope", "{run}");
+        let page = app.get("/apps").await;
+        assert!(page.text.contains("page_someone-"), "{}", page.text);
+    });
+}
+
+#[test]
 fn an_app_is_its_tenants_own() {
     with_config(quick, |app| async move {
         let peer = server().await;
