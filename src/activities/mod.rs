@@ -2,6 +2,7 @@
 
 mod checked;
 pub mod desk;
+pub mod installed;
 pub mod outside;
 mod platform;
 pub mod settings;
@@ -20,6 +21,7 @@ use futures_util::future::{BoxFuture, ready};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::domain::activity::custom::Account;
 use crate::domain::activity::{ActivitySpec, Catalogue, Settling};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::run::Failure;
@@ -204,6 +206,10 @@ pub trait OutsideActivity: Send + Sync {
     fn app_for(&self, _input: &Value) -> Option<&'static str> {
         self.app()
     }
+    /// Returns whose settings and secrets a call uses beside an app's connection.
+    fn account(&self) -> Account {
+        Account::Nobody
+    }
     /// Returns the call that takes back what a call with this input and output did, if there is
     /// one; only a step that says `compensate: auto` is undone by it.
     fn undo(&self, _input: &Value, _output: &Value) -> Option<UndoCall> {
@@ -315,7 +321,12 @@ impl Activities {
         &self.probe
     }
 
-    /// Returns how the activity `identifier` is carried out.
+    /// Returns what makes HTTP calls.
+    fn http(&self) -> &HttpRequest {
+        &self.http
+    }
+
+    /// Returns how the built-in activity `identifier` is carried out.
     #[must_use]
     pub fn find(&self, identifier: &str) -> Option<&Activity> {
         self.by_identifier.get(identifier)
@@ -327,7 +338,7 @@ impl Activities {
         &self.courier
     }
 
-    /// Returns what every activity says of itself.
+    /// Returns what every built-in activity says of itself.
     #[must_use]
     pub fn catalogue(&self) -> &Arc<Catalogue> {
         &self.catalogue

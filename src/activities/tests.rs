@@ -38,16 +38,12 @@ fn ticket_cases() -> Vec<Case> {
                    "priorityName": "high", "metadata": {"a": 1}, "customFields": {"c": "d"}}),
             |_| (UPDATE, json!({"id": "WED-1", "title": "C"})),
         ),
-        (
-            "tickets:bulk-archive-platform",
-            json!({"ticketIds": ["WED-1", "WED-2"]}),
-            |_| ("tickets:unarchive-ticket-platform", json!({"id": "WED-1"})),
-        ),
-        (
-            "tickets:bulk-unarchive-platform",
-            json!({"ticketIds": ["WED-2"]}),
-            |_| ("tickets:archive-ticket-platform", json!({"id": "WED-2"})),
-        ),
+        ("tickets:bulk-archive-platform", json!({"ticketIds": ["WED-1", "WED-2"]}), |_| {
+            ("tickets:unarchive-ticket-platform", json!({"id": "WED-1"}))
+        }),
+        ("tickets:bulk-unarchive-platform", json!({"ticketIds": ["WED-2"]}), |_| {
+            ("tickets:archive-ticket-platform", json!({"id": "WED-2"}))
+        }),
         (
             "tickets:assign-ticket-platform",
             json!({"ticketId": "WED-1", "email": "ana@ours.test"}),

@@ -42,9 +42,9 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
     tenant.shared.calls_in_flight.fetch_add(1, Ordering::SeqCst);
     let limit = call.timeout + GRACE;
     // In a task of its own, so that its panic ends the attempt and nothing else.
-    let (app, activity) = (prepared.activity.app_for(&call.input), Arc::clone(&prepared.activity));
+    let activity = Arc::clone(&prepared.activity);
     let make = Box::new(move |call| activity.call(call));
-    let mut task = actix::spawn(tokens::call(Rc::clone(&tenant), app, call, make));
+    let mut task = actix::spawn(tokens::call(Rc::clone(&tenant), call, make));
     let outcome = match tokio::time::timeout(limit, &mut task).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => Err(panicked(error)),

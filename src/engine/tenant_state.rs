@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use actix::Addr;
 use tokio::sync::Semaphore;
 
-use crate::activities::Activities;
+use crate::activities::installed::Installed;
+use crate::activities::{Activities, Activity};
 use crate::domain::id::{RunId, TenantId};
-use crate::domain::run::{Entry, Input, Origin, Run, TenantFacts};
+use crate::domain::run::{Entry, Failure, Input, Origin, Run, TenantFacts};
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::Workflow;
 use crate::store::access::TenantRow;
@@ -19,7 +20,7 @@ use crate::store::alarms::Alarm;
 use crate::store::events::EventKey;
 use crate::store::ledger::{Abort, Ledger, Receipt};
 use crate::store::seam::{Part, StoreError};
-use crate::store::tenant::{TenantTx, TenantView, Workflows};
+use crate::store::tenant::{self, TenantTx, TenantView, TimerChange, Workflows};
 
 use super::alarms;
 use super::deliveries::Deliveries;
@@ -50,6 +51,8 @@ pub(super) struct TenantState {
     pub(super) may_wait: Cell<bool>,
     /// Runs that were begun by steps of the transaction that goes on.
     begun_inside: RefCell<intake::Begun>,
+    /// What its steps can do.
+    installed: RefCell<Arc<Installed>>,
     pub(super) deliveries: Deliveries,
     pub(super) renewals: Renewals,
     timers: Addr<Timers>,
@@ -65,6 +68,13 @@ pub(super) struct Settled<T> {
     pub(super) receipt: Receipt,
 }
 
+/// What a transaction leaves for the actors to do.
+struct FollowUp {
+    started: Vec<LiveRun>,
+    timers: Vec<TimerChange>,
+    woken: Vec<RunId>,
+}
+
 impl TenantState {
     pub(super) fn open(
         row: TenantRow,
@@ -74,7 +84,9 @@ impl TenantState {
         timers: Addr<Timers>,
         pressure: &Arc<AtomicUsize>,
     ) -> Result<Rc<TenantState>, Abort<StoreError>> {
+        let installed = Arc::new(Installed::new(&shared.activities, Vec::new()));
         let state = TenantState {
+            installed: RefCell::new(installed),
             facts: TenantFacts { id: row.id, slug: row.slug, name: row.name },
             part,
             calls: Rc::new(Semaphore::new(shared.settings.outside_calls_max)),
@@ -96,6 +108,7 @@ impl TenantState {
         let (newest, _) = state.ledger.transact(|tx| {
             let view = TenantView::new(state.facts.id, &*tx);
             state.read_listeners(view)?;
+            state.read_activities(view)?;
             state.may_wait.set(view.has_waits()?);
             let newest = view.newest_event()?;
             let mut tx = TenantTx::new(state.facts.id, tx, &state.shared.clock);
@@ -114,6 +127,16 @@ impl TenantState {
         &self.shared.activities
     }
 
+    /// Returns how an activity is carried out for a run that began then.
+    pub(super) fn find_activity(
+        &self,
+        identifier: &str,
+        pinned: Option<u32>,
+        run_began: Timestamp,
+    ) -> Result<Activity, Failure> {
+        self.installed.borrow().find(identifier, pinned, run_began)
+    }
+
     /// Runs `decide`, accepts the events that follow from it, and hands over the runs that these
     /// start; all of it is one transaction.
     pub(super) fn transact<T, E: From<StoreError>>(
@@ -122,34 +145,47 @@ impl TenantState {
     ) -> Result<Settled<T>, Abort<E>> {
         // A transaction that was refused has left what it began behind.
         self.begun_inside.take();
-        let (outcome, receipt) = self.ledger.transact(|tx| {
+        let ((value, follow_up), receipt) = self.ledger.transact(|tx| {
             let mut tx = TenantTx::new(self.id(), tx, &self.shared.clock);
             let value = decide(&mut tx)?;
-            let mut started = Vec::new();
-            if tx.workflows() == Workflows::Changed {
-                schedules::reconcile(self, &mut tx)?;
-                let before = Rc::clone(&self.listeners.borrow());
-                self.read_listeners(tx.view())?;
-                started = reconcile::settle(self, &mut tx, &before)?;
-            }
-            started.extend(intake::accept_emitted(self, &mut tx)?);
-            tx.write_counters()?;
-            Ok::<_, E>((value, started, tx.take_timers(), tx.take_woken()))
+            Ok::<_, E>((value, self.conclude(tx)?))
         })?;
+        self.follow_up(follow_up);
+        Ok(Settled { value, receipt })
+    }
+
+    /// Does inside the transaction what every change entails.
+    fn conclude(&self, mut tx: TenantTx<'_, '_>) -> Result<FollowUp, StoreError> {
+        let mut started = Vec::new();
+        if tx.activities() == tenant::Activities::Changed {
+            self.read_activities(tx.view())?;
+        }
+        if tx.workflows() == Workflows::Changed {
+            schedules::reconcile(self, &mut tx)?;
+            let before = Rc::clone(&self.listeners.borrow());
+            self.read_listeners(tx.view())?;
+            started = reconcile::settle(self, &mut tx, &before)?;
+        }
+        started.extend(intake::accept_emitted(self, &mut tx)?);
+        tx.write_counters()?;
+        let (timers, woken) = (tx.take_timers(), tx.take_woken());
+        Ok(FollowUp { started, timers, woken })
+    }
+
+    /// Tells the actors what a transaction left for them.
+    fn follow_up(&self, follow_up: FollowUp) {
         let to_send = self.deliveries.take_woken();
         if !to_send.is_empty() {
             self.tell(SendDeliveries(to_send));
         }
-        let (value, started, timers, woken) = outcome;
-        if !timers.is_empty() {
-            self.timers.do_send(TimersChanged { tenant: self.id(), changes: timers });
+        if !follow_up.timers.is_empty() {
+            self.timers.do_send(TimersChanged { tenant: self.id(), changes: follow_up.timers });
         }
-        self.hand_over(started);
+        self.hand_over(follow_up.started);
         let inside = self.begun_inside.take();
         self.hand_over(inside.started);
         self.displace(&inside.displaced);
-        self.wake(woken);
-        Ok(Settled { value, receipt })
+        self.wake(follow_up.woken);
     }
 
     /// Keeps runs that a step began until the transaction is over.
@@ -329,6 +365,14 @@ impl TenantState {
         let workflow = Shared::compile(&row)?;
         self.definitions.borrow_mut().insert(key, Arc::clone(&workflow));
         Ok(Some(workflow))
+    }
+
+    fn read_activities(&self, view: TenantView<'_>) -> Result<(), StoreError> {
+        let rows = view.custom_activities()?;
+        let installed = Arc::new(Installed::new(&self.shared.activities, rows));
+        self.shared.installed.write().insert(self.id(), Arc::clone(&installed));
+        *self.installed.borrow_mut() = installed;
+        Ok(())
     }
 
     fn read_listeners(&self, view: TenantView<'_>) -> Result<(), StoreError> {

@@ -64,17 +64,16 @@ impl Renewals {
 /// How a call is made.
 pub(super) type Make = Box<dyn Fn(OutsideCall) -> BoxFuture<'static, Result<Value, Failure>>>;
 
-/// Makes a call, with a token that holds where its connection to `app` needs one.
+/// Makes a call, with a token that holds where its connection needs one.
 pub(super) async fn call(
     tenant: Rc<TenantState>,
-    app: Option<&'static str>,
     mut call: OutsideCall,
     make: Make,
 ) -> Result<Value, Failure> {
-    let Some((app, connection)) = app.zip(call.connection.clone()) else {
-        return make(call).await;
-    };
+    let Some(connection) = call.connection.clone() else { return make(call).await };
     let name = connection.name.clone();
+    let Some(row) = row_of(&tenant, &name)? else { return make(call).await };
+    let app = row.app.as_str();
     let renews = Grant::of(app, &connection)?.is_some();
     if renews && !connection.secrets.contains_key(ACCESS_TOKEN) {
         put(&mut call, renewed(&tenant, app, &name, None).await?);

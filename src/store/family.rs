@@ -5,9 +5,11 @@
 #[repr(u8)]
 pub(super) enum Row {
     AiUsage = b'u',
+    App = b'P',
     Approval = b'Y',
     AuditRecord = b'A',
     Connection = b'C',
+    CustomActivity = b'c',
     Delivery = b'D',
     EventType = b'E',
     EventTypeSchema = b'f',

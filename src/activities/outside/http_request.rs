@@ -74,6 +74,25 @@ impl OutsideActivity for HttpRequest {
     }
 }
 
+/// What is done when an answer leads elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Redirects {
+    Followed,
+    /// It is a refusal: the request holds what is meant for its first address alone.
+    Refused,
+}
+
+impl HttpRequest {
+    /// Calls an endpoint as the activity does, but is not led elsewhere.
+    pub(super) fn call_there(
+        &self,
+        call: OutsideCall,
+    ) -> BoxFuture<'static, Result<Value, Failure>> {
+        let caller = Arc::clone(&self.0);
+        async move { caller.call(&call, None, Redirects::Refused).await }.boxed()
+    }
+}
+
 impl HttpRequest {
     /// Makes a call that a step describes as this activity's input does, and proves who asks.
     pub(super) fn send(
@@ -82,7 +101,7 @@ impl HttpRequest {
         proof: Option<Proof>,
     ) -> BoxFuture<'static, Result<Value, Failure>> {
         let caller = Arc::clone(&self.0);
-        async move { caller.call(&call, proof).await }.boxed()
+        async move { caller.call(&call, proof, Redirects::Followed).await }.boxed()
     }
 }
 
@@ -115,7 +134,12 @@ pub(super) fn over_connection(call: &mut OutsideCall) -> Result<Option<Proof>, F
 }
 
 impl Caller {
-    async fn call(&self, call: &OutsideCall, proof: Option<Proof>) -> Result<Value, Failure> {
+    async fn call(
+        &self,
+        call: &OutsideCall,
+        proof: Option<Proof>,
+        redirects: Redirects,
+    ) -> Result<Value, Failure> {
         let begun = Instant::now();
         let wanted = call.input.get("timeoutMs").and_then(Value::as_u64);
         let limit = wanted.map_or(call.timeout, |ms| call.timeout.min(Duration::from_millis(ms)));
@@ -126,6 +150,7 @@ impl Caller {
             let response = self.send(&request, deadline, limit).await?;
             let next = match response.status() {
                 status if request.expects(status.as_u16()) => None,
+                _ if redirects == Redirects::Refused => None, // Judged as it is.
                 _ => next_hop(&request, &response, &self.egress)?, // None unless it redirects.
             };
             let Some(next) = next else {

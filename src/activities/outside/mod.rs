@@ -13,6 +13,7 @@ mod jira_verbs;
 mod letter;
 pub mod linear;
 pub mod mail_server;
+pub(super) mod operation;
 pub mod probe;
 mod proof;
 mod request;

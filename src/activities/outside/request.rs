@@ -82,7 +82,10 @@ impl Request {
             None => Vec::new(),
         };
         let (auth, secrets) = (Auth::read(input.get("auth")), call.secrets.clone());
-        let added = add_defaults(&mut headers, call)?;
+        let added = match &proof {
+            Some(_) => add_defaults(&mut headers, call)?,
+            None => Vec::new(),
+        };
         let request = Request { method, url, headers, auth, body, expected, secrets, proof, added };
         // Before anything leaves: a secret that may not go there fails the step, and says so.
         request.revealed_headers().map_err(|refused| match refused {

@@ -63,12 +63,13 @@ impl Grant {
     /// # Errors
     /// Fails for good when something is missing.
     pub fn of(app: &str, connection: &Connection) -> Result<Option<Grant>, Failure> {
-        if connection.auth() != AuthKind::OAuth2 {
+        // Of other apps, the names of secrets say nothing.
+        let Some(app) = connected_app(app).filter(|_| connection.auth() == AuthKind::OAuth2) else {
             return Ok(None);
-        }
+        };
         let refresh = connection.secrets.get("refreshToken").cloned();
         let secret = connection.secrets.get("clientSecret").cloned();
-        let known = connected_app(app).and_then(|known| known.token_url);
+        let known = app.token_url;
         // Of a system that is known, a client's secret alone may be there for other reasons.
         let asks = known.is_none() || connection.setting("grant") == Some("client_credentials");
         if refresh.is_none() && (secret.is_none() || !asks) {
