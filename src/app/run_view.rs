@@ -241,6 +241,7 @@ fn due(doing: &Doing) -> Option<Timestamp> {
         Doing::Awaiting { until, .. } => *until,
         Doing::Deciding(gate) => gate.until,
         Doing::Nothing
+        | Doing::Stuck(_)
         | Doing::Executing { .. }
         | Doing::AwaitingRun { .. }
         | Doing::Group

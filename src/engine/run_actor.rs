@@ -8,6 +8,7 @@ use actix::{Actor, AsyncContext, Context, Handler, Message};
 use tokio::sync::oneshot;
 
 use crate::activities::{Activity, OutsideCall, UndoCall};
+use crate::domain::activity::Settling;
 use crate::domain::run::{Effect, Input};
 use crate::domain::workflow::{Action, Undo};
 use crate::store::ledger::{Abort, Receipt};
@@ -42,6 +43,8 @@ pub(super) struct RunActor {
     first: Option<Delivery>,
     /// What was already asked of the outside, so that it is asked once.
     asked: BTreeSet<Effect>,
+    /// What had been asked of the outside when the run was lost from memory.
+    interrupted: BTreeSet<Effect>,
     exit: Exit,
 }
 
@@ -53,7 +56,8 @@ impl RunActor {
         first: Option<Delivery>,
     ) -> RunActor {
         let (asked, exit) = (BTreeSet::new(), Exit::Panicked);
-        RunActor { live, tenant, instance, first, asked, exit }
+        let interrupted = if live.was_loaded { live.run.outstanding() } else { BTreeSet::new() };
+        RunActor { live, tenant, instance, first, asked, interrupted, exit }
     }
 
     fn move_on(&mut self, delivery: Option<Delivery>, ctx: &mut Context<RunActor>) {
@@ -136,8 +140,10 @@ impl RunActor {
             Effect::Undo { step, .. } => {
                 let definition = step_of(step)?;
                 let (state, key) = (run.step(step)?, run.undo_key(step));
+                let mut timeout = definition.timeout;
                 let (activity, template, input) = match &definition.compensate {
-                    Undo::Call { activity, input, .. } => {
+                    Undo::Call { activity, input, timeout: own, .. } => {
+                        timeout = own.unwrap_or(timeout);
                         (activity.clone(), Some(input), state.compensation.input.clone())
                     }
                     Undo::Auto => {
@@ -146,12 +152,13 @@ impl RunActor {
                     }
                     Undo::None => return None,
                 };
-                (activity, template, input, key, definition.timeout)
+                (activity, template, input, key, timeout)
             }
             Effect::Wake { .. }
             | Effect::Start
             | Effect::AwaitEvent { .. }
             | Effect::AwaitDecision { .. }
+            | Effect::AwaitResolution { .. }
             | Effect::AwaitRun { .. }
             | Effect::StopRun { .. } => return None,
         };
@@ -159,6 +166,7 @@ impl RunActor {
             return None;
         };
         let activity = Arc::clone(activity);
+        let looks_up = self.is_in_doubt(effect) && activity.settles() == Settling::Lookup;
         let opened = || {
             let secrets = template.map(|template| secrets::open(&self.tenant, template));
             let app = activity.app();
@@ -172,7 +180,18 @@ impl RunActor {
             secrets,
             connection,
         });
-        Some(PreparedCall { effect: effect.clone(), name: identifier, activity, call })
+        Some(PreparedCall { effect: effect.clone(), name: identifier, activity, call, looks_up })
+    }
+
+    /// Returns whether a call may have happened already, in an earlier attempt or before the run
+    /// was lost from memory, and its step leaves it to the activity to find out.
+    fn is_in_doubt(&self, effect: &Effect) -> bool {
+        let Effect::Execute { step, .. } = effect else { return false };
+        let run = &self.live.run;
+        let may_have = run.step(step).is_some_and(|state| state.in_doubt);
+        let definition = self.live.workflow.step_at(step);
+        (may_have || self.interrupted.contains(effect))
+            && definition.is_some_and(|step| step.in_doubt.is_none())
     }
 
     /// Ends the actor. Messages that are already on their way are given back to the supervisor.
@@ -196,7 +215,9 @@ fn advance(
     tx: &mut TenantTx<'_, '_>,
     input: Option<Input>,
 ) -> Result<(), StoreError> {
+    live.doubt_interrupted(tenant, tx)?;
     if let Some(input) = input {
+        let input = live.informed(tenant, input);
         if let Input::Retry { version: Some(version), .. } = &input {
             let name = &live.workflow.name;
             if let Some(workflow) = tenant.definition(tx.view(), name, *version)? {

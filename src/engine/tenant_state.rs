@@ -24,11 +24,13 @@ use crate::store::tenant::{TenantTx, TenantView, Workflows};
 use super::alarms;
 use super::deliveries::Deliveries;
 use super::gates::show_given;
+use super::incidents::incidents_of;
 use super::intake;
 use super::listeners::Listeners;
 use super::live::{LiveRun, deadlines_of};
 use super::reconcile;
 use super::run_actor::{Delivery, RunActor};
+use super::run_events::SUCCEEDED;
 use super::schedules;
 use super::shared::Shared;
 use super::supervisor::{Adopt, Deliver, Down, SendDeliveries, TenantSupervisor, Wake};
@@ -47,6 +49,8 @@ pub(super) struct TenantState {
     pub(super) calls: Rc<Semaphore>,
     /// Whether any run may wait for an event, so that events need not look when none does.
     pub(super) may_wait: Cell<bool>,
+    /// Whether a workflow or a subscriber has asked for runs that succeed.
+    pub(super) hears_of_success: Cell<bool>,
     /// Runs that were begun by steps of the transaction that goes on.
     begun_inside: RefCell<intake::Begun>,
     pub(super) deliveries: Deliveries,
@@ -83,6 +87,7 @@ impl TenantState {
             newest_event: Cell::new(EventKey(0)),
             supervisor: RefCell::default(),
             may_wait: Cell::new(true),
+            hears_of_success: Cell::new(false),
             begun_inside: RefCell::default(),
             timers,
             pressure: Arc::clone(pressure),
@@ -288,6 +293,8 @@ impl TenantState {
             priority: row.priority,
             deadlines: deadlines_of(&run),
             gates: gates_of(&run),
+            incidents: incidents_of(&run),
+            was_loaded: true,
             waits: Default::default(),
             looked_back: Default::default(),
             parent: row.parent,
@@ -331,7 +338,10 @@ impl TenantState {
     fn read_listeners(&self, view: TenantView<'_>) -> Result<(), StoreError> {
         let listeners =
             Listeners::read(view, |name, version| self.definition(view, name, version))?;
+        let is_heard = !listeners.of(SUCCEEDED).is_empty();
         *self.listeners.borrow_mut() = Rc::new(listeners);
-        self.deliveries.read(view)
+        self.deliveries.read(view)?;
+        self.hears_of_success.set(is_heard || self.deliveries.names(SUCCEEDED));
+        Ok(())
     }
 }

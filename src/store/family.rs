@@ -11,6 +11,7 @@ pub(super) enum Row {
     EventType = b'E',
     EventTypeSchema = b'f',
     Form = b'F',
+    Incident = b'I',
     Record = b'r',
     RejectedEvent = b'J',
     Schedule = b'Z',

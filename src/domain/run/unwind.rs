@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::decide::Deciding;
-use super::entry::{Ending, Entry, Failure};
+use super::entry::{Compensation, Ending, Entry, Failure};
 use super::next::unrendered;
 use super::retry;
 use super::state::Phase;
-use crate::domain::workflow::Undo;
+use crate::domain::workflow::{UNDO_RETRY, Undo};
 
 impl Deciding<'_> {
     /// Begins to undo, or ends the run at once when there is nothing to undo.
@@ -34,6 +34,21 @@ impl Deciding<'_> {
     fn step_to_undo(&self) -> Option<usize> {
         let standing = self.run.standing.iter().rev().copied();
         standing.into_iter().find(|index| self.owes_undo(*index))
+    }
+
+    /// Returns what is tried again after the end: what was abandoned, or all that stands where the
+    /// run was set aside before anything was tried.
+    pub(super) fn undo_left(&self) -> Vec<String> {
+        let run = &*self.run;
+        if run.phase != Phase::Finished || run.compensation != Compensation::Incomplete {
+            return Vec::new();
+        }
+        let abandoned: Vec<String> = run.undo_left().map(|state| state.id.clone()).collect();
+        if !abandoned.is_empty() {
+            return abandoned;
+        }
+        let standing = run.standing.iter().rev().filter(|index| self.owes_undo(**index));
+        standing.map(|index| run.steps[*index].id.clone()).collect()
     }
 
     pub(super) fn owes_undo(&self, index: usize) -> bool {
@@ -84,7 +99,12 @@ impl Deciding<'_> {
         let spent = self.run.step(&step).map_or(0, |state| state.compensation.spent);
         let made = attempt.saturating_sub(spent);
         let chance = retry::chance(self.run.id, &step, attempt);
-        let pause = retry::pause(&retry::UNDO_RETRY, made, chance, &failure);
+        let workflow = self.workflow;
+        let retry = match workflow.step_at(&step).map(|step| &step.compensate) {
+            Some(Undo::Call { retry, .. }) => retry,
+            Some(Undo::Auto | Undo::None) | None => &UNDO_RETRY,
+        };
+        let pause = retry::pause(retry, made, chance, &failure);
         self.note(Entry::UndoFailed { step: step.clone(), attempt, failure: failure.clone() });
         match pause {
             Some(pause) => {
