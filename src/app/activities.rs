@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::error::Error;
-use crate::domain::activity::{ActivitySpec, Compensation};
+use crate::domain::activity::{ActivitySpec, Catalogue, Compensation, Reach};
 use crate::domain::time::format_duration;
 
 /// One operation that a step can call.
@@ -36,6 +36,9 @@ pub struct ActivityView {
     pub retry: Value,
     /// `none`, `auto`, `offered` or `manual`.
     pub compensation: &'static str,
+    /// How a call is settled whose outcome is unknown: `repeat`, `lookup` or `ask`; null where it
+    /// cannot be.
+    pub in_doubt: Option<&'static str>,
     /// What the caller must be allowed to do.
     pub scopes: Vec<String>,
 }
@@ -44,9 +47,10 @@ impl App {
     /// Lists activities by identifier.
     #[must_use]
     pub fn activities(&self, category: Option<&str>) -> Vec<ActivityView> {
-        let all = self.engine().activities().catalogue().iter();
+        let catalogue = self.engine().activities().catalogue();
+        let all = catalogue.iter();
         let wanted = all.filter(|spec| category.is_none_or(|name| spec.category == name));
-        wanted.map(|spec| ActivityView::from(&**spec)).collect()
+        wanted.map(|spec| ActivityView::of(spec, catalogue)).collect()
     }
 
     /// Returns one activity; a version behind an `@` is allowed.
@@ -57,8 +61,16 @@ impl App {
         let plain = identifier.split_once('@').map_or(identifier, |(plain, _)| plain);
         let catalogue = self.engine().activities().catalogue();
         let spec = catalogue.find(catalogue.bare(plain)).cloned();
-        spec.map(|spec| ActivityView::from(&*spec))
+        spec.map(|spec| ActivityView::of(&spec, catalogue))
             .ok_or_else(|| Error::NotFound { what: "activity", id: identifier.to_owned() })
+    }
+}
+
+impl ActivityView {
+    fn of(spec: &ActivitySpec, catalogue: &Catalogue) -> ActivityView {
+        let settling = catalogue.settling(&spec.identifier).as_str();
+        let in_doubt = (spec.reach == Reach::Outside).then_some(settling);
+        ActivityView { in_doubt, ..ActivityView::from(spec) }
     }
 }
 
@@ -95,6 +107,7 @@ impl From<&ActivitySpec> for ActivityView {
                 Compensation::Offered => "offered",
                 Compensation::Manual => "manual",
             },
+            in_doubt: None,
             scopes: spec.scopes.clone(),
         }
     }

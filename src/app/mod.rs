@@ -23,6 +23,7 @@ pub mod first_start;
 pub mod forms;
 pub mod hooks;
 pub mod idempotency;
+pub mod incidents;
 mod joined;
 pub mod keys;
 pub mod links;

@@ -83,7 +83,7 @@ impl Deciding<'_> {
                 }
             }
             Input::UndoLeft { by } => {
-                let left = self.undo_left();
+                let left = self.run.left_to_undo(self.workflow);
                 if !left.is_empty() {
                     self.note(Entry::UndoResumed { by, steps: left });
                 }

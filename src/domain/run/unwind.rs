@@ -6,8 +6,8 @@ use super::decide::Deciding;
 use super::entry::{Compensation, Ending, Entry, Failure};
 use super::next::unrendered;
 use super::retry;
-use super::state::Phase;
-use crate::domain::workflow::{UNDO_RETRY, Undo};
+use super::state::{Phase, Run};
+use crate::domain::workflow::{UNDO_RETRY, Undo, Workflow};
 
 impl Deciding<'_> {
     /// Begins to undo, or ends the run at once when there is nothing to undo.
@@ -34,21 +34,6 @@ impl Deciding<'_> {
     fn step_to_undo(&self) -> Option<usize> {
         let standing = self.run.standing.iter().rev().copied();
         standing.into_iter().find(|index| self.owes_undo(*index))
-    }
-
-    /// Returns what is tried again after the end: what was abandoned, or all that stands where the
-    /// run was set aside before anything was tried.
-    pub(super) fn undo_left(&self) -> Vec<String> {
-        let run = &*self.run;
-        if run.phase != Phase::Finished || run.compensation != Compensation::Incomplete {
-            return Vec::new();
-        }
-        let abandoned: Vec<String> = run.undo_left().map(|state| state.id.clone()).collect();
-        if !abandoned.is_empty() {
-            return abandoned;
-        }
-        let standing = run.standing.iter().rev().filter(|index| self.owes_undo(**index));
-        standing.map(|index| run.steps[*index].id.clone()).collect()
     }
 
     pub(super) fn owes_undo(&self, index: usize) -> bool {
@@ -113,5 +98,27 @@ impl Deciding<'_> {
             }
             None => self.note(Entry::UndoAbandoned { step, failure }),
         }
+    }
+}
+
+impl Run {
+    /// Returns the paths of the steps whose undo would be tried again after the end, in that order:
+    /// those that were abandoned, or all that stand where the run was set aside before anything was
+    /// tried.
+    #[must_use]
+    pub fn left_to_undo(&self, workflow: &Workflow) -> Vec<String> {
+        if self.phase != Phase::Finished || self.compensation != Compensation::Incomplete {
+            return Vec::new();
+        }
+        let abandoned: Vec<String> = self.undo_left().map(|state| state.id.clone()).collect();
+        if !abandoned.is_empty() {
+            return abandoned;
+        }
+        let owes = |index: usize| {
+            let step = workflow.step_at(&self.steps[index].id);
+            step.is_some_and(|step| self.owes_undo(step, index))
+        };
+        let standing = self.standing.iter().rev().filter(|index| owes(**index));
+        standing.map(|index| self.steps[*index].id.clone()).collect()
     }
 }

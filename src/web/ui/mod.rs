@@ -113,6 +113,12 @@ pub static PAGES: Group = Group {
         Route::post("/runs/{id}/retry", || web::to(actions::retry))
             .named("page_run_retry", "Goes on from the step that failed.")
             .page("runs:write"),
+        Route::post("/runs/{id}/compensate", || web::to(actions::compensate))
+            .named("page_run_compensate", "Tries again to undo what could not be undone.")
+            .page("runs:write"),
+        Route::post("/runs/{id}/steps/{step}/resolve", || web::to(actions::resolve))
+            .named("page_run_resolve", "Says how a run goes on whose step waits for somebody.")
+            .page("runs:write"),
         Route::get("/events", || web::to(pages::events))
             .named("page_events", "Lists events.")
             .page("events:read")

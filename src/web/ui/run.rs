@@ -11,7 +11,9 @@ use super::parts::moment::{Moment, span};
 use super::parts::trace::Trace;
 use super::runs::{is_over, reason, undo_mark};
 use super::shell::Shell;
-use crate::app::views::{AttemptView, CompensationView, RunView, StepErrorView, StepView};
+use crate::app::views::{
+    AttemptView, CompensationView, IncidentView, RunView, StepErrorView, StepView,
+};
 use crate::domain::time::Timestamp;
 
 /// The page.
@@ -49,14 +51,32 @@ struct RunModel {
     started: Option<Moment>,
     took: String,
     moving: bool,
+    polls: bool,
     cancel_requested: bool,
     can_retry: bool,
     ticks: Vec<(String, &'static str, String)>,
     steps: Vec<Row>,
     undone: Vec<Row>,
+    /// The steps that followed its failure.
+    followed: Vec<Row>,
+    stuck: Vec<Stuck>,
+    /// What could not be undone, when the run is over.
+    left: Option<String>,
     trigger: Option<JsonTree>,
     curl: String,
     journal_curl: String,
+}
+
+/// A step that waits for somebody.
+#[derive(Clone, Debug)]
+struct Stuck {
+    /// Names its form on the page.
+    anchor: String,
+    href: String,
+    sentence: String,
+    message: String,
+    since: Moment,
+    actions: [(&'static str, &'static str); 4],
 }
 
 /// One row of the chart: a step, or the undo of one.
@@ -198,16 +218,69 @@ fn model(shell: &Shell, run: &RunView) -> RunModel {
         created: Moment::absolute(summary.created_at),
         started: summary.started_at.map(Moment::absolute),
         took: span(summary.duration_ms),
+        // What somebody writes into a form is not to be swept away.
         moving: !is_over(&summary.status),
+        polls: !is_over(&summary.status) && run.aftermath.incidents.is_empty(),
         cancel_requested: run.cancel_requested,
         can_retry: run.can_retry,
         ticks: frame.ticks(),
-        steps: (0..run.steps.len()).map(|index| step(shell, frame, run, index)).collect(),
+        steps: rows(shell, frame, run),
+        followed: match run.aftermath.on_failure.is_empty() {
+            true => vec![],
+            // They stand on their own, so that they are shown as a run of their own would be.
+            false => {
+                let steps = run.aftermath.on_failure.clone();
+                rows(shell, frame, &RunView { steps, ..run.clone() })
+            }
+        },
+        stuck: run.aftermath.incidents.iter().map(|it| stuck(shell, &path, it)).collect(),
+        left: left(run),
         undone: run.compensations.iter().map(|undo| undo_row(shell, frame, undo)).collect(),
         trigger: run.trigger.as_ref().map(|trigger| JsonTree::new("trigger", trigger)),
         curl: shell.curl(&format!("/v1{path}")),
         journal_curl: shell.curl(&format!("/v1{path}/journal")),
     }
+}
+
+fn rows(shell: &Shell, frame: Frame, run: &RunView) -> Vec<Row> {
+    (0..run.steps.len()).map(|index| step(shell, frame, run, index)).collect()
+}
+
+fn stuck(shell: &Shell, path: &str, incident: &IncidentView) -> Stuck {
+    let step = &incident.step;
+    let is_doubt = incident.kind == "doubt";
+    Stuck {
+        anchor: format!("resolve-{}", step.replace(['.', '[', ']'], "-")),
+        href: shell.url(&format!("{path}/steps/{}/resolve", encoded(step))),
+        sentence: match is_doubt {
+            true => format!("Nobody knows whether the call of step {step} happened. Did it?"),
+            false => format!("Step {step} has failed and waits for you. How does the run go on?"),
+        },
+        message: format!("{}: {}", incident.code, incident.message),
+        since: Moment::relative(incident.since, shell.now),
+        actions: match is_doubt {
+            true => [
+                ("complete", "It happened: go on with this output"),
+                ("retry", "It did not: make the call again"),
+                ("skip", "Go on without it"),
+                ("fail", "End the run and undo what was done"),
+            ],
+            false => [
+                ("retry", "Try it again"),
+                ("skip", "Go on without it"),
+                ("complete", "It was done by hand: go on with this output"),
+                ("fail", "End the run and undo what was done"),
+            ],
+        },
+    }
+}
+
+/// Says what could not be undone, where that can be tried again.
+fn left(run: &RunView) -> Option<String> {
+    let told = run.aftermath.compensation_left.iter();
+    let told: Vec<String> =
+        told.map(|left| format!("{} ({}: {})", left.step, left.code, left.message)).collect();
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 /// Percent-encodes a segment of a path.
@@ -424,6 +497,9 @@ fn sentence(run: &RunView) -> String {
         "waiting" => {
             let kind = summary.waiting_for.as_ref().map(|waiting| reason(&waiting.kind));
             format!("Waiting{at}: {}", kind.unwrap_or_else(|| "asleep".to_owned()))
+        }
+        "compensating" if !run.aftermath.on_failure.is_empty() => {
+            format!("Failed{at}; the steps that follow a failure are at work{}", undone(run))
         }
         "compensating" => format!("Undoing after it failed{at}; {}", undone_so_far(run)),
         "succeeded" => succeeded(run),
