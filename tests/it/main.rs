@@ -13,6 +13,7 @@ mod explain;
 mod faults;
 mod forms;
 mod hooks;
+mod incidents;
 mod mail;
 mod peer;
 mod people;

@@ -53,6 +53,8 @@ mod step;
 mod unwind;
 
 #[cfg(test)]
+mod failures;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod nests;

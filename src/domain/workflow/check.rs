@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::fields::Findings;
 use super::inputs::Validators;
 use super::nesting::Inner;
-use super::schema::{Sight, seek};
+use super::schema::{Sight, event_schema, seek};
 use super::seen::{Seen, Sure, awaited_by, show, stands_in_loop};
 use super::step::{Draft, gather};
 use super::trigger::{DraftTrigger, Trigger};
@@ -488,29 +488,6 @@ impl Subject<'_> {
 
 fn of_filter(view: View<'_>) -> View<'_> {
     View { bare: Bare::Event, ..view }
-}
-
-/// Returns the JSON Schema of an event around the schema of its payload.
-pub(super) fn event_schema(payload: &Value) -> Value {
-    let mut schema = json!({
-        "type": "object",
-        "additionalProperties": false,
-        "properties": {
-            "id": {"type": "string"}, "type": {"type": "string"},
-            "source": {"type": "string"}, "subject": {"type": "string"},
-            "time": {"type": "string"},
-            "actor": {"type": "object", "additionalProperties": false, "properties": {
-                "id": {"type": "string"}, "type": {"type": "string"},
-                "email": {"type": "string"},
-            }},
-            "metadata": true,
-            "cause": {"type": "object", "additionalProperties": false, "properties": {
-                "runId": {"type": "string"}, "depth": {"type": "integer"},
-            }},
-        },
-    });
-    schema["properties"]["payload"] = payload.clone();
-    schema
 }
 
 /// What happens at run time when a path leads nowhere.

@@ -21,6 +21,7 @@ pub mod runs;
 mod samples;
 pub mod schedules;
 pub mod set_up;
+mod settle;
 pub mod shell;
 pub mod sign_in;
 #[cfg(test)]

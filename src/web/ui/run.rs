@@ -10,10 +10,9 @@ use super::parts::mark::Mark;
 use super::parts::moment::{Moment, span};
 use super::parts::trace::Trace;
 use super::runs::{is_over, reason, undo_mark};
+use super::settle::{Stuck, left, stuck};
 use super::shell::Shell;
-use crate::app::views::{
-    AttemptView, CompensationView, IncidentView, RunView, StepErrorView, StepView,
-};
+use crate::app::views::{AttemptView, CompensationView, RunView, StepErrorView, StepView};
 use crate::domain::time::Timestamp;
 
 /// The page.
@@ -65,18 +64,6 @@ struct RunModel {
     trigger: Option<JsonTree>,
     curl: String,
     journal_curl: String,
-}
-
-/// A step that waits for somebody.
-#[derive(Clone, Debug)]
-struct Stuck {
-    /// Names its form on the page.
-    anchor: String,
-    href: String,
-    sentence: String,
-    message: String,
-    since: Moment,
-    actions: [(&'static str, &'static str); 4],
 }
 
 /// One row of the chart: a step, or the undo of one.
@@ -244,43 +231,6 @@ fn model(shell: &Shell, run: &RunView) -> RunModel {
 
 fn rows(shell: &Shell, frame: Frame, run: &RunView) -> Vec<Row> {
     (0..run.steps.len()).map(|index| step(shell, frame, run, index)).collect()
-}
-
-fn stuck(shell: &Shell, path: &str, incident: &IncidentView) -> Stuck {
-    let step = &incident.step;
-    let is_doubt = incident.kind == "doubt";
-    Stuck {
-        anchor: format!("resolve-{}", step.replace(['.', '[', ']'], "-")),
-        href: shell.url(&format!("{path}/steps/{}/resolve", encoded(step))),
-        sentence: match is_doubt {
-            true => format!("Nobody knows whether the call of step {step} happened. Did it?"),
-            false => format!("Step {step} has failed and waits for you. How does the run go on?"),
-        },
-        message: format!("{}: {}", incident.code, incident.message),
-        since: Moment::relative(incident.since, shell.now),
-        actions: match is_doubt {
-            true => [
-                ("complete", "It happened: go on with this output"),
-                ("retry", "It did not: make the call again"),
-                ("skip", "Go on without it"),
-                ("fail", "End the run and undo what was done"),
-            ],
-            false => [
-                ("retry", "Try it again"),
-                ("skip", "Go on without it"),
-                ("complete", "It was done by hand: go on with this output"),
-                ("fail", "End the run and undo what was done"),
-            ],
-        },
-    }
-}
-
-/// Says what could not be undone, where that can be tried again.
-fn left(run: &RunView) -> Option<String> {
-    let told = run.aftermath.compensation_left.iter();
-    let told: Vec<String> =
-        told.map(|left| format!("{} ({}: {})", left.step, left.code, left.message)).collect();
-    (!told.is_empty()).then(|| told.join(", "))
 }
 
 /// Percent-encodes a segment of a path.
