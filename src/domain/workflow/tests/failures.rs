@@ -70,11 +70,7 @@ fn what_cannot_be_is_refused_with_its_place() {
             "/steps/0/retry/on/0",
             "unknown_failure",
         ),
-        (
-            "{name: w, steps: [{id: a, sleep: 1s, retry: {on: []}}]}",
-            "/steps/0/retry/on",
-            "missing",
-        ),
+        ("{name: w, steps: [{id: a, sleep: 1s, retry: {on: []}}]}", "/steps/0/retry/on", "missing"),
         ("{name: w, steps: [{id: a, sleep: 1s}], onFailure: pause}", "/onFailure", "wrong_type"),
         (
             "{name: w, steps: [{id: a, sleep: 1s}], onFailure: [{id: a, sleep: 1s}]}",
@@ -93,8 +89,7 @@ fn what_cannot_be_is_refused_with_its_place() {
         ),
     ] {
         let found = checked(text).problems;
-        let told: Vec<_> =
-            found.iter().map(|it| (it.pointer.as_str(), it.code.as_str())).collect();
+        let told: Vec<_> = found.iter().map(|it| (it.pointer.as_str(), it.code.as_str())).collect();
         assert!(
             told.iter().any(|(at, what)| at.starts_with(pointer) && *what == code),
             "{text}: {told:?}"
