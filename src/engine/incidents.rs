@@ -40,9 +40,9 @@ impl LiveRun {
 
     fn asks_of(&self, tenant: &TenantState, path: &str) -> bool {
         let Some(step) = self.workflow.step_at(path) else { return false };
-        let Action::Call { activity, .. } = &step.action else { return false };
-        step.in_doubt == Some(InDoubt::Ask)
-            && matches!(tenant.activities().find(activity), Some(Activity::Outside(_)))
+        let Action::Call { activity, version, .. } = &step.action else { return false };
+        let found = || tenant.find_activity(activity, *version, self.run.created_at);
+        step.in_doubt == Some(InDoubt::Ask) && matches!(found(), Ok(Activity::Outside(_)))
     }
 
     /// Adds to what somebody says of a call how it would be undone.
@@ -60,8 +60,8 @@ impl LiveRun {
 
     fn undo_of(&self, tenant: &TenantState, path: &str, output: &Value) -> Option<Value> {
         let step = self.workflow.step_at(path).filter(|step| step.compensate == Undo::Auto)?;
-        let Action::Call { activity, .. } = &step.action else { return None };
-        match tenant.activities().find(activity)? {
+        let Action::Call { activity, version, .. } = &step.action else { return None };
+        match tenant.find_activity(activity, *version, self.run.created_at).ok()? {
             Activity::Outside(found) => {
                 found.undo(self.run.input(path), output).as_ref().map(UndoCall::written)
             }

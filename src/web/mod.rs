@@ -56,6 +56,7 @@ pub static GROUPS: &[&Group] = &[
     &api::incidents::GROUP,
     &api::schedules::GROUP,
     &api::activities::GROUP,
+    &api::apps::GROUP,
     &api::event_types::GROUP,
     &api::filters::GROUP,
     &api::tickets::GROUP,

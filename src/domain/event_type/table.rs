@@ -28,6 +28,7 @@ pub fn rows() -> Vec<EventType> {
         runs::rows(),
         timers(),
         webhooks(),
+        channels::apps(),
         lasting(),
     ];
     groups.into_iter().flatten().collect()
