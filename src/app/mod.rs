@@ -27,6 +27,7 @@ pub mod first_start;
 pub mod forms;
 pub mod hooks;
 pub mod idempotency;
+pub mod incidents;
 pub mod installations;
 mod installed_activities;
 mod joined;

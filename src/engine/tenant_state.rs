@@ -25,11 +25,13 @@ use crate::store::tenant::{self, TenantTx, TenantView, TimerChange, Workflows};
 use super::alarms;
 use super::deliveries::Deliveries;
 use super::gates::show_given;
+use super::incidents::incidents_of;
 use super::intake;
 use super::listeners::Listeners;
 use super::live::{LiveRun, deadlines_of};
 use super::reconcile;
 use super::run_actor::{Delivery, RunActor};
+use super::run_events::SUCCEEDED;
 use super::schedules;
 use super::shared::Shared;
 use super::supervisor::{Adopt, Deliver, Down, SendDeliveries, TenantSupervisor, Wake};
@@ -49,6 +51,8 @@ pub(super) struct TenantState {
     pub(super) calls: Rc<Semaphore>,
     /// Whether any run may wait for an event, so that events need not look when none does.
     pub(super) may_wait: Cell<bool>,
+    /// Whether a workflow or a subscriber has asked for runs that succeed.
+    pub(super) hears_of_success: Cell<bool>,
     /// Runs that were begun by steps of the transaction that goes on.
     begun_inside: RefCell<intake::Begun>,
     /// What its steps can do.
@@ -98,6 +102,7 @@ impl TenantState {
             newest_event: Cell::new(EventKey(0)),
             supervisor: RefCell::default(),
             may_wait: Cell::new(true),
+            hears_of_success: Cell::new(false),
             begun_inside: RefCell::default(),
             timers,
             pressure: Arc::clone(pressure),
@@ -327,6 +332,8 @@ impl TenantState {
             priority: row.priority,
             deadlines: deadlines_of(&run),
             gates: gates_of(&run),
+            incidents: incidents_of(&run),
+            was_loaded: true,
             waits: Default::default(),
             looked_back: Default::default(),
             parent: row.parent,
@@ -378,7 +385,10 @@ impl TenantState {
     fn read_listeners(&self, view: TenantView<'_>) -> Result<(), StoreError> {
         let listeners =
             Listeners::read(view, |name, version| self.definition(view, name, version))?;
+        let is_heard = !listeners.of(SUCCEEDED).is_empty();
         *self.listeners.borrow_mut() = Rc::new(listeners);
-        self.deliveries.read(view)
+        self.deliveries.read(view)?;
+        self.hears_of_success.set(is_heard || self.deliveries.names(SUCCEEDED));
+        Ok(())
     }
 }

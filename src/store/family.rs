@@ -14,6 +14,7 @@ pub(super) enum Row {
     EventType = b'E',
     EventTypeSchema = b'f',
     Form = b'F',
+    Incident = b'I',
     Record = b'r',
     RejectedEvent = b'J',
     Schedule = b'Z',

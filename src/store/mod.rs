@@ -18,6 +18,7 @@ pub mod events;
 mod family;
 pub mod forms;
 pub mod inbox;
+pub mod incidents;
 pub mod key;
 mod layer;
 pub mod ledger;

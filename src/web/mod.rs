@@ -53,6 +53,7 @@ pub static GROUPS: &[&Group] = &[
     &api::workflows::GROUP,
     &api::runs::GROUP,
     &api::approvals::GROUP,
+    &api::incidents::GROUP,
     &api::schedules::GROUP,
     &api::activities::GROUP,
     &api::apps::GROUP,

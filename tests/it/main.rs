@@ -15,6 +15,7 @@ mod faults;
 mod forms;
 mod hooks;
 mod integrations;
+mod incidents;
 mod mail;
 mod peer;
 mod people;

@@ -1,13 +1,14 @@
 //! Reads how a step is undone: by the platform, by another activity, or not at all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::fields::{Field, is_off};
 use super::parse::Reading;
 use super::step::Placed;
-use super::{Action, Undo, thena};
+use super::{Action, UNDO_RETRY, Undo, thena};
 use crate::domain::activity::{ActivitySpec, Compensation, Reach};
 
 /// Says that a definition leaves something to the default.
@@ -62,6 +63,10 @@ impl<'a> Reading<'a> {
         let activity = fields.need(&["activity"], "name the activity that undoes the step");
         let input = fields.take(&["input"]);
         let connection = fields.take(&["connection"]);
+        let retry = self.retry(fields.take(&["retry"]), UNDO_RETRY);
+        let timeout = fields.take(&["timeout"]).map_or(Some(None), |field| {
+            field.duration(Duration::from_millis(1)..=self.limits().step_timeout_max).map(Some)
+        });
         fields.close();
         let named =
             activity.and_then(|field| thena::activity(self, &field).map(|named| (field, named)));
@@ -77,10 +82,13 @@ impl<'a> Reading<'a> {
             let detail = "a pause undoes nothing";
             activity.findings.problem(activity.problem("not_undoable", detail));
         }
-        let undo = template.map(|input| Undo::Call {
+        let version = named.pinned;
+        let undo = template.zip(retry).zip(timeout).map(|((input, retry), timeout)| Undo::Call {
             activity: named.identifier,
-            version: named.pinned,
+            version,
             input,
+            retry,
+            timeout,
         });
         Undone { undo, input: placed, spec, unsaid: None }
     }
