@@ -40,6 +40,7 @@ pub mod rejected;
 mod run_view;
 pub mod runs;
 pub mod schedules;
+pub mod seal_rotation;
 pub mod secrets;
 pub mod sessions;
 pub mod settings;
@@ -129,6 +130,11 @@ impl App {
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Returns the keys and people that were asked for.
+    pub(crate) fn known(&self) -> &access::Known {
+        &self.known
     }
 
     /// Returns the clock.

@@ -90,7 +90,7 @@ impl ConnectionRow {
     }
 }
 
-fn sealed_id(connection: &str, secret: &str) -> String {
+pub(super) fn sealed_id(connection: &str, secret: &str) -> String {
     format!("{connection}/{secret}")
 }
 

@@ -32,6 +32,17 @@ pub static GROUP: Group = Group {
             .named("system_info", "Says what the appliance is and how the tenant does in it.")
             .scope("system:read")
             .answers(200, "SystemInfo"),
+        Route::get("/v1/system/secrets", || web::to(seal))
+            .named("system_secrets", "Says which key seals the secrets, and where it is kept.")
+            .scope("system:read")
+            .answers(200, "SealState"),
+        Route::post("/v1/system/secrets/rotate-key", || web::to(rotate_key))
+            .named(
+                "system_rotate_key",
+                "Makes a new key and seals every secret with it, in the background.",
+            )
+            .scope("system:write")
+            .answers(202, "SealState"),
         Route::get("/v1/openapi.json", || web::to(description))
             .named("system_openapi", "Describes this API as OpenAPI 3.1.")
             .public(),
@@ -55,6 +66,15 @@ pub static GROUP: Group = Group {
                 "status":{"type":"string"},"storeBytes":{"type":"integer"},
                 "parts":{"type":"integer"},"activeRuns":{"type":"integer"},
                 "crashes":{"type":"integer"},"quarantined":{"type":"integer"}}}"#,
+        ),
+        (
+            "SealState",
+            r#"{"type":"object","properties":{
+                "state":{"enum":["settled","resealing"]},
+                "keyId":{"type":"string","description":"Tells keys apart; says nothing of them."},
+                "olderKeyIds":{"type":"array","items":{"type":"string"},
+                    "description":"Keys that only open what is not sealed anew yet."},
+                "keptIn":{"type":"string","description":"The file, or `secret_key`."}}}"#,
         ),
     ],
     made: &[],
@@ -91,6 +111,14 @@ async fn scrape(
 
 async fn info(app: web::Data<App>, Caller(who): Caller) -> Answer {
     Ok(HttpResponse::Ok().json(app.system_info(&who).await?))
+}
+
+async fn seal(app: web::Data<App>, Caller(who): Caller) -> Answer {
+    Ok(HttpResponse::Ok().json(app.seal_state(&who)?))
+}
+
+async fn rotate_key(app: web::Data<App>, Caller(who): Caller) -> Answer {
+    Ok(HttpResponse::Accepted().json(app.rotate_seal_key(&who).await?))
 }
 
 async fn description(front: web::Data<Front>) -> HttpResponse {
