@@ -196,3 +196,149 @@ fn walk(tree: &mut Value, sealer: &Sealer) -> bool {
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ledger::Ledger;
+    use super::super::seal_keys::{Home, KeyBytes, SealKeys};
+    use super::super::seam::Store;
+    use super::super::secrets::{SecretRow, place};
+    use super::super::sim::{Faults, SimStore};
+    use super::*;
+    use crate::clock::Clock;
+    use crate::domain::id::TenantId;
+    use crate::domain::secret::Secret;
+    use crate::domain::time::Timestamp;
+
+    const TENANT: TenantId = TenantId(1);
+    const NOW: Timestamp = Timestamp::from_millis(1_000);
+    const SECRETS: u64 = 7;
+
+    struct Bench {
+        ledger: Ledger,
+        clock: Clock,
+    }
+
+    impl Bench {
+        fn write<T>(&self, act: impl FnOnce(&mut TenantTx<'_, '_>) -> T) -> T {
+            let decide = |tx: &mut super::super::ledger::Tx<'_>| {
+                Ok::<_, ()>(act(&mut TenantTx::new(TENANT, tx, &self.clock)))
+            };
+            self.ledger.transact(decide).expect("open").0
+        }
+
+        /// Does at most `batches` batches; returns whether everything was looked at.
+        fn reseal(&self, sealer: &Sealer, batches: usize) -> bool {
+            let mut walk = Walk::default();
+            for _ in 0..batches {
+                let next = self.write(|tx| {
+                    let (old, next) =
+                        tx.view().rows_to_reseal(walk.clone(), 2, sealer).expect("read");
+                    tx.reseal(&old, sealer).expect("written");
+                    next
+                });
+                match next {
+                    Some(next) => walk = next,
+                    None => return true,
+                }
+            }
+            false
+        }
+
+        fn all_open(&self, sealer: &Sealer) -> bool {
+            self.write(|tx| {
+                let rows = tx.view().secrets().expect("read");
+                let open = |row: &SecretRow| {
+                    let opened = sealer.open(place(TENANT, &row.name, row.version), &row.sealed);
+                    opened.is_ok_and(|secret| secret.expose() == format!("value of {}", row.name))
+                };
+                rows.len() == usize::try_from(SECRETS).unwrap() && rows.iter().all(open)
+            })
+        }
+    }
+
+    fn row(sealer: &Sealer, name: &str) -> SecretRow {
+        let sealed = sealer.seal(place(TENANT, name, 1), &Secret::new(format!("value of {name}")));
+        let hosts = vec!["s2.0123456789abcdef.AAAA".to_owned(), "\"s2.".to_owned()];
+        SecretRow {
+            name: name.to_owned(),
+            hosts,
+            version: 1,
+            sealed,
+            created_at: NOW,
+            updated_at: NOW,
+        }
+    }
+
+    fn with_bench(test: impl FnOnce(&Bench)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let store = SimStore::new(3, 1, Faults::NONE);
+            let (ledger, committer) =
+                Ledger::open(store.claim(0).expect("claimed")).expect("opened");
+            let committing = tokio::task::spawn_local(committer.run(|_| ()));
+            test(&Bench { ledger, clock: Clock::manual(NOW) });
+            committing.abort();
+        });
+    }
+
+    fn found(directory: &std::path::Path) -> Sealer {
+        let keys = SealKeys::find("", directory).expect("keys");
+        keys.for_tests(Clock::system())
+    }
+
+    #[test]
+    fn an_exchange_that_ends_after_any_of_its_writes_goes_on_from_there() {
+        with_bench(|bench| {
+            let directory = tempfile::tempdir().expect("a directory");
+            let first: KeyBytes = [7; 32];
+            let home = Home::File(directory.path().join("secret.key"));
+            home.replace(&[first]).expect("kept");
+            let sealer = found(directory.path());
+            for number in 0..SECRETS {
+                bench.write(|tx| tx.put_secret(&row(&sealer, &format!("s{number}"))));
+            }
+            let mut batches = 0;
+            loop {
+                // Each round a process that exchanges the key, and ends after some of its writes.
+                let sealer = found(directory.path());
+                if sealer.keys().older.is_empty() {
+                    sealer.add_key().expect("another key");
+                }
+                assert!(bench.all_open(&found(directory.path())), "after the key was kept");
+                let is_whole = bench.reseal(&sealer, batches);
+                let after = found(directory.path());
+                assert!(bench.all_open(&after), "after {batches} batches");
+                assert_eq!(after.keys().older.len(), 1);
+                assert!(bench.reseal(&after, 99), "another process goes on");
+                assert!(bench.all_open(&after));
+                after.drop_older().expect("dropped");
+                let last = found(directory.path());
+                assert!(last.keys().older.is_empty() && bench.all_open(&last));
+                if is_whole {
+                    break;
+                }
+                batches += 1;
+            }
+            assert!(batches > 4, "there were several places to end at");
+            assert!(!bench.all_open(&Sealer::new(&first, Clock::system())), "the first key opens");
+        });
+    }
+
+    #[test]
+    fn a_row_that_is_copied_to_another_name_or_tenant_does_not_open() {
+        with_bench(|bench| {
+            let sealer = Sealer::new(&[7; 32], Clock::system());
+            bench.write(|tx| tx.put_secret(&row(&sealer, "mine")));
+            let mut copy =
+                bench.write(|tx| tx.view().secret("mine").expect("read").expect("there"));
+            copy.name = "yours".to_owned();
+            bench.write(|tx| tx.put_secret(&copy));
+            let copy = bench.write(|tx| tx.view().secret("yours").expect("read").expect("there"));
+            assert!(sealer.open(place(TENANT, "yours", copy.version), &copy.sealed).is_err());
+            assert!(sealer.open(place(TenantId(2), "mine", 1), &copy.sealed).is_err());
+            assert!(sealer.open(place(TENANT, "mine", 2), &copy.sealed).is_err());
+            assert!(sealer.open(place(TENANT, "mine", 1), &copy.sealed).is_ok());
+        });
+    }
+}

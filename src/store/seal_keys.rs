@@ -145,6 +145,11 @@ impl SealKeys {
         Ok((sealer, check))
     }
 
+    #[cfg(test)]
+    pub(super) fn for_tests(self, clock: Clock) -> Sealer {
+        Sealer::with_keys(self.keys, self.home, clock)
+    }
+
     fn refusal(&self) -> String {
         let sealed = "the secrets in the store were sealed with another key";
         match (&self.home, self.origin) {

@@ -21,6 +21,7 @@ mod process;
 mod registry;
 mod roles;
 mod schedules;
+mod seal_keys;
 mod secrets;
 mod sla;
 mod slack;
