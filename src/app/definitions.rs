@@ -211,6 +211,10 @@ impl App {
         let mut validation = validate(document, &known);
         if let Some(workflow) = &validation.workflow {
             validation.warnings.extend(self.loops_through(who, workflow)?);
+            validation.problems.extend(self.unauthorized_parts(who, workflow, document)?);
+        }
+        if !validation.problems.is_empty() {
+            validation.workflow = None;
         }
         Ok(validation)
     }

@@ -5,6 +5,7 @@ pub mod access;
 pub mod activities;
 pub mod approvals;
 pub mod audit;
+mod authority;
 pub mod backtest;
 pub mod connection_test;
 pub mod connections;

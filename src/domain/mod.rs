@@ -12,6 +12,7 @@ pub mod hook;
 pub mod id;
 pub mod mail;
 pub mod path;
+pub mod permission;
 pub mod problem;
 pub mod role;
 pub mod run;

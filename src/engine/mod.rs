@@ -1,6 +1,7 @@
 //! The actors: one root supervisor for each part, one supervisor and one event router for each
 //! tenant, one actor for each run that has work. Nothing outside this layer sees an actor.
 
+mod acting;
 mod alarms;
 mod bell;
 mod children;

@@ -8,12 +8,13 @@ use actix::{Actor, AsyncContext, Context, Handler, Message};
 use tokio::sync::oneshot;
 
 use crate::activities::{Activity, OutsideCall, UndoCall};
-use crate::domain::run::{Effect, Input};
+use crate::domain::run::{Effect, Failure, Input};
 use crate::domain::workflow::{Action, Undo};
 use crate::store::ledger::{Abort, Receipt};
 use crate::store::seam::{CommitError, StoreError};
-use crate::store::tenant::TenantTx;
+use crate::store::tenant::{TenantTx, TenantView};
 
+use super::acting::authorised;
 use super::connections;
 use super::dispatch::{PreparedCall, perform};
 use super::live::LiveRun;
@@ -160,6 +161,7 @@ impl RunActor {
         };
         let activity = Arc::clone(activity);
         let opened = || {
+            self.check_identity(effect, &identifier)?;
             let secrets = template.map(|template| secrets::open(&self.tenant, template));
             let app = activity.app();
             let connection = app.map(|app| connections::open(&self.tenant, app, &input));
@@ -173,6 +175,26 @@ impl RunActor {
             connection,
         });
         Some(PreparedCall { effect: effect.clone(), name: identifier, activity, call })
+    }
+
+    /// What the platform offers as the undo of a call needs no scope: see `LiveRun::restorer`.
+    fn check_identity(&self, effect: &Effect, activity: &str) -> Result<(), Failure> {
+        let (live, tenant) = (&self.live, &*self.tenant);
+        let is_offered = matches!(effect, Effect::Undo { step, .. } if live
+            .workflow
+            .step_at(step)
+            .is_some_and(|step| step.compensate == Undo::Auto));
+        if is_offered || live.workflow.executing_agent().is_none() {
+            return Ok(());
+        }
+        let read = tenant.ledger.transact(|tx| {
+            let view = TenantView::new(tenant.id(), &*tx);
+            Ok::<_, StoreError>(authorised(tenant, view, &live.workflow, activity))
+        });
+        match read {
+            Ok((outcome, _)) => outcome.map(drop),
+            Err(_) => Err(Failure::retryable("identity_unreadable", "it cannot be read who acts")),
+        }
     }
 
     /// Ends the actor. Messages that are already on their way are given back to the supervisor.

@@ -7,6 +7,7 @@ mod architecture;
 mod audit;
 mod backtest;
 mod bad_input;
+mod canary;
 mod connections;
 mod contract;
 mod explain;

@@ -37,6 +37,11 @@ impl Browser {
         }
     }
 
+    /// Returns the cookie that it keeps.
+    pub fn cookie(&self) -> Option<&str> {
+        self.cookie.as_deref()
+    }
+
     async fn keep(&mut self, request: RequestBuilder) -> Answer {
         let answer = send(request).await;
         if let Some(set) = answer.header("set-cookie") {
