@@ -159,7 +159,13 @@ impl App {
         who: &Principal,
         look: impl FnOnce(TenantView<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.read_of(who.tenant, look)
+        if who.teams.is_empty() {
+            return self.read_of(who.tenant, look);
+        }
+        self.read_of(who.tenant, |view| {
+            let sight = authority::sight(view, who)?;
+            look(view.through(&sight))
+        })
     }
 
     /// Reads what is committed of a tenant that was decided on by the program itself.

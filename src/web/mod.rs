@@ -82,6 +82,7 @@ pub static GROUPS: &[&Group] = &[
     &hooks::GROUP,
     &api::system::GROUP,
     &thena::GROUP,
+    &thena::mcp::GROUP,
     &ui::PAGES,
 ];
 

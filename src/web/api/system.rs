@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::super::auth::Caller;
+use super::super::body::Json;
 use super::super::error::{Answer, ApiError};
 use super::super::route::{Group, Route};
 use super::super::state::Front;
@@ -34,14 +35,14 @@ pub static GROUP: Group = Group {
             .answers(200, "SystemInfo"),
         Route::get("/v1/system/secrets", || web::to(seal))
             .named("system_secrets", "Says which key seals the secrets, and where it is kept.")
-            .scope("system:read")
+            .scope("tenants:write")
             .answers(200, "SealState"),
         Route::post("/v1/system/secrets/rotate-key", || web::to(rotate_key))
             .named(
                 "system_rotate_key",
                 "Makes a new key and seals every secret with it, in the background.",
             )
-            .scope("system:write")
+            .scope("tenants:write")
             .answers(202, "SealState"),
         Route::get("/v1/openapi.json", || web::to(description))
             .named("system_openapi", "Describes this API as OpenAPI 3.1.")
@@ -117,7 +118,8 @@ async fn seal(app: web::Data<App>, Caller(who): Caller) -> Answer {
     Ok(HttpResponse::Ok().json(app.seal_state(&who)?))
 }
 
-async fn rotate_key(app: web::Data<App>, Caller(who): Caller) -> Answer {
+async fn rotate_key(app: web::Data<App>, Caller(who): Caller, body: Json) -> Answer {
+    body.fields().end()?;
     Ok(HttpResponse::Accepted().json(app.rotate_seal_key(&who).await?))
 }
 

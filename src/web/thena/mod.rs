@@ -7,10 +7,12 @@
 
 pub mod envelope;
 mod executions;
+pub mod mcp;
 mod moment;
 mod paging;
 mod registries;
 mod tasks;
+mod tools;
 mod workflows;
 
 use actix_web::web;
