@@ -11,6 +11,7 @@ mod delivery;
 mod dispatch;
 mod gates;
 mod intake;
+mod known_secrets;
 mod lasting;
 mod listeners;
 mod live;

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use crate::activities::Activities;
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::run::{Entry, Input, Origin, Run, TenantFacts};
+use crate::domain::secret::Mask;
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::Workflow;
 use crate::store::access::TenantRow;
@@ -50,6 +51,8 @@ pub(super) struct TenantState {
     /// Runs that were begun by steps of the transaction that goes on.
     begun_inside: RefCell<intake::Begun>,
     pub(super) deliveries: Deliveries,
+    /// What is taken out of everything that calls bring back; `None` until it is needed.
+    pub(super) known_secrets: RefCell<Option<Rc<Mask>>>,
     timers: Addr<Timers>,
     pressure: Arc<AtomicUsize>,
     runs: RefCell<HashMap<RunId, (u64, Addr<RunActor>)>>,
@@ -91,6 +94,7 @@ impl TenantState {
             supervisor: RefCell::default(),
             may_wait: Cell::new(true),
             begun_inside: RefCell::default(),
+            known_secrets: RefCell::default(),
             timers,
             pressure: Arc::clone(pressure),
             runs: RefCell::default(),
@@ -349,6 +353,7 @@ impl TenantState {
         let listeners =
             Listeners::read(view, |name, version| self.definition(view, name, version))?;
         *self.listeners.borrow_mut() = Rc::new(listeners);
+        self.known_secrets.take();
         self.deliveries.read(view)
     }
 }

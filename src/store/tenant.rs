@@ -93,7 +93,8 @@ pub struct TenantTx<'t, 'a> {
     tally: Tally,
 }
 
-/// Whether a transaction changed what events start.
+/// Whether a transaction changed what is kept in memory: what events start, who is told, and what
+/// must not be seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Workflows {
     /// They are as they were.

@@ -30,14 +30,18 @@ const HTTP: &str = "canary-http-token-3377";
 const INBOUND: &str = "canary-inbound-secret-9e9e";
 const HEADER: &str = "canary-header-of-hook-2b2b";
 
-/// Says back what it was told, in every spelling that other systems use.
+/// Says back what it was told, in every spelling that other systems use; at `/before`, what it was
+/// told before by others.
 fn echo(_: usize, received: &Received) -> Reply {
-    let told = format!(
-        "{}|{}|{}",
-        received.header("authorization"),
-        received.header("x-secret"),
-        received.header("x-own")
-    );
+    let told = match received.path.starts_with("/before") {
+        true => format!("{TOKEN}|{BASIC}|{BOT}|{SIGNING}|{HTTP}"),
+        false => format!(
+            "{}|{}|{}",
+            received.header("authorization"),
+            received.header("x-secret"),
+            received.header("x-own")
+        ),
+    };
     let parts: Vec<String> = told
         .split(['|', ' '])
         .filter(|part| part.len() > 3)
@@ -208,6 +212,7 @@ async fn work(app: &TestApp, peer: &Peer) {
         ("fails", "/fails", json!({"headers": {"X-Secret": "{{secrets.token}}"}})),
         ("fails-basic", "/fails", json!({"auth": basic})),
         ("later", "/later", json!({"auth": bearer})),
+        ("before", "/before", json!({})),
     ] {
         let mut input = extra;
         input["url"] = json!(format!("{}{path}", peer.url));

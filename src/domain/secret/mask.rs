@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 use url::form_urlencoded::byte_serialize;
 
@@ -14,6 +15,11 @@ pub const MASKED: &str = "***";
 const INSIDE_WORDS_CHARS_MIN: usize = 6;
 /// A shorter text is no secret at all.
 const MASKED_CHARS_MIN: usize = 3;
+/// A shorter secret is masked only in what comes back of a call that it was given to.
+const LONG_CHARS_MIN: usize = 12;
+/// More spellings are looked for all at once.
+const ONE_BY_ONE_MAX: usize = 100;
+const TOGETHER_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// A shorter piece of base64 is found in texts that have nothing to do with the secret.
 const BASE64_LETTERS_MIN: usize = 7;
 
@@ -23,6 +29,8 @@ const BASE64_LETTERS_MIN: usize = 7;
 pub struct Mask {
     /// Longest first, so that no part of a longer spelling is left over.
     spellings: Vec<Spelling>,
+    /// All that are found anywhere, where there are too many to look for one by one.
+    together: Option<Regex>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,15 +54,44 @@ impl Mask {
         let mut spellings: Vec<Spelling> = secrets.into_iter().flat_map(spellings_of).collect();
         spellings.sort_by(|a, b| b.text.len().cmp(&a.text.len()).then_with(|| a.cmp(b)));
         spellings.dedup_by(|a, b| a.text == b.text);
-        Mask { spellings }
+        let mut mask = Mask { spellings, together: None };
+        if mask.spellings.len() > ONE_BY_ONE_MAX {
+            mask.together = mask.joined();
+        }
+        mask
+    }
+
+    /// Leaves out what may stand in a text by chance, for texts that have nothing to do with most of
+    /// the secrets.
+    #[must_use]
+    pub fn of_long<'s>(secrets: impl IntoIterator<Item = &'s Secret>) -> Mask {
+        let is_long = |secret: &&Secret| secret.expose().chars().count() >= LONG_CHARS_MIN;
+        Mask::new(secrets.into_iter().filter(is_long))
+    }
+
+    /// Returns whether it knows no secret.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.spellings.is_empty()
+    }
+
+    fn joined(&self) -> Option<Regex> {
+        let anywhere = self.spellings.iter().filter(|it| it.found == Found::Anywhere);
+        let escaped: Vec<String> = anywhere.map(|it| regex::escape(&it.text)).collect();
+        let mut builder = RegexBuilder::new(&escaped.join("|"));
+        builder.size_limit(TOGETHER_BYTES_MAX).build().ok()
     }
 
     /// Returns a text without the secrets; mask before anything is cut off.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
-        let mut masked = text.to_owned();
+        let mut masked = match &self.together {
+            Some(together) => together.replace_all(text, MASKED).into_owned(),
+            None => text.to_owned(),
+        };
         for Spelling { text, found } in &self.spellings {
-            if !masked.contains(text.as_str()) {
+            let is_done = self.together.is_some() && *found == Found::Anywhere;
+            if is_done || !masked.contains(text.as_str()) {
                 continue;
             }
             masked = match found {
@@ -68,7 +105,7 @@ impl Mask {
     /// Takes the secrets out of every text in a tree, names of fields included.
     #[must_use]
     pub fn value(&self, value: Value) -> Value {
-        if self.spellings.is_empty() {
+        if self.is_empty() {
             return value;
         }
         match value {
@@ -268,6 +305,26 @@ mod tests {
                 assert!(left <= "Basic ".len() + (user.len() + tail.len()) * 2 + 8, "{masked}");
             }
         }
+    }
+
+    #[test]
+    fn a_thousand_secrets_are_looked_for_at_once() {
+        let secret = |number: usize| Secret::new(format!("secret-value/{number:05}"));
+        let mut secrets: Vec<Secret> = (0..1_000).map(secret).collect();
+        secrets.push(Secret::new("admin"));
+        let mask = Mask::new(&secrets);
+        let said = format!(
+            "{} {} secret-value/x admin admins",
+            secret(7).expose(),
+            STANDARD.encode(format!("u:{}", secret(999).expose()))
+        );
+        let masked = mask.text(&said);
+        assert!(
+            masked.starts_with("*** ") && masked.ends_with(" secret-value/x *** admins"),
+            "{masked}"
+        );
+        assert!(!masked.contains("ZWNyZXQtdmFsdWU"), "{masked}");
+        assert!(Mask::of_long(&[Secret::new("production")]).is_empty());
     }
 
     #[test]
