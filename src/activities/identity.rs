@@ -47,7 +47,7 @@ pub enum Unusable {
 impl fmt::Display for Unusable {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Unusable::Unknown => "is neither a person, a user nor a key of this tenant",
+            Unusable::Unknown => "is neither a person, a user, a key nor a bot of this tenant",
             Unusable::Ambiguous => "is the name of several keys; give the id of one",
             Unusable::WithoutAccount => "is a user without an account, who may do nothing",
             Unusable::Disabled => "is disabled",
@@ -68,8 +68,8 @@ pub struct Registers<'v> {
 }
 
 impl Registers<'_> {
-    /// Finds a person by id or mail address, a key by id or name (`key:deploy`), or a user of the
-    /// desk by id.
+    /// Finds a person by id or mail address, a key by id or name (`key:deploy`), the bot of an
+    /// installed app by its id or by the app's (`app:pager`), or a user of the desk by id.
     ///
     /// # Errors
     /// Fails on an unreadable or damaged record.
@@ -86,6 +86,9 @@ impl Registers<'_> {
         if let Some(found) = self.key(tenant, name)? {
             return Ok(found);
         }
+        if let Some(bot) = self.bot(plain)? {
+            return Ok(Ok(bot));
+        }
         let Some(user) = find(&self.tenant, RecordKind::User, plain)? else {
             return Ok(Err(Unusable::Unknown));
         };
@@ -97,6 +100,21 @@ impl Registers<'_> {
         })
     }
 
+    /// A bot is what the installation of its app says, whatever keys there are.
+    fn bot(&self, name: &str) -> Result<Option<Identity>, StoreError> {
+        let slug = name.strip_prefix("app:");
+        for app in self.tenant.apps()? {
+            let Some(installed) = app.installation else { continue };
+            if installed.bot_id == name || app.uid == name || slug == Some(&app.slug) {
+                let actor =
+                    Actor { id: installed.bot_id, kind: "BOT".to_owned(), email: String::new() };
+                let (scopes, teams) = (Scopes::new(installed.scopes), installed.teams);
+                return Ok(Some(Identity { actor, scopes, teams }));
+            }
+        }
+        Ok(None)
+    }
+
     fn key(
         &self,
         tenant: TenantId,
@@ -104,7 +122,9 @@ impl Registers<'_> {
     ) -> Result<Option<Result<Identity, Unusable>>, StoreError> {
         let called = name.strip_prefix("key:");
         let is_meant = |row: &KeyRow| {
-            row.tenant == tenant && (row.id == called.unwrap_or(name) || called == Some(&row.name))
+            row.tenant == tenant
+                && row.app.is_none()
+                && (row.id == called.unwrap_or(name) || called == Some(&row.name))
         };
         let mut rows: Vec<KeyRow> = self.access.keys()?.into_iter().filter(is_meant).collect();
         let Some(row) = rows.pop() else { return Ok(None) };

@@ -53,7 +53,7 @@ impl App {
             },
         };
         problems.extend(self.read(who, |view| team_problem(view, who, workflow))?);
-        let catalogue = self.engine().activities().catalogue();
+        let catalogue = self.catalogue(who.tenant);
         for used in workflow.uses(document) {
             let Some(spec) = catalogue.find(used.activity) else { continue };
             if let Some(scope) = spec.scopes.iter().find(|scope| !who.scopes.allow(scope)) {

@@ -3,7 +3,10 @@
 
 pub mod access;
 pub mod activities;
+pub mod app_events;
+mod app_webhooks;
 pub mod approvals;
+pub mod apps;
 pub mod audit;
 mod authority;
 pub mod backtest;
@@ -24,6 +27,8 @@ pub mod first_start;
 pub mod forms;
 pub mod hooks;
 pub mod idempotency;
+pub mod installations;
+mod installed_activities;
 mod joined;
 pub mod keys;
 pub mod links;

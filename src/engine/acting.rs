@@ -24,8 +24,10 @@ pub(super) fn authorised(
     let Some(name) = workflow.executing_agent() else { return Ok(None) };
     let identity = identity(tenant, view, name).map_err(|error| unreadable(&error))?;
     let identity = identity.map_err(|why| unauthorized(name, &why.to_string()))?;
-    let spec = tenant.activities().catalogue().find(activity);
-    if let Some(scope) = spec.and_then(|spec| identity.lacks(spec)) {
+    // One that is gone fails by itself, and says so better.
+    let found = tenant.find_activity(activity, None, tenant.shared.clock.now());
+    let spec = found.ok().map(|found| found.spec());
+    if let Some(scope) = spec.as_ref().and_then(|spec| identity.lacks(spec)) {
         let why = format!("lacks the scope `{scope}` that `{activity}` needs");
         return Err(unauthorized(name, &why));
     }

@@ -17,13 +17,13 @@ use crate::domain::event_type;
 use crate::domain::filter::OperatorInfo;
 use crate::domain::time::parse_duration;
 
-pub(super) async fn activities(app: web::Data<App>, Caller(_): Caller, _: Query) -> Answer {
-    Ok(HttpResponse::Ok().json(all_activities(&app)))
+pub(super) async fn activities(app: web::Data<App>, Caller(who): Caller, _: Query) -> Answer {
+    Ok(HttpResponse::Ok().json(all_activities(&app, &who)))
 }
 
-/// Returns every activity.
-pub(super) fn all_activities(app: &App) -> Value {
-    let data: Value = app.activities(None).iter().map(activity).collect();
+/// Returns every activity of the tenant.
+pub(super) fn all_activities(app: &App, who: &Principal) -> Value {
+    let data: Value = app.activities(who, None).iter().map(activity).collect();
     json!({ "data": data })
 }
 
