@@ -2,6 +2,7 @@
 
 mod checked;
 pub mod desk;
+pub mod identity;
 pub mod installed;
 pub mod outside;
 mod platform;
@@ -88,6 +89,8 @@ pub struct Caller {
     pub cause: Option<Cause>,
     /// How many bytes of each text of a comment the events that follow carry at most.
     pub comment_text_bytes_max: usize,
+    /// The teams whose tickets it reads and changes; none for every team.
+    pub teams: Vec<String>,
 }
 
 impl Caller {
@@ -95,7 +98,7 @@ impl Caller {
     #[must_use]
     pub fn new(actor: Actor, cause: Option<Cause>) -> Caller {
         let comment_text_bytes_max = EventSettings::default().comment_text_bytes_max;
-        Caller { actor, cause, comment_text_bytes_max }
+        Caller { actor, cause, comment_text_bytes_max, teams: Vec::new() }
     }
 
     /// Describes the platform itself, as when a deadline passes.

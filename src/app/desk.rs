@@ -453,7 +453,9 @@ impl From<Found> for Page<Record> {
 impl From<DeskError> for Error {
     fn from(error: DeskError) -> Error {
         match error {
-            DeskError::NotFound { kind, id } => Error::NotFound { what: kind.name(), id },
+            DeskError::NotFound { kind, id } | DeskError::OtherTeam { kind, id } => {
+                Error::NotFound { what: kind.name(), id }
+            }
             DeskError::Invalid(problems) => Error::Invalid(problems),
             DeskError::Conflict { code, detail } => {
                 let code = match code.as_str() {

@@ -9,6 +9,7 @@ mod app_webhooks;
 pub mod approvals;
 pub mod apps;
 pub mod audit;
+mod authority;
 pub mod backtest;
 pub mod connection_test;
 pub mod connections;
@@ -47,6 +48,7 @@ pub mod rejected;
 mod run_view;
 pub mod runs;
 pub mod schedules;
+pub mod seal_rotation;
 pub mod secrets;
 pub mod sessions;
 pub mod settings;
@@ -138,6 +140,11 @@ impl App {
         &self.engine
     }
 
+    /// Returns the keys and people that were asked for.
+    pub(crate) fn known(&self) -> &access::Known {
+        &self.known
+    }
+
     /// Returns the clock.
     #[must_use]
     pub fn clock(&self) -> &Clock {
@@ -159,7 +166,13 @@ impl App {
         who: &Principal,
         look: impl FnOnce(TenantView<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.read_of(who.tenant, look)
+        if who.teams.is_empty() {
+            return self.read_of(who.tenant, look);
+        }
+        self.read_of(who.tenant, |view| {
+            let sight = authority::sight(view, who)?;
+            look(view.through(&sight))
+        })
     }
 
     /// Reads what is committed of a tenant that was decided on by the program itself.

@@ -14,6 +14,7 @@ pub mod id;
 pub mod mail;
 pub mod manifest;
 pub mod path;
+pub mod permission;
 pub mod problem;
 pub mod role;
 pub mod run;

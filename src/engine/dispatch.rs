@@ -60,9 +60,10 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
         }
     };
     // The other side may say back what it was told.
+    let known = tenant.known_secrets();
     let outcome = match outcome {
-        Ok(output) => Ok(mask.value(output)),
-        Err(failure) => Err(failure.masked(&mask)),
+        Ok(output) => Ok(known.value(mask.value(output))),
+        Err(failure) => Err(failure.masked(&mask).masked(&known)),
     };
     tenant.shared.calls_in_flight.fetch_sub(1, Ordering::SeqCst);
     drop(permit);

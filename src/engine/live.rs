@@ -244,7 +244,8 @@ impl LiveRun {
         let outcome = match tenant.find_activity(activity, pinned, self.run.created_at) {
             Ok(Activity::Outside(_)) => return None,
             Ok(Activity::Platform(found)) => {
-                tx.attempt(|tx| found.run(tx, &self.caller(tenant), input), panicked)
+                let caller = self.caller_of(tenant, tx.view(), activity);
+                caller.and_then(|by| tx.attempt(|tx| found.run(tx, &by, input), panicked))
             }
             Err(failure) => Err(failure),
         };
@@ -264,8 +265,16 @@ impl LiveRun {
         attempt: u32,
     ) -> Option<Input> {
         let state = self.run.step(&step)?;
-        let caller = self.caller(tenant);
         let definition = self.workflow.step_at(&step)?;
+        // What was written as the undo is a call like any other; what the platform puts back is not.
+        let caller = match &definition.compensate {
+            Undo::Call { activity, .. } => self.caller_of(tenant, tx.view(), activity),
+            Undo::Auto | Undo::None => Ok(self.restorer(tenant, tx.view())),
+        };
+        let caller = match caller {
+            Ok(caller) => caller,
+            Err(failure) => return Some(Input::UndoFailed { step, attempt, failure }),
+        };
         let called = match &definition.compensate {
             Undo::Call { activity, version, .. } => {
                 Some((activity.clone(), *version, state.compensation.input.clone()))

@@ -1,6 +1,7 @@
 //! The actors: one root supervisor for each part, one supervisor and one event router for each
 //! tenant, one actor for each run that has work. Nothing outside this layer sees an actor.
 
+mod acting;
 mod ai_usage;
 mod alarms;
 mod bell;
@@ -12,6 +13,7 @@ mod dispatch;
 mod gates;
 mod incidents;
 mod intake;
+mod known_secrets;
 mod lasting;
 mod listeners;
 mod live;

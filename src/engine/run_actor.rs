@@ -9,12 +9,13 @@ use tokio::sync::oneshot;
 
 use crate::activities::{Activity, OutsideCall, UndoCall};
 use crate::domain::activity::Settling;
-use crate::domain::run::{Effect, Input};
+use crate::domain::run::{Effect, Failure, Input};
 use crate::domain::workflow::{Action, Undo};
 use crate::store::ledger::{Abort, Receipt};
 use crate::store::seam::{CommitError, StoreError};
-use crate::store::tenant::TenantTx;
+use crate::store::tenant::{TenantTx, TenantView};
 
+use super::acting::authorised;
 use super::ai_usage;
 use super::connections;
 use super::dispatch::{PreparedCall, perform};
@@ -170,6 +171,7 @@ impl RunActor {
         let Ok(Activity::Outside(activity)) = found else { return None };
         let looks_up = self.is_in_doubt(effect) && activity.settles() == Settling::Lookup;
         let opened = || {
+            self.check_identity(effect, &identifier)?;
             let secrets = template.map(|template| secrets::open(&self.tenant, template));
             let connection = connections::of_call(&self.tenant, &*activity, &input)?;
             Ok((secrets.transpose()?.unwrap_or_default(), connection))
@@ -193,6 +195,26 @@ impl RunActor {
         let definition = self.live.workflow.step_at(step);
         (may_have || self.interrupted.contains(effect))
             && definition.is_some_and(|step| step.in_doubt.is_none())
+    }
+
+    /// What the platform offers as the undo of a call needs no scope: see `LiveRun::restorer`.
+    fn check_identity(&self, effect: &Effect, activity: &str) -> Result<(), Failure> {
+        let (live, tenant) = (&self.live, &*self.tenant);
+        let is_offered = matches!(effect, Effect::Undo { step, .. } if live
+            .workflow
+            .step_at(step)
+            .is_some_and(|step| step.compensate == Undo::Auto));
+        if is_offered || live.workflow.executing_agent().is_none() {
+            return Ok(());
+        }
+        let read = tenant.ledger.transact(|tx| {
+            let view = TenantView::new(tenant.id(), &*tx);
+            Ok::<_, StoreError>(authorised(tenant, view, &live.workflow, activity))
+        });
+        match read {
+            Ok((outcome, _)) => outcome.map(drop),
+            Err(_) => Err(Failure::retryable("identity_unreadable", "it cannot be read who acts")),
+        }
     }
 
     /// Ends the actor. Messages that are already on their way are given back to the supervisor.

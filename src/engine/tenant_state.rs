@@ -13,6 +13,7 @@ use crate::activities::installed::Installed;
 use crate::activities::{Activities, Activity};
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::run::{Entry, Failure, Input, Origin, Run, TenantFacts};
+use crate::domain::secret::Mask;
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::Workflow;
 use crate::store::access::TenantRow;
@@ -59,6 +60,8 @@ pub(super) struct TenantState {
     installed: RefCell<Arc<Installed>>,
     pub(super) deliveries: Deliveries,
     pub(super) renewals: Renewals,
+    /// What is taken out of everything that calls bring back; `None` until it is needed.
+    pub(super) known_secrets: RefCell<Option<Rc<Mask>>>,
     timers: Addr<Timers>,
     pressure: Arc<AtomicUsize>,
     runs: RefCell<HashMap<RunId, (u64, Addr<RunActor>)>>,
@@ -104,6 +107,7 @@ impl TenantState {
             may_wait: Cell::new(true),
             hears_of_success: Cell::new(false),
             begun_inside: RefCell::default(),
+            known_secrets: RefCell::default(),
             timers,
             pressure: Arc::clone(pressure),
             runs: RefCell::default(),
@@ -387,6 +391,7 @@ impl TenantState {
             Listeners::read(view, |name, version| self.definition(view, name, version))?;
         let is_heard = !listeners.of(SUCCEEDED).is_empty();
         *self.listeners.borrow_mut() = Rc::new(listeners);
+        self.known_secrets.take();
         self.deliveries.read(view)?;
         self.hears_of_success.set(is_heard || self.deliveries.names(SUCCEEDED));
         Ok(())

@@ -84,6 +84,7 @@ pub static GROUPS: &[&Group] = &[
     &hooks::GROUP,
     &api::system::GROUP,
     &thena::GROUP,
+    &thena::mcp::GROUP,
     &ui::PAGES,
 ];
 

@@ -91,6 +91,7 @@ fn search(desk: &mut Desk<'_, '_, '_>, input: &Map<String, Value>) -> Result<Val
     };
     let query: TicketQuery = serde_json::from_value(Value::Object(input))
         .map_err(|error| refused("", "invalid", &error.to_string()))?;
+    let query = TicketQuery { teams: desk.caller().teams.clone(), ..query };
     let found = search_tickets(&desk.view(), &query, filter.as_ref()).map_err(DeskError::from)?;
     Ok(serde_json::to_value(found).expect("what was found is plain data"))
 }

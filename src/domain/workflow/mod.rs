@@ -31,6 +31,7 @@ pub mod tree;
 mod trigger;
 mod trigger_schedule;
 mod undoing;
+pub mod uses;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -132,6 +133,13 @@ impl Workflow {
     pub fn team(&self) -> Option<&str> {
         let team = self.thena.as_ref().and_then(|thena| thena.team_id.as_deref());
         team.filter(|team| !team.is_empty())
+    }
+
+    /// Returns whom its steps act as: a person, a user or a key; without it they act as themselves.
+    #[must_use]
+    pub fn executing_agent(&self) -> Option<&str> {
+        let agent = self.thena.as_ref().and_then(|thena| thena.executing_agent.as_deref());
+        agent.filter(|agent| !agent.is_empty())
     }
 
     /// Returns whether its runs begin with batches of events of this type.
