@@ -6,6 +6,7 @@ use serde_json::{Map, Number, Value, json};
 
 use super::approval::native_approval;
 use super::nesting::native_wait;
+use super::retrying::failures_beyond_thena;
 use super::step::TIMEOUT;
 use super::thena::{RUN, SLEEP, WAIT};
 use super::trigger_schedule;
@@ -449,23 +450,12 @@ fn step_beyond_thena(step: &Step, catalogue: &Catalogue) -> Vec<(&'static str, &
     if reads {
         found.push((place, NAMED));
     }
-    if let Undo::Call { input, retry, timeout, .. } = &step.compensate {
-        if reads_named_step(input) {
-            found.push(("/compensate/input", NAMED));
-        }
-        if *retry != UNDO_RETRY || timeout.is_some() {
-            found.push(("/compensate", "Thena has no retries and time limits of undoing"));
-        }
+    if let Undo::Call { input, .. } = &step.compensate
+        && reads_named_step(input)
+    {
+        found.push(("/compensate/input", NAMED));
     }
-    if step.on_failure == OnFailure::Pause {
-        found.push(("/onFailure", "Thena's runs do not wait for an operator"));
-    }
-    if step.in_doubt.is_some() {
-        found.push(("/inDoubt", "Thena does not say what follows from a doubt"));
-    }
-    if !step.retry.on.is_empty() {
-        found.push(("/retry/on", "Thena's retries do not choose among failures"));
-    }
+    found.extend(failures_beyond_thena(step));
     let calls = matches!(step.action, Action::Call { .. });
     let standard = if calls { Retry::DEFAULT } else { Retry::NEVER };
     let standard = spec.map_or(standard, |spec| spec.retry.clone());

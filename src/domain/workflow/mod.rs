@@ -292,6 +292,7 @@ pub enum InDoubt {
 
 /// How a finished step is undone.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one per step; a box would save nothing")]
 pub enum Undo {
     /// The platform puts back what the step changed.
     Auto,

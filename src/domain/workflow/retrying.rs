@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::fields::Field;
 use super::parse::Reading;
+use super::{OnFailure, Step, UNDO_RETRY, Undo};
 use crate::domain::problem::nearest;
 use crate::domain::time::format_duration;
 
@@ -241,6 +242,26 @@ fn retried(field: &Field<'_>) -> Option<Vec<RetryOn>> {
     // Every element is read, so that each fault is told.
     let read: Vec<Option<RetryOn>> = field.elements(list).iter().map(RetryOn::read).collect();
     read.into_iter().collect()
+}
+
+/// Returns what a step says of failures that Thena's shape cannot, each with its place.
+pub(super) fn failures_beyond_thena(step: &Step) -> Vec<(&'static str, &'static str)> {
+    let mut found = Vec::new();
+    if let Undo::Call { retry, timeout, .. } = &step.compensate
+        && (*retry != UNDO_RETRY || timeout.is_some())
+    {
+        found.push(("/compensate", "Thena has no retries and time limits of undoing"));
+    }
+    if step.on_failure == OnFailure::Pause {
+        found.push(("/onFailure", "Thena's runs do not wait for an operator"));
+    }
+    if step.in_doubt.is_some() {
+        found.push(("/inDoubt", "Thena does not say what follows from a doubt"));
+    }
+    if !step.retry.on.is_empty() {
+        found.push(("/retry/on", "Thena's retries do not choose among failures"));
+    }
+    found
 }
 
 #[cfg(test)]
