@@ -60,8 +60,7 @@ fn a_message_in_slack_is_found_by_the_step_that_it_names() {
         "response_metadata": { "next_cursor": "next=" } });
     let second = json!({ "ok": true, "messages": [message("1.1", KEY)] });
     let input = json!({ "channel": "#alerts", "text": "x" });
-    let (found, asked) =
-        looked_up("slack.postMessage", &input, vec![channels, first.clone(), second]);
+    let (found, asked) = looked_up("slack.postMessage", &input, vec![channels, first, second]);
     let found = found.unwrap().expect("it is there");
     assert_eq!((&found["channel"], &found["ts"]), (&json!("C1"), &json!("1.1")));
     assert!(asked[0].starts_with("GET /conversations.list?"), "{asked:?}");

@@ -148,19 +148,27 @@ fn jira(number: usize, rest: &str, received: &Received, kept: &mut Kept) -> Repl
             }
             Reply::Status(204, Value::Null)
         }
+        ("GET", ["myself"]) => Reply::Status(200, json!({"accountId": "a1", "displayName": "Ada"})),
+        _ => jira_comment(number, &parts, received, kept).unwrap_or_else(missing),
+    }
+}
+
+fn jira_comment(
+    number: usize,
+    parts: &[&str],
+    received: &Received,
+    kept: &mut Kept,
+) -> Option<Reply> {
+    match (verb(received), parts) {
         ("POST", ["issue", key, "comment"]) => {
             let id = (500 + number).to_string();
-            kept.insert(format!("comment {key}/{id}"), body.clone());
-            Reply::Status(201, json!({"id": id}))
+            kept.insert(format!("comment {key}/{id}"), received.body.clone());
+            Some(Reply::Status(201, json!({"id": id})))
         }
         ("DELETE", ["issue", key, "comment", id]) => {
-            match kept.remove(&format!("comment {key}/{id}")) {
-                Some(_) => Reply::Status(204, Value::Null),
-                None => missing(),
-            }
+            kept.remove(&format!("comment {key}/{id}")).map(|_| Reply::Status(204, Value::Null))
         }
-        ("GET", ["myself"]) => Reply::Status(200, json!({"accountId": "a1", "displayName": "Ada"})),
-        _ => missing(),
+        _ => None,
     }
 }
 
