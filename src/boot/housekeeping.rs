@@ -28,11 +28,12 @@ pub struct Housekeeping {
 }
 
 impl Housekeeping {
-    /// Starts the ticks.
+    /// Starts the ticks, and what an earlier process did not end.
     ///
     /// # Errors
     /// Fails when the scheduler cannot be started.
     pub async fn start(app: App) -> anyhow::Result<Housekeeping> {
+        app.reseal_aside(); // A stop or a crash may have broken it off.
         let ticks = JobScheduler::new().await.context("cannot start the housekeeping")?;
         let (sender, mut chores) = mpsc::channel(4);
         let chores_due = [

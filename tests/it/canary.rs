@@ -138,15 +138,8 @@ fn call(name: &str, input: Value) -> Value {
             "compensate": "none", "retry": {"attempts": 2, "initial": "10ms"}}]})
 }
 
-/// Puts a canary in every place; returns them.
-async fn hide(app: &TestApp, peer: &Peer) -> Vec<Canary> {
-    let mut canaries = vec![Canary::of("the bootstrap key", KEY)];
-    let mut put = |name: &str, value: &str| canaries.push(Canary::of(name, value));
-    for (name, value) in [("token", TOKEN), ("basic", BASIC)] {
-        let body = json!({ "value": value, "hosts": ["127.0.0.1"] });
-        app.put(&format!("/v1/secrets/{name}"), body).await.expect(200);
-        put(name, value);
-    }
+/// Makes a connection of every kind.
+async fn connect(app: &TestApp, peer: &Peer) {
     for (name, kind, settings, secrets) in [
         (
             "chat",
@@ -168,6 +161,18 @@ async fn hide(app: &TestApp, peer: &Peer) -> Vec<Canary> {
         assert_eq!(made.status, 201, "{name}: {}", made.text);
         app.post(&format!("/v1/connections/{name}/test"), json!({})).await;
     }
+}
+
+/// Puts a canary in every place; returns them.
+async fn hide(app: &TestApp, peer: &Peer) -> Vec<Canary> {
+    let mut canaries = vec![Canary::of("the bootstrap key", KEY)];
+    let mut put = |name: &str, value: &str| canaries.push(Canary::of(name, value));
+    for (name, value) in [("token", TOKEN), ("basic", BASIC)] {
+        let body = json!({ "value": value, "hosts": ["127.0.0.1"] });
+        app.put(&format!("/v1/secrets/{name}"), body).await.expect(200);
+        put(name, value);
+    }
+    connect(app, peer).await;
     for (name, value) in [
         ("the bot token", BOT),
         ("the signing secret", SIGNING),

@@ -207,6 +207,23 @@ fn an_identity_that_is_limited_to_a_team_touches_the_tickets_of_no_other() {
     });
 }
 
+/// Returns every way to the workflow of the other team and its run.
+fn ways_to(run: &str) -> Vec<(Method, String)> {
+    vec![
+        (Method::GET, format!("/v1/runs/{run}")),
+        (Method::GET, format!("/v1/runs/{run}/journal")),
+        (Method::GET, format!("/api/v1/workflows/{run}/tasks")),
+        (Method::POST, format!("/v1/runs/{run}/cancel")),
+        (Method::GET, "/v1/workflows/theirs".to_owned()),
+        (Method::GET, "/v1/workflows/theirs/versions".to_owned()),
+        (Method::GET, "/api/v1/workflows/theirs".to_owned()),
+        (Method::POST, "/v1/workflows/theirs/disable".to_owned()),
+        (Method::POST, "/v1/workflows/theirs/run".to_owned()),
+        (Method::DELETE, "/v1/workflows/theirs".to_owned()),
+        (Method::GET, "/api/v1/workflows/executions?workflowId=theirs".to_owned()),
+    ]
+}
+
 #[test]
 fn whoever_is_limited_to_teams_sees_their_workflows_and_runs_alone() {
     with_config(quick, |app| async move {
@@ -244,19 +261,7 @@ fn whoever_is_limited_to_teams_sees_their_workflows_and_runs_alone() {
         let listed = ada.get("/api/v1/workflows").await.expect(200);
         assert_eq!(listed["data"].as_array().map(Vec::len), Some(2), "{listed}");
         ada.get(&format!("/v1/runs/{}", runs[0])).await.expect(200);
-        for (method, path) in [
-            (Method::GET, format!("/v1/runs/{}", runs[1])),
-            (Method::GET, format!("/v1/runs/{}/journal", runs[1])),
-            (Method::GET, format!("/api/v1/workflows/{}/tasks", runs[1])),
-            (Method::POST, format!("/v1/runs/{}/cancel", runs[1])),
-            (Method::GET, "/v1/workflows/theirs".to_owned()),
-            (Method::GET, "/v1/workflows/theirs/versions".to_owned()),
-            (Method::GET, "/api/v1/workflows/theirs".to_owned()),
-            (Method::POST, "/v1/workflows/theirs/disable".to_owned()),
-            (Method::POST, "/v1/workflows/theirs/run".to_owned()),
-            (Method::DELETE, "/v1/workflows/theirs".to_owned()),
-            (Method::GET, "/api/v1/workflows/executions?workflowId=theirs".to_owned()),
-        ] {
+        for (method, path) in ways_to(&runs[1]) {
             let answer = ada.call(method.clone(), &path, json!({})).await;
             assert_eq!(answer.status, 404, "{method} {path}: {}", answer.text);
         }

@@ -78,6 +78,18 @@ fn a_key_that_others_can_read_is_refused_with_its_cure() {
     });
 }
 
+/// Makes a secret, a connection and a webhook.
+async fn fill(app: &TestApp, peer: &Peer) {
+    let secret = json!({ "value": CANARY, "hosts": ["127.0.0.1"] });
+    app.put("/v1/secrets/token", secret).await.expect(200);
+    let connection = json!({"name": "chat", "app": "slack", "settings": {"baseUrl": peer.url},
+        "secrets": {"botToken": "xoxb-of-the-test"}});
+    app.post("/v1/connections", connection).await.expect(201);
+    app.post("/v1/event-types", json!({ "type": "order:placed" })).await.expect(201);
+    let hook = json!({"url": peer.url, "types": ["order:*"], "headers": {"X-Own": CANARY}});
+    app.post("/v1/webhooks", hook).await.expect(201);
+}
+
 #[test]
 fn everything_that_is_sealed_moves_to_the_new_key_and_the_old_one_goes() {
     let directory = TempDir::new().expect("a directory");
@@ -86,14 +98,7 @@ fn everything_that_is_sealed_moves_to_the_new_key_and_the_old_one_goes() {
     actix::System::new().block_on(async {
         let (serving, app) = TestApp::open(&config).await;
         let peer = Peer::friendly().await;
-        let secret = json!({ "value": CANARY, "hosts": ["127.0.0.1"] });
-        app.put("/v1/secrets/token", secret).await.expect(200);
-        let connection = json!({"name": "chat", "app": "slack", "settings": {"baseUrl": peer.url},
-            "secrets": {"botToken": "xoxb-of-the-test"}});
-        app.post("/v1/connections", connection).await.expect(201);
-        app.post("/v1/event-types", json!({ "type": "order:placed" })).await.expect(201);
-        let hook = json!({"url": peer.url, "types": ["order:*"], "headers": {"X-Own": CANARY}});
-        app.post("/v1/webhooks", hook).await.expect(201);
+        fill(&app, &peer).await;
         let mut browser = joined(&app, "ada@example.com", &["admin"]).await;
         let begun = browser.call(Method::POST, "/v1/me/second-factor", json!({})).await.expect(201);
         let factor = crate::people::unbase32(begun["secret"].as_str().expect("a secret"));

@@ -174,7 +174,7 @@ fn spellings_of(secret: &Secret) -> Vec<Spelling> {
 
 /// Returns a text inside JSON: as it is usually escaped, with slashes escaped, in ASCII alone, and
 /// inside a text of JSON that is itself inside JSON.
-fn in_json(text: &str) -> [String; 5] {
+fn in_json(text: &str) -> Vec<String> {
     let inside = |text: &str| {
         let quoted = Value::String(text.to_owned()).to_string();
         quoted[1..quoted.len() - 1].to_owned()
@@ -191,7 +191,11 @@ fn in_json(text: &str) -> [String; 5] {
     let (upper, lower) =
         (ascii(|unit| format!("\\u{unit:04X}")), ascii(|unit| format!("\\u{unit:04x}")));
     let twice = inside(&usual);
-    [usual.replace('/', "\\/"), upper, lower, twice, usual]
+    let mut spelled = vec![upper, lower, usual];
+    let slashed: Vec<String> = spelled.iter().map(|once| once.replace('/', "\\/")).collect();
+    spelled.extend(slashed);
+    spelled.push(twice);
+    spelled
 }
 
 /// Returns a text percent-encoded as forms, paths and scripts do it, with digits of either case, and
