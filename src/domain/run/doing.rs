@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::entry::Deferral;
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
@@ -50,6 +51,8 @@ pub enum Doing {
         /// Whether that run is to stop.
         stop: StopAsked,
     },
+    /// A call may not be made yet; nothing is in flight.
+    Deferred(Box<Deferral>),
     /// The steps inside it go on.
     Group,
     /// An attempt to undo it is in flight.
@@ -158,6 +161,8 @@ impl Doing {
     pub fn is_in_flight(&self) -> bool {
         match self {
             Doing::Executing { .. } | Doing::AwaitingRun { .. } | Doing::Undoing { .. } => true,
+            // It ends at once too, but what it may have done is told first.
+            Doing::Deferred(deferral) => deferral.maybe_made,
             Doing::Nothing
             | Doing::Pausing { .. }
             | Doing::Sleeping { .. }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::destination::Reason;
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
@@ -171,11 +172,18 @@ pub struct WaitingFor {
     /// The run that it waits for, for a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
+    /// Where its call goes, for a destination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+    /// Why its call may not be made yet, for a destination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
 }
 
 impl WaitingFor {
     pub(super) fn of(kind: WaitKind, until: Option<Timestamp>, step: Option<String>) -> WaitingFor {
-        WaitingFor { kind, until, step, approvers: Vec::new(), run: None }
+        let (approvers, run, destination, reason) = Default::default();
+        WaitingFor { kind, until, step, approvers, run, destination, reason }
     }
 }
 
@@ -197,6 +205,8 @@ pub enum WaitKind {
     Approval,
     /// The end of another run.
     Run,
+    /// That a call may be made.
+    Destination,
 }
 
 impl WaitKind {
@@ -211,6 +221,7 @@ impl WaitKind {
             WaitKind::Event => "event",
             WaitKind::Approval => "approval",
             WaitKind::Run => "run",
+            WaitKind::Destination => "destination",
         }
     }
 }

@@ -39,6 +39,8 @@ pub struct StepState {
     pub nest: Option<Nest>,
     /// What was decided about it, when it needed approval.
     pub decided: Option<Decided>,
+    /// Whether the call that is deferred, or follows, may have been made before a crash.
+    pub(super) maybe_made: bool,
     pub(super) spent: u32,
     pub(super) given: Option<Value>,
 }
