@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod activities;
+pub mod activity_throttles;
 pub mod approvals;
 pub mod audit;
 pub mod backtest;
@@ -14,6 +15,7 @@ pub mod definitions;
 pub mod deliveries;
 pub mod demo;
 pub mod desk;
+pub mod destinations;
 pub mod error;
 pub mod event_types;
 pub mod events;

@@ -320,6 +320,7 @@ pub(super) fn begin_with(
         waits: Default::default(),
         looked_back: Default::default(),
         gates: Default::default(),
+        deferred: Default::default(),
         has_mail: false,
         is_cut: false,
     };

@@ -8,10 +8,12 @@ use crate::activities::{Activity, Caller, UndoCall};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::id::RunId;
 use crate::domain::run::{
-    Compensation, Effect, Entry, Failure, Gate, Input, Outcome, Record, Run, RunError, Status,
+    Compensation, Deferral, Effect, Entry, Failure, Gate, Input, Outcome, Record, Run, RunError,
+    Status,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::{Action, Priority, Undo, Workflow};
+use crate::store::destinations::DeferredCall;
 use crate::store::events::EventKey;
 use crate::store::inbox::Notice;
 use crate::store::runs::{Given, RunRow};
@@ -19,6 +21,7 @@ use crate::store::seam::StoreError;
 use crate::store::tenant::TenantTx;
 use crate::store::waits::WaitPlace;
 
+use super::destinations::Hold;
 use super::tenant_state::TenantState;
 
 /// How many turns a run takes in one transaction before others have theirs.
@@ -48,6 +51,8 @@ pub(super) struct LiveRun {
     pub(super) waits: BTreeMap<String, WaitPlace>,
     /// The steps whose waits have just begun, and for which earlier events were looked at.
     pub(super) looked_back: BTreeSet<String>,
+    /// The calls in the index that wait for their destination.
+    pub(super) deferred: BTreeSet<DeferredCall>,
     /// The approvals in the list, by step.
     pub(super) gates: BTreeMap<String, Gate>,
     /// Whether there may be notices for it.
@@ -155,6 +160,7 @@ impl LiveRun {
         self.keep_deadlines(tx);
         self.keep_waits(tenant, tx);
         self.keep_approvals(tx);
+        self.keep_deferred(tx);
         if ended {
             self.tell_parent(tx)?;
         }
@@ -234,6 +240,9 @@ impl LiveRun {
         let outcome = match tenant.activities().find(activity) {
             Some(Activity::Outside(_)) => return None,
             Some(Activity::Platform(found)) => {
+                if let Some(hold) = tenant.destinations.held_inside(tx, activity) {
+                    return Some(held_inside(step, attempt, activity, hold));
+                }
                 tx.attempt(|tx| found.run(tx, &self.caller(tenant), input), panicked)
             }
             None => Err(unknown_activity(activity)),
@@ -324,6 +333,13 @@ pub(super) fn deadlines_of(run: &Run) -> BTreeSet<Timestamp> {
     wakes
         .filter_map(|effect| if let Effect::Wake { at, .. } = effect { Some(at) } else { None })
         .collect()
+}
+
+fn held_inside(step: String, attempt: u32, activity: &str, hold: Hold) -> Input {
+    let (Hold { reason, until }, destination) = (hold, activity.to_owned());
+    let (undoes, maybe_made) = Default::default();
+    let deferral = Deferral { attempt, until, reason, destination, undoes, maybe_made };
+    Input::Deferred { step, deferral }
 }
 
 fn panicked(message: String) -> Failure {

@@ -15,6 +15,7 @@ use crate::store::seam::{CommitError, StoreError};
 use crate::store::tenant::TenantTx;
 
 use super::connections;
+use super::destinations::Asking;
 use super::dispatch::{PreparedCall, perform};
 use super::live::LiveRun;
 use super::secrets;
@@ -42,6 +43,8 @@ pub(super) struct RunActor {
     first: Option<Delivery>,
     /// What was already asked of the outside, so that it is asked once.
     asked: BTreeSet<Effect>,
+    /// The calls that an actor before this one may have made.
+    inherited: BTreeSet<Effect>,
     exit: Exit,
 }
 
@@ -53,7 +56,8 @@ impl RunActor {
         first: Option<Delivery>,
     ) -> RunActor {
         let (asked, exit) = (BTreeSet::new(), Exit::Panicked);
-        RunActor { live, tenant, instance, first, asked, exit }
+        let inherited = live.run.outstanding().into_iter().filter(is_call).collect();
+        RunActor { live, tenant, instance, first, asked, inherited, exit }
     }
 
     fn move_on(&mut self, delivery: Option<Delivery>, ctx: &mut Context<RunActor>) {
@@ -83,6 +87,9 @@ impl RunActor {
         let fresh = owed.difference(&self.asked).filter(|effect| is_call(effect));
         let calls: Vec<PreparedCall> = fresh.filter_map(|effect| self.prepare(effect)).collect();
         let waits = !owed.iter().any(is_call);
+        if self.live.run.is_stopping() {
+            self.tenant.destinations.withdraw(self.live.id());
+        }
         self.asked = owed;
         let status = self.live.run.status();
         let is_over = status.is_final();
@@ -172,7 +179,13 @@ impl RunActor {
             secrets,
             connection,
         });
-        Some(PreparedCall { effect: effect.clone(), name: identifier, activity, call })
+        let connection = call.as_ref().ok().and_then(|call| call.connection.as_ref());
+        let connection = connection.map(|connection| connection.name.as_str());
+        let whose = (self.live.priority, self.live.workflow.name.as_str(), self.live.id());
+        let asking = Asking::new(effect, (&identifier, connection, &input), whose);
+        let maybe_made = self.inherited.contains(effect);
+        let effect = effect.clone();
+        Some(PreparedCall { effect, name: identifier, activity, call, asking, maybe_made })
     }
 
     /// Ends the actor. Messages that are already on their way are given back to the supervisor.

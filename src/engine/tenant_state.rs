@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::Addr;
-use tokio::sync::Semaphore;
 
 use crate::activities::Activities;
 use crate::domain::id::{RunId, TenantId};
@@ -23,6 +22,7 @@ use crate::store::tenant::{TenantTx, TenantView, Workflows};
 
 use super::alarms;
 use super::deliveries::Deliveries;
+use super::destinations::Destinations;
 use super::gates::show_given;
 use super::intake;
 use super::listeners::Listeners;
@@ -33,7 +33,7 @@ use super::schedules;
 use super::shared::Shared;
 use super::supervisor::{Adopt, Deliver, Down, SendDeliveries, TenantSupervisor, Wake};
 use super::timers::{Timers, TimersChanged};
-use super::waiting::gates_of;
+use super::waiting::{deferred_of, gates_of};
 
 /// One tenant on the thread of its part.
 pub(super) struct TenantState {
@@ -44,7 +44,7 @@ pub(super) struct TenantState {
     pub(super) listeners: RefCell<Rc<Listeners>>,
     pub(super) newest_event: Cell<EventKey>,
     pub(super) supervisor: RefCell<Option<Addr<TenantSupervisor>>>,
-    pub(super) calls: Rc<Semaphore>,
+    pub(super) destinations: Destinations,
     /// Whether any run may wait for an event, so that events need not look when none does.
     pub(super) may_wait: Cell<bool>,
     /// Runs that were begun by steps of the transaction that goes on.
@@ -75,7 +75,7 @@ impl TenantState {
         let state = TenantState {
             facts: TenantFacts { id: row.id, slug: row.slug, name: row.name },
             part,
-            calls: Rc::new(Semaphore::new(shared.settings.outside_calls_max)),
+            destinations: Destinations::new(&shared.settings, shared.clock.now()),
             deliveries: Deliveries::new(shared.settings.deliveries_in_flight_max),
             shared,
             ledger,
@@ -288,6 +288,7 @@ impl TenantState {
             priority: row.priority,
             deadlines: deadlines_of(&run),
             gates: gates_of(&run),
+            deferred: deferred_of(&run),
             waits: Default::default(),
             looked_back: Default::default(),
             parent: row.parent,
@@ -332,6 +333,7 @@ impl TenantState {
         let listeners =
             Listeners::read(view, |name, version| self.definition(view, name, version))?;
         *self.listeners.borrow_mut() = Rc::new(listeners);
+        self.destinations.read(self, view)?;
         self.deliveries.read(view)
     }
 }

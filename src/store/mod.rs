@@ -8,6 +8,7 @@ pub mod codec;
 pub mod connections;
 pub mod counters;
 pub mod deliveries;
+pub mod destinations;
 mod envelope;
 pub mod event_index;
 pub mod event_types;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::activity::Throttle;
+use crate::domain::activity::{Throttle, ThrottleKey};
 use crate::domain::id::RunId;
 use crate::domain::workflow::Priority;
 
@@ -189,7 +189,7 @@ fn a_herd_is_let_out_one_after_another() {
 }
 
 fn throttle(limit: u32, window_ms: u64) -> Throttle {
-    Throttle { limit, window: Duration::from_millis(window_ms), key: "activity" }
+    Throttle { limit, window: Duration::from_millis(window_ms), key: ThrottleKey::Activity }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The table of built-in event types.
 
 mod channels;
+mod destinations;
 
 use serde_json::json;
 
@@ -26,6 +27,7 @@ pub fn rows() -> Vec<EventType> {
         channels::rows(),
         timers(),
         webhooks(),
+        destinations::rows(),
         lasting(),
     ];
     groups.into_iter().flatten().collect()
