@@ -9,6 +9,7 @@ mod backtest;
 mod bad_input;
 mod connections;
 mod contract;
+mod destinations;
 mod explain;
 mod faults;
 mod forms;
