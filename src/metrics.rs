@@ -112,7 +112,7 @@ impl Metrics {
         self.calls_deferred.count([reason]);
     }
 
-    /// Sets how the circuit to a destination stands: 0 `closed`, 1 `halfOpen`, 2 `open`. Of more
+    /// Sets how the circuit to a destination stands: 0 while it is `closed`, else 1. Of more
     /// than `series_max` destinations that were ever open, the later ones are not shown.
     pub fn set_destination_state(
         &self,
@@ -129,12 +129,7 @@ impl Metrics {
             }
             named.insert(labels.clone());
         }
-        let number = match state {
-            "closed" => 0,
-            "halfOpen" => 1,
-            _ => 2, // Open.
-        };
-        self.destinations.get_or_create(&labels).set(number);
+        self.destinations.get_or_create(&labels).set(i64::from(state != "closed"));
     }
 
     /// Forgets a destination that nobody remembers any more.
@@ -207,7 +202,7 @@ impl Metrics {
         let family = self.destinations.clone();
         registry.register(
             "ergane_destination_state",
-            "How circuits stand: 0 closed, 1 half open, 2 open",
+            "How circuits stand: 0 closed, 1 open or tried",
             family,
         );
         let family = self.pressure_bytes.clone();

@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::SeenDestination;
 
 /// How many calls that wait are counted one by one.
-const COUNTED_MAX: usize = 10_000;
+const COUNTED_MAX: usize = 1_000;
 
 /// Where calls go, and how it fares.
 #[derive(Clone, Debug, Serialize)]

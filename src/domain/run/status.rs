@@ -16,7 +16,7 @@ pub enum Status {
     Running,
     /// A failed attempt will be made again.
     Retrying,
-    /// It sleeps, or waits for an event, an approval or another run.
+    /// It sleeps, or waits for an event, an approval, another run or a destination.
     Waiting,
     /// Finished steps are being undone.
     Compensating,
@@ -94,7 +94,7 @@ pub enum StepStatus {
     Running,
     /// An attempt failed and another follows.
     Retrying,
-    /// It sleeps, or waits for an event, an approval or another run.
+    /// It sleeps, or waits for an event, an approval, another run or a destination.
     Waiting,
     /// It finished; its compensation says whether it was undone since.
     Succeeded,

@@ -124,6 +124,7 @@ pub fn reason(kind: &str) -> String {
         "event" => "for an event".to_owned(),
         "approval" => "for an approval".to_owned(),
         "run" => "for another run".to_owned(),
+        "destination" => "for its destination".to_owned(),
         other => capital(other),
     }
 }
