@@ -241,6 +241,7 @@ impl LiveRun {
             Some(Activity::Outside(_)) => return None,
             Some(Activity::Platform(found)) => {
                 if let Some(hold) = tenant.destinations.held_inside(tx, activity) {
+                    tenant.shared.metrics.call_deferred(hold.reason.as_str());
                     return Some(held_inside(step, attempt, activity, hold));
                 }
                 tx.attempt(|tx| found.run(tx, &self.caller(tenant), input), panicked)

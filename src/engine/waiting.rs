@@ -275,7 +275,7 @@ pub(super) fn deferred_of(run: &Run) -> BTreeSet<DeferredCall> {
         .filter_map(|(step, doing)| match doing {
             Doing::Deferred(deferral) => {
                 let (destination, step) = (deferral.destination.clone(), step.to_owned());
-                Some(DeferredCall { destination, run: run.id, step })
+                Some(DeferredCall { destination, run: run.id, step, reason: deferral.reason })
             }
             _ => None, // It does not wait for a destination.
         })

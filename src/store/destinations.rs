@@ -6,7 +6,7 @@ use super::family::{Meta, Row, Vis};
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, Workflows, damaged, from_json};
-use crate::domain::destination::Use;
+use crate::domain::destination::{Reason, Use};
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
@@ -25,6 +25,8 @@ pub struct DeferredCall {
     pub run: RunId,
     /// The step's path.
     pub step: String,
+    /// Why.
+    pub reason: Reason,
 }
 
 /// How often an activity may be called, as somebody set it.
@@ -71,13 +73,14 @@ impl TenantView<'_> {
         let rows = self.scan(Space::Vis, range, Direction::Ascending, limit)?;
         let from = prefix.start().len();
         rows.iter()
-            .map(|(key, _)| {
+            .map(|(key, row)| {
                 let wrong = || damaged(Space::Vis, key, "no deferred call");
                 let (run, step) = key[from..].split_at_checked(RUN_BYTES).ok_or_else(wrong)?;
                 let run = RunId::from_bytes(run.try_into().map_err(|_| wrong())?);
                 let step = std::str::from_utf8(step).map_err(|_| wrong())?;
                 let step = step.trim_end_matches('\0').to_owned();
-                Ok(DeferredCall { destination: destination.to_owned(), run, step })
+                let reason = from_json(Space::Vis, key, row)?;
+                Ok(DeferredCall { destination: destination.to_owned(), run, step, reason })
             })
             .collect()
     }
@@ -113,7 +116,7 @@ impl TenantTx<'_, '_> {
     /// Notes that a call waits.
     pub fn put_deferred_call(&mut self, call: &DeferredCall) {
         let key = deferred_key(&self.view(), call);
-        self.put(Space::Vis, key, Vec::new());
+        self.put_json(Space::Vis, key, &call.reason);
     }
 
     /// Notes that a call waits no more.

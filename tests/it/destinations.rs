@@ -176,6 +176,36 @@ fn a_destination_that_hangs_takes_no_more_than_its_share() {
 }
 
 #[test]
+fn who_waits_for_a_place_goes_when_one_is_free() {
+    let change = |config: &mut Config| {
+        eager(config);
+        config.engine.destination_calls_max = 1;
+        config.engine.outside_wait_ms_max = 20;
+    };
+    with_config(change, |app| async move {
+        let peer = Peer::start(|number, _| match number {
+            0 => Reply::Never,
+            _ => Reply::Status(200, json!({})),
+        })
+        .await;
+        let mut slow = calling("slow", &peer.url, once());
+        slow["steps"][0]["timeout"] = json!("1s");
+        app.save(slow).await;
+        let first = begin(&app, "slow").await;
+        peer.until(1).await;
+        let others = begin_all(&app, "slow", 5).await;
+        for run in &others {
+            assert_eq!(app.until(run, "waiting").await["waitingFor"]["reason"], "busy");
+        }
+        assert_eq!(app.end_of(&first).await["status"], "failed");
+        succeed_at_once(&app, &others).await;
+        let received = peer.received();
+        let took = received[5].at.duration_since(received[0].at);
+        assert!(took < Duration::from_secs(10), "nobody waits for a look at the clock: {took:?}");
+    });
+}
+
+#[test]
 fn a_throttle_is_never_exceeded_and_every_call_arrives() {
     with_config(eager, |app| async move {
         let peer = Peer::friendly().await;

@@ -264,6 +264,20 @@ async fn release(tenant: Rc<TenantState>, name: String) {
     }
 }
 
+/// Lets the oldest run that waits in its journal for a place at a destination ask again.
+pub(super) fn release_one(tenant: &Rc<TenantState>, name: &str) {
+    let read = tenant.ledger.transact(|tx| {
+        let view = TenantView::new(tenant.id(), &*tx);
+        view.deferred_calls(name, None, RELEASE_CHUNK)
+    });
+    let Ok((waiting, _)) = read else { return };
+    let next = tenant.destinations.inner.borrow_mut().next_of_crowd(name, waiting);
+    if let Some(call) = next {
+        let input = Input::Released { step: call.step };
+        tenant.redeliver(call.run, Delivery { input, reply: None });
+    }
+}
+
 type Answer = oneshot::Sender<Granted>;
 
 fn limits_of(settings: &EngineSettings) -> Limits {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::state::{Ended, Granted};
-use super::{Hold, change, pump};
+use super::{Hold, change, pump, release_one};
 use crate::domain::destination::{Fared, LastFailure, Reason};
 use crate::domain::run::{Failure, FailureClass};
 use crate::engine::tenant_state::TenantState;
@@ -66,6 +66,12 @@ impl Pass {
             change::announce(&self.tenant, &granted.destination, changed);
         }
         pump(&self.tenant);
+        let mut inner = self.tenant.destinations.inner.borrow_mut();
+        let has_place = inner.has_place_for_crowd(&granted.destination, now);
+        drop(inner);
+        if has_place {
+            release_one(&self.tenant, &granted.destination);
+        }
     }
 
     fn pause_after(&self, failure: &Failure) -> Option<Duration> {

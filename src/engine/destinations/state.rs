@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -17,7 +18,11 @@ use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 use crate::engine::settings::EngineSettings;
 use crate::engine::tenant_state::TenantState;
+use crate::store::destinations::DeferredCall;
 use crate::store::tenant::TenantView;
+
+/// When a call that found no place asks again at the latest; it is let out when one is free.
+const BUSY_PAUSE: Duration = Duration::from_secs(15);
 
 /// Calls of which one may go exactly when any other may.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,7 +70,7 @@ pub(super) enum Asked {
 /// How a call ended.
 pub(super) struct Ended {
     pub(super) fared: Fared,
-    pub(super) pause: Option<std::time::Duration>,
+    pub(super) pause: Option<Duration>,
     pub(super) failure: Option<LastFailure>,
 }
 
@@ -82,10 +87,12 @@ pub(super) struct Inner {
     in_flight_max: usize,
     parked_max: usize,
     known_max: usize,
-    wait_max: std::time::Duration,
+    wait_max: Duration,
     tickets: u64,
     turns: u64,
     look_at: Option<Timestamp>,
+    /// Destinations with calls that wait in their journals for a place, and who was let out last.
+    crowd: HashMap<Rc<str>, Option<RunId>>,
 }
 
 impl Inner {
@@ -102,10 +109,11 @@ impl Inner {
             in_flight_max: settings.outside_calls_max.max(1),
             parked_max: settings.outside_waiting_calls_max,
             known_max: settings.destinations_max.max(1),
-            wait_max: std::time::Duration::from_millis(settings.outside_wait_ms_max),
+            wait_max: Duration::from_millis(settings.outside_wait_ms_max),
             tickets: 0,
             turns: 0,
             look_at: None,
+            crowd: HashMap::new(),
         }
     }
 
@@ -206,6 +214,36 @@ impl Inner {
         destination.end(granted.flight, ended.fared, now, &self.limits)
     }
 
+    /// Returns whether one of those that wait in their journals for a place may ask again.
+    pub(super) fn has_place_for_crowd(&mut self, destination: &str, now: Timestamp) -> bool {
+        if !self.crowd.contains_key(destination) || self.in_flight >= self.in_flight_max {
+            return false;
+        }
+        let is_awaited = self.lanes.keys().any(|lane| *lane.destination == *destination);
+        let known = self.known.get_mut(destination);
+        let held = known.and_then(|known| known.held(Attempt::First, now, &self.limits));
+        !is_awaited && held.is_none()
+    }
+
+    /// Chooses who is let out of those that wait for a place: each in turn, the oldest first.
+    pub(super) fn next_of_crowd(
+        &mut self,
+        destination: &str,
+        waiting: Vec<DeferredCall>,
+    ) -> Option<DeferredCall> {
+        let last = self.crowd.get(destination).copied().flatten();
+        let mut busy: Vec<DeferredCall> =
+            waiting.into_iter().filter(|call| call.reason == Reason::Busy).collect();
+        if busy.is_empty() {
+            self.crowd.remove(destination);
+            return None;
+        }
+        let behind = busy.iter().position(|call| Some(call.run) > last).unwrap_or(0);
+        let call = busy.swap_remove(behind);
+        self.crowd.insert(destination.into(), Some(call.run));
+        Some(call)
+    }
+
     /// Closes a circuit and drops a pause; `None` where no such destination is known.
     pub(super) fn reset(&mut self, tenant: &TenantState, name: &str) -> Option<Option<Change>> {
         let now = tenant.shared.clock.now();
@@ -274,7 +312,7 @@ impl Inner {
             self.throttles.known(&id).and_then(|log| log.held_behind(&throttle, ahead, now))
         });
         let throttled = until.map(|until| Held { reason: Reason::Throttled, until });
-        let busy = Held { reason: Reason::Busy, until: now + super::Duration::from_secs(1) };
+        let busy = Held { reason: Reason::Busy, until: now + Duration::from_secs(1) };
         match held {
             Some(held) if matches!(held.reason, Reason::Paused | Reason::BreakerOpen) => held,
             other => throttled.or(other).unwrap_or(busy),
@@ -285,6 +323,11 @@ impl Inner {
     fn hold(&mut self, tenant: &TenantState, lane: &LaneKey, held: Held) -> Hold {
         let chance = chance_of(tenant.shared.clock.random());
         tenant.shared.metrics.call_deferred(held.reason.as_str());
+        if held.reason == Reason::Busy {
+            self.crowd.entry(Rc::clone(&lane.destination)).or_default();
+            let until = tenant.shared.clock.now() + BUSY_PAUSE;
+            return Hold { reason: Reason::Busy, until: until + BUSY_PAUSE.mul_f64(chance / 2.0) };
+        }
         let throttle = self.throttle_of(lane).filter(|_| held.reason == Reason::Throttled);
         let turn = match throttle {
             Some((throttle, id)) => {
