@@ -239,10 +239,6 @@ fn hostile_pages() -> Vec<(&'static str, String)> {
                 .to_string(),
         ),
         ("schedules", schedules::page(shell.clone(), None, &schedules_of(HOSTILE)).to_string()),
-        (
-            "destinations",
-            destinations::page(shell.clone(), None, &destinations_of(HOSTILE)).to_string(),
-        ),
         ("ticket", ticket::page(shell.clone(), &ticket, &comments, &[]).to_string()),
         ("tickets", tickets::page(shell.clone(), &Default::default(), &one(ticket)).to_string()),
         ("sign-in", sign_in::page(shell.clone(), HOSTILE, Some(HOSTILE.to_owned())).to_string()),
@@ -253,6 +249,10 @@ fn hostile_pages() -> Vec<(&'static str, String)> {
 fn hostile_access_pages() -> Vec<(&'static str, String)> {
     let shell = shell(HOSTILE);
     vec![
+        (
+            "destinations",
+            destinations::page(shell.clone(), None, &destinations_of(HOSTILE)).to_string(),
+        ),
         ("people", people::page(shell.clone(), samples::people(HOSTILE)).to_string()),
         (
             "profile",
