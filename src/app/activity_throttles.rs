@@ -81,7 +81,7 @@ impl App {
         identifier: &str,
         wanted: NewThrottle,
     ) -> Result<ThrottleView, Error> {
-        let activity = self.throttled(identifier)?;
+        let activity = self.throttled(who, identifier)?;
         let window_ms = u64::try_from(wanted.window.as_millis()).unwrap_or(u64::MAX);
         let mut problems = Vec::new();
         if !(1..=LIMIT_MAX).contains(&wanted.limit) {
@@ -120,7 +120,7 @@ impl App {
     /// # Errors
     /// `NotFound` when nothing was set.
     pub async fn remove_throttle(&self, who: &Principal, identifier: &str) -> Result<(), Error> {
-        let activity = self.throttled(identifier)?;
+        let activity = self.throttled(who, identifier)?;
         let change = Change::of("activity.unthrottle", activity.as_str());
         self.write(who, change, move |tx, change| {
             let Some(row) = tx.view().throttle(&activity)? else {
@@ -134,9 +134,9 @@ impl App {
     }
 
     /// Returns the identifier of an activity that can be throttled.
-    fn throttled(&self, identifier: &str) -> Result<String, Error> {
-        let found = self.activity(identifier)?.unique_identifier;
-        let catalogue = self.engine().activities().catalogue();
+    fn throttled(&self, who: &Principal, identifier: &str) -> Result<String, Error> {
+        let found = self.activity(who, identifier)?.unique_identifier;
+        let catalogue = self.catalogue(who.tenant);
         match catalogue.find(&found).map(|spec| spec.reach) {
             Some(Reach::Sleep) => {
                 let detail = "a pause is kept by its run and is not throttled";

@@ -28,6 +28,7 @@ pub fn rows() -> Vec<EventType> {
         timers(),
         webhooks(),
         destinations::rows(),
+        channels::apps(),
         lasting(),
     ];
     groups.into_iter().flatten().collect()

@@ -13,7 +13,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -98,7 +97,7 @@ impl Asking {
     /// Describes a call of a run.
     pub(super) fn new(
         effect: &Effect,
-        (activity, connection, input): (&str, Option<&str>, &Value),
+        (activity, connection, address): (&str, Option<&str>, Option<&str>),
         (priority, workflow, run): (Priority, &str, RunId),
     ) -> Asking {
         let is_repeated = match effect {
@@ -106,7 +105,7 @@ impl Asking {
             _ => false, // Nothing else is a call.
         };
         Asking {
-            destination: name_of(connection, activity, input).into(),
+            destination: name_of(connection, activity, address).into(),
             activity: activity.into(),
             attempt: if is_repeated { Attempt::Repeated } else { Attempt::First },
             place: Place { priority, workflow: workflow.into(), run, ticket: 0 },
@@ -142,7 +141,8 @@ impl Destinations {
         view: TenantView<'_>,
     ) -> Result<(), StoreError> {
         let rows = view.throttles()?;
-        self.inner.borrow_mut().throttles.set(tenant.activities().catalogue(), rows);
+        let installed = tenant.installed();
+        self.inner.borrow_mut().throttles.set(installed.catalogue(), rows);
         Ok(())
     }
 

@@ -82,13 +82,13 @@ pub static GROUP: Group = Group {
 };
 
 async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
-    let mut data = app.activities(query.text("category"));
+    let mut data = app.activities(&who, query.text("category"));
     app.show_throttles(&who, &mut data)?;
     Ok(HttpResponse::Ok().json(json!({"data": data, "nextCursor": null})))
 }
 
 async fn show(app: web::Data<App>, Caller(who): Caller, id: web::Path<String>) -> Answer {
-    let mut activity = app.activity(&id)?;
+    let mut activity = app.activity(&who, &id)?;
     app.show_throttles(&who, std::slice::from_mut(&mut activity))?;
     Ok(HttpResponse::Ok().json(activity))
 }

@@ -16,7 +16,7 @@ use crate::domain::filter::OperatorInfo;
 use crate::domain::time::parse_duration;
 
 pub(super) async fn activities(app: web::Data<App>, Caller(who): Caller, _: Query) -> Answer {
-    let mut known = app.activities(None);
+    let mut known = app.activities(&who, None);
     app.show_throttles(&who, &mut known)?;
     let data: Value = known.iter().map(activity).collect();
     Ok(HttpResponse::Ok().json(json!({"data": data})))
