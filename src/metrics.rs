@@ -1,5 +1,6 @@
 //! What the appliance counts and measures of itself, under the names that monitoring relies on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::time::Duration;
@@ -29,6 +30,9 @@ pub struct Metrics {
     deliveries: Bounded<OutcomeLabels>,
     deliveries_pending: Gauge<i64, AtomicI64>,
     hook_deliveries: Bounded<HookLabels>,
+    calls_deferred: Bounded<ReasonLabels>,
+    destinations: Family<DestinationLabels, Gauge<i64, AtomicI64>>,
+    destinations_named: Mutex<BTreeSet<DestinationLabels>>,
     pressure_bytes: Gauge<i64, AtomicI64>,
     timer_lag_seconds: Histogram,
     commit_seconds: Histogram,
@@ -48,6 +52,9 @@ impl Metrics {
             deliveries: Bounded::default(),
             deliveries_pending: Gauge::default(),
             hook_deliveries: Bounded::default(),
+            calls_deferred: Bounded::default(),
+            destinations: Family::default(),
+            destinations_named: Mutex::default(),
             pressure_bytes: Gauge::default(),
             timer_lag_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 12)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 14)),
@@ -98,6 +105,40 @@ impl Metrics {
     /// `unmatched`, `rejected`, or `refused` for a signature that is not good.
     pub fn hook_delivered(&self, connection: &str, outcome: &str) {
         self.hook_deliveries.count([connection, outcome]);
+    }
+
+    /// Counts a call that waits in its run's journal, by the reason.
+    pub fn call_deferred(&self, reason: &str) {
+        self.calls_deferred.count([reason]);
+    }
+
+    /// Sets how the circuit to a destination stands: 0 while it is `closed`, else 1. Of more
+    /// than `series_max` destinations that were ever open, the later ones are not shown.
+    pub fn set_destination_state(
+        &self,
+        (tenant, destination): (&str, &str),
+        state: &str,
+        series_max: usize,
+    ) {
+        let labels =
+            DestinationLabels { tenant: tenant.to_owned(), destination: destination.to_owned() };
+        let mut named = self.destinations_named.lock();
+        if !named.contains(&labels) {
+            if named.len() >= series_max {
+                return;
+            }
+            named.insert(labels.clone());
+        }
+        self.destinations.get_or_create(&labels).set(i64::from(state != "closed"));
+    }
+
+    /// Forgets a destination that nobody remembers any more.
+    pub fn forget_destination(&self, tenant: &str, destination: &str) {
+        let labels =
+            DestinationLabels { tenant: tenant.to_owned(), destination: destination.to_owned() };
+        if self.destinations_named.lock().remove(&labels) {
+            self.destinations.remove(&labels);
+        }
     }
 
     /// Sets how many bytes wait for the writer.
@@ -156,6 +197,14 @@ impl Metrics {
         );
         let family = self.hook_deliveries.family.clone();
         registry.register("ergane_hook_deliveries", "What came to hooks and forms", family);
+        let family = self.calls_deferred.family.clone();
+        registry.register("ergane_calls_deferred", "Calls held back, by the reason", family);
+        let family = self.destinations.clone();
+        registry.register(
+            "ergane_destination_state",
+            "How circuits stand: 0 closed, 1 open or tried",
+            family,
+        );
         let family = self.pressure_bytes.clone();
         registry.register("ergane_pressure_bytes", "Bytes that wait for the writer", family);
         let family = self.timer_lag_seconds.clone();
@@ -237,6 +286,23 @@ impl Labels for ResultLabels {
     fn of(values: &[&str]) -> ResultLabels {
         ResultLabels { result: values[0].to_owned() }
     }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: String,
+}
+
+impl Labels for ReasonLabels {
+    fn of(values: &[&str]) -> ReasonLabels {
+        ReasonLabels { reason: values[0].to_owned() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+struct DestinationLabels {
+    tenant: String,
+    destination: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -97,6 +97,10 @@ impl OutsideActivity for CheckedOutside {
         self.inner.account()
     }
 
+    fn address(&self) -> Option<&str> {
+        self.inner.address()
+    }
+
     fn undo(&self, input: &Value, output: &Value) -> Option<UndoCall> {
         self.inner.undo(input, output)
     }

@@ -213,6 +213,11 @@ pub trait OutsideActivity: Send + Sync {
     fn account(&self) -> Account {
         Account::Nobody
     }
+    /// Returns the address that every call goes to, where it is not the `url` of the input; what is
+    /// filled in may stand behind its host.
+    fn address(&self) -> Option<&str> {
+        None
+    }
     /// Returns the call that takes back what a call with this input and output did, if there is
     /// one; only a step that says `compensate: auto` is undone by it.
     fn undo(&self, _input: &Value, _output: &Value) -> Option<UndoCall> {

@@ -95,7 +95,7 @@ impl From<&ActivitySpec> for ActivityView {
             json!({
                 "limit": throttle.limit,
                 "window": format_duration(throttle.window),
-                "key": throttle.key,
+                "key": throttle.key.name(),
             })
         });
         ActivityView {

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod activities;
+pub mod activity_throttles;
 pub mod ai_usage;
 pub mod app_events;
 mod app_webhooks;
@@ -19,6 +20,7 @@ pub mod definitions;
 pub mod deliveries;
 pub mod demo;
 pub mod desk;
+pub mod destinations;
 pub mod error;
 pub mod event_types;
 pub mod events;

@@ -268,6 +268,7 @@ fn due(doing: &Doing) -> Option<Timestamp> {
     match doing {
         Doing::Pausing { due, .. } | Doing::UndoPausing { due, .. } => Some(*due),
         Doing::Sleeping { until } => Some(*until),
+        Doing::Deferred(deferral) => Some(deferral.until),
         Doing::Awaiting { until, .. } => *until,
         Doing::Deciding(gate) => gate.until,
         Doing::Nothing
@@ -309,7 +310,7 @@ pub(super) fn summary(head: &RunHead, now: Timestamp) -> RunSummary {
         status: head.status.as_str().to_owned(),
         state: head.status.thena().to_owned(),
         waiting_for: head.waiting_for.as_ref().map(|waiting| {
-            let waiting = WaitingForView {
+            let view = WaitingForView {
                 kind: waiting.kind.as_str().to_owned(),
                 until: waiting.until,
                 step: waiting.step.clone(),
@@ -317,9 +318,13 @@ pub(super) fn summary(head: &RunHead, now: Timestamp) -> RunSummary {
                 run: waiting.run,
                 code: waiting.code.clone(),
                 since: waiting.since,
+                destination: waiting.destination.clone(),
                 ..WaitingForView::default()
             };
-            WaitingForView { reason: super::waiting::reason_of(&waiting), ..waiting }
+            match waiting.reason {
+                Some(reason) => super::waiting::held_back(view, reason),
+                None => WaitingForView { reason: super::waiting::reason_of(&view), ..view },
+            }
         }),
         compensation: head.compensation.as_str().to_owned(),
         event_id: Some(head.event_id.clone()),

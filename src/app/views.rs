@@ -155,8 +155,15 @@ pub struct WaitingForView {
     /// When it began, for an incident or a doubt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    /// Why, in a sentence.
+    /// Where its call goes, for a destination.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+    /// Why, in a sentence; for a destination `breakerOpen`, `throttled`, `paused`, `budget` or
+    /// `busy`.
     pub reason: String,
+    /// Why, in a sentence, where the reason is a word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
     /// The number of the attempt that is in flight or to come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,

@@ -2,6 +2,7 @@
 
 use super::error::Error;
 use super::views::{AttemptView, RunView, StepView, WaitingForView};
+use crate::domain::destination::Reason;
 use crate::domain::id::RunId;
 use crate::domain::workflow::Workflow;
 use crate::store::tenant::TenantView;
@@ -68,6 +69,16 @@ pub(super) fn reason_of(waiting: &WaitingForView) -> String {
         }
         kind => format!("it waits for {kind}{step}{until}"),
     }
+}
+
+/// Says why a call may not be made yet.
+pub(super) fn held_back(waiting: WaitingForView, reason: Reason) -> WaitingForView {
+    let step = waiting.step.as_deref().unwrap_or_default();
+    let destination = waiting.destination.as_deref().unwrap_or_default();
+    let until = waiting.until.map_or_else(String::new, |until| format!(" until {until}"));
+    let why = reason.told();
+    let detail = format!("the call of step `{step}` to `{destination}` waits{until}: {why}");
+    WaitingForView { reason: reason.as_str().to_owned(), detail: Some(detail), ..waiting }
 }
 
 fn queue_place(

@@ -68,8 +68,43 @@ pub struct Throttle {
     pub limit: u32,
     /// How long a window is.
     pub window: Duration,
-    /// What is counted together: `tenant` or `activity`.
-    pub key: &'static str,
+    /// What is counted together.
+    pub key: ThrottleKey,
+}
+
+/// Which calls of a tenant are counted together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ThrottleKey {
+    /// Those of the activity.
+    #[default]
+    Activity,
+    /// Those of the activity to each destination on their own.
+    Destination,
+    /// Those of every activity that is counted so.
+    Tenant,
+}
+
+impl ThrottleKey {
+    /// Every key.
+    pub const ALL: [ThrottleKey; 3] =
+        [ThrottleKey::Activity, ThrottleKey::Destination, ThrottleKey::Tenant];
+
+    /// Returns its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            ThrottleKey::Activity => "activity",
+            ThrottleKey::Destination => "destination",
+            ThrottleKey::Tenant => "tenant",
+        }
+    }
+
+    /// Returns the key of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<ThrottleKey> {
+        ThrottleKey::ALL.into_iter().find(|key| key.name() == name)
+    }
 }
 
 /// Describes one operation that a step can call.

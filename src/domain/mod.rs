@@ -4,6 +4,7 @@ pub mod activity;
 pub mod business_hours;
 pub mod connection;
 pub mod desk;
+pub mod destination;
 pub mod event;
 pub mod event_type;
 pub mod expression;

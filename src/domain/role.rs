@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Everything that a scope can be about.
-pub const RESOURCES: [&str; 29] = [
+pub const RESOURCES: [&str; 30] = [
     "custom-fields",
     "custom-objects",
     "organization",
@@ -21,6 +21,7 @@ pub const RESOURCES: [&str; 29] = [
     "tenants",
     "secrets",
     "connections",
+    "destinations",
     "apps",
     "webhooks",
     "schedules",
@@ -47,7 +48,7 @@ pub fn is_connected(resource: &str) -> bool {
 const DESK: &[&str] = &["tickets", "accounts", "contacts", "teams", "users", "tags", "comments"];
 const MODEL: &[&str] = &["custom-fields", "custom-objects", "organization"];
 const WORK: &[&str] = &["events", "workflows", "runs", "schedules", "approvals"];
-const PLUMBING: &[&str] = &["connections", "apps", "webhooks", "forms"];
+const PLUMBING: &[&str] = &["connections", "destinations", "apps", "webhooks", "forms"];
 const BOX: &[&str] = &["system", "demo"];
 const ACCESS: &[&str] = &["keys", "people", "secrets", "audit", "tenants"];
 
@@ -146,7 +147,7 @@ impl Role {
                 (Read, &["approvals", "secrets", "system", "organization"]),
             ],
             Role::Operator => &[
-                (Write, &["events", "runs", "demo"]),
+                (Write, &["events", "runs", "demo", "destinations"]),
                 (Write, DESK),
                 (Read, &["workflows", "schedules", "approvals", "system"]),
                 (Read, PLUMBING),

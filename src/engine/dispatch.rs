@@ -1,4 +1,5 @@
-//! Calls to the outside: within the tenant's share, within their time, and a panic is a failure.
+//! Calls to the outside: when their destination may be called, within their time, and a panic is a
+//! failure.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::activities::{OutsideActivity, OutsideCall, UndoCall};
 use crate::domain::run::{Effect, Failure, FailureClass, Input};
 use crate::store::tenant::panic_message;
 
+use super::destinations::{Asking, Entered, enter};
 use super::run_actor::{Delivery, RunActor};
 use super::tenant_state::TenantState;
 use super::tokens;
@@ -29,6 +31,10 @@ pub(super) struct PreparedCall {
     pub(super) call: Result<OutsideCall, Failure>,
     /// Whether the other side is asked first if it has happened already.
     pub(super) looks_up: bool,
+    /// Where it goes and for whom.
+    pub(super) asking: Asking,
+    /// Whether it may have been made already, before a crash.
+    pub(super) maybe_made: bool,
 }
 
 /// Makes the call and tells the run what came of it.
@@ -41,7 +47,21 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
         }
     };
     let (mask, input) = (call.mask(), call.input.clone());
-    let permit = tenant.calls.acquire().await;
+    let pass = match enter(&tenant, &prepared.asking).await {
+        Entered::Go(pass) => pass,
+        Entered::Later(hold) => {
+            let effect = prepared.effect;
+            let input = prepared.asking.deferred(effect, hold, prepared.maybe_made);
+            if let Some(input) = input {
+                run.do_send(Delivery { input, reply: None });
+            }
+            return;
+        }
+    };
+    // A call that a stop forgoes is owed by the journal, and made after the next start.
+    if tenant.shared.is_stopping() {
+        return;
+    }
     tenant.shared.calls_in_flight.fetch_add(1, Ordering::SeqCst);
     let limit = call.timeout + GRACE;
     // In a task of its own, so that its panic ends the attempt and nothing else.
@@ -66,7 +86,7 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
         Err(failure) => Err(failure.masked(&mask).masked(&known)),
     };
     tenant.shared.calls_in_flight.fetch_sub(1, Ordering::SeqCst);
-    drop(permit);
+    pass.end(&outcome);
     let label = match &outcome {
         Ok(_) => "succeeded",
         Err(failure) if failure.class == FailureClass::InDoubt => "unknown",

@@ -322,6 +322,7 @@ pub(super) fn begin_with(
         gates: Default::default(),
         incidents: Default::default(),
         was_loaded: false,
+        deferred: Default::default(),
         has_mail: false,
         is_cut: false,
     };

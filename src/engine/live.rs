@@ -8,11 +8,12 @@ use crate::activities::{Activity, Caller, UndoCall};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::id::RunId;
 use crate::domain::run::{
-    Compensation, Effect, Entry, Failure, Gate, Incident, Input, Outcome, Record, Run, RunError,
-    Status,
+    Compensation, Deferral, Effect, Entry, Failure, Gate, Incident, Input, Outcome, Record, Run,
+    RunError, Status,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::{Action, Priority, Undo, Workflow};
+use crate::store::destinations::DeferredCall;
 use crate::store::events::EventKey;
 use crate::store::inbox::Notice;
 use crate::store::runs::{Given, RunRow};
@@ -20,6 +21,7 @@ use crate::store::seam::StoreError;
 use crate::store::tenant::TenantTx;
 use crate::store::waits::WaitPlace;
 
+use super::destinations::Hold;
 use super::tenant_state::TenantState;
 
 /// How many turns a run takes in one transaction before others have theirs.
@@ -49,6 +51,8 @@ pub(super) struct LiveRun {
     pub(super) waits: BTreeMap<String, WaitPlace>,
     /// The steps whose waits have just begun, and for which earlier events were looked at.
     pub(super) looked_back: BTreeSet<String>,
+    /// The calls in the index that wait for their destination.
+    pub(super) deferred: BTreeSet<DeferredCall>,
     /// The approvals in the list, by step.
     pub(super) gates: BTreeMap<String, Gate>,
     /// The incidents in the list, by step.
@@ -162,6 +166,7 @@ impl LiveRun {
         self.keep_waits(tenant, tx);
         self.keep_approvals(tx);
         self.keep_incidents(tx);
+        self.keep_deferred(tx);
         if ended {
             self.tell_parent(tx)?;
         }
@@ -244,6 +249,10 @@ impl LiveRun {
         let outcome = match tenant.find_activity(activity, pinned, self.run.created_at) {
             Ok(Activity::Outside(_)) => return None,
             Ok(Activity::Platform(found)) => {
+                if let Some(hold) = tenant.destinations.held_inside(tx, activity) {
+                    tenant.shared.metrics.call_deferred(hold.reason.as_str());
+                    return Some(held_inside(step, attempt, activity, hold));
+                }
                 let caller = self.caller_of(tenant, tx.view(), activity);
                 caller.and_then(|by| tx.attempt(|tx| found.run(tx, &by, input), panicked))
             }
@@ -345,6 +354,13 @@ pub(super) fn deadlines_of(run: &Run) -> BTreeSet<Timestamp> {
     wakes
         .filter_map(|effect| if let Effect::Wake { at, .. } = effect { Some(at) } else { None })
         .collect()
+}
+
+fn held_inside(step: String, attempt: u32, activity: &str, hold: Hold) -> Input {
+    let (Hold { reason, until }, destination) = (hold, activity.to_owned());
+    let (undoes, maybe_made) = Default::default();
+    let deferral = Deferral { attempt, until, reason, destination, undoes, maybe_made };
+    Input::Deferred { step, deferral }
 }
 
 fn panicked(message: String) -> Failure {

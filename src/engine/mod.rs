@@ -9,6 +9,7 @@ mod children;
 mod connections;
 mod deliveries;
 mod delivery;
+mod destinations;
 mod dispatch;
 mod gates;
 mod incidents;
@@ -72,6 +73,7 @@ use supervisor::{Deliver, Observe, Work};
 use tenant_state::Settled;
 
 pub use bell::Watch;
+pub use destinations::SeenDestination;
 pub use intake::{Accepted, IncomingEvent};
 pub use parcel::{Message, USER_AGENT};
 pub use supervisor::Observation;
@@ -280,6 +282,43 @@ impl Engine {
         self.on_thread(tenant, move |state, reply| {
             let outcome = state.transact(|tx| schedules::repair(state, tx));
             answer_when_durable(outcome, reply);
+        })
+        .await
+    }
+
+    /// Returns the destinations of a tenant's calls that are known since the start, by name.
+    ///
+    /// # Errors
+    /// Returns that the tenant cannot be asked now.
+    pub async fn destinations(
+        &self,
+        tenant: TenantId,
+    ) -> Result<Vec<SeenDestination>, Refusal<StoreError>> {
+        self.on_thread(tenant, move |state, reply| {
+            let seen = state.destinations.seen(state.shared.clock.now());
+            // Whoever asked may have gone.
+            let _ = reply.send(Ok(seen));
+        })
+        .await
+    }
+
+    /// Lets calls go to a destination again, whatever held them back there; answers whether there
+    /// is such a destination.
+    ///
+    /// # Errors
+    /// Returns that the tenant cannot be asked now.
+    pub async fn reset_destination(
+        &self,
+        tenant: TenantId,
+        name: String,
+    ) -> Result<bool, Refusal<StoreError>> {
+        self.on_thread(tenant, move |state, reply| {
+            let outcome = destinations::reset(state, &name).map_err(|abort| match abort {
+                Abort::Refused(error) => Refusal::Refused(error),
+                Abort::Closed(error) => Refusal::from(error),
+            });
+            // Whoever asked may have gone; what was done stands all the same.
+            let _ = reply.send(outcome);
         })
         .await
     }

@@ -18,6 +18,7 @@ use crate::store::tenant::{TenantTx, TenantView};
 use super::acting::authorised;
 use super::ai_usage;
 use super::connections;
+use super::destinations::Asking;
 use super::dispatch::{PreparedCall, perform};
 use super::live::LiveRun;
 use super::secrets;
@@ -89,6 +90,9 @@ impl RunActor {
         let fresh = owed.difference(&self.asked).filter(|effect| is_call(effect));
         let calls: Vec<PreparedCall> = fresh.filter_map(|effect| self.prepare(effect)).collect();
         let waits = !owed.iter().any(is_call);
+        if self.live.run.is_stopping() {
+            self.tenant.destinations.withdraw(self.live.id());
+        }
         self.asked = owed;
         let status = self.live.run.status();
         let is_over = status.is_final();
@@ -183,7 +187,18 @@ impl RunActor {
             secrets,
             connection,
         });
-        Some(PreparedCall { effect: effect.clone(), name: identifier, activity, call, looks_up })
+        let connection = call.as_ref().ok().and_then(|call| call.connection.as_ref());
+        let connection = connection.map(|connection| connection.name.as_str());
+        let whose = (self.live.priority, self.live.workflow.name.as_str(), self.live.id());
+        // A short name stands for the activity that is throttled.
+        let installed = self.tenant.installed();
+        let named = installed.catalogue().find(&identifier);
+        let called = named.map_or(identifier.as_str(), |spec| spec.identifier.as_str());
+        let address = activity.address().or_else(|| input["url"].as_str());
+        let asking = Asking::new(effect, (called, connection, address), whose);
+        let maybe_made = self.interrupted.contains(effect);
+        let (effect, name) = (effect.clone(), identifier);
+        Some(PreparedCall { effect, name, activity, call, looks_up, asking, maybe_made })
     }
 
     /// Returns whether a call may have happened already, in an earlier attempt or before the run
@@ -191,7 +206,7 @@ impl RunActor {
     fn is_in_doubt(&self, effect: &Effect) -> bool {
         let Effect::Execute { step, .. } = effect else { return false };
         let run = &self.live.run;
-        let may_have = run.step(step).is_some_and(|state| state.in_doubt);
+        let may_have = run.step(step).is_some_and(|state| state.in_doubt || state.maybe_made);
         let definition = self.live.workflow.step_at(step);
         (may_have || self.interrupted.contains(effect))
             && definition.is_some_and(|step| step.in_doubt.is_none())

@@ -21,6 +21,36 @@ pub struct EngineSettings {
     pub pressure_bytes_max: usize,
     /// How many calls to the outside one tenant may have in flight.
     pub outside_calls_max: usize,
+    /// How long a call may wait in memory before it waits in its run's journal, in milliseconds.
+    pub outside_wait_ms_max: u64,
+    /// How many calls of one tenant may wait in memory.
+    pub outside_waiting_calls_max: usize,
+    /// How many destinations of one tenant are remembered.
+    pub destinations_max: usize,
+    /// How many calls may be in flight to one destination.
+    pub destination_calls_max: u32,
+    /// Over how long a time the failures at a destination are counted, in milliseconds.
+    pub destination_window_ms: u64,
+    /// How many calls must have ended in that time before its circuit may open.
+    pub destination_window_calls_min: u32,
+    /// Which share of them must have failed for it, in percent.
+    pub destination_failures_percent: u32,
+    /// How long a circuit stays open the first time, in milliseconds; it doubles at each failure.
+    pub destination_open_ms: u64,
+    /// How long a circuit stays open at most, in milliseconds.
+    pub destination_open_ms_max: u64,
+    /// How many trial calls must work before a circuit closes.
+    pub destination_trial_calls: u32,
+    /// How many repeated attempts may follow from a hundred first ones at one destination.
+    pub destination_repeats_percent: u32,
+    /// How many repeated attempts are allowed in a second all the same.
+    pub destination_repeats_per_second: u32,
+    /// How many calls that were held back are let out in a second at one destination.
+    pub destination_releases_per_second: u32,
+    /// The pause after a 429 that does not say how long, in milliseconds.
+    pub destination_pause_ms: u64,
+    /// How many destinations have a series in the metrics.
+    pub destination_series_max: usize,
     /// How many deadlines are fired at once, so that a herd of them leaves room for others.
     pub wake_batch_max: usize,
     /// How many earlier events a step that waits for one looks at, the newest first.
@@ -79,6 +109,21 @@ impl Default for EngineSettings {
             mailbox_messages_max: 8_192,
             pressure_bytes_max: 16 * 1_024 * 1_024,
             outside_calls_max: 64,
+            outside_wait_ms_max: 2_000,
+            outside_waiting_calls_max: 10_000,
+            destinations_max: 1_000,
+            destination_calls_max: 32,
+            destination_window_ms: 30_000,
+            destination_window_calls_min: 20,
+            destination_failures_percent: 50,
+            destination_open_ms: 10_000,
+            destination_open_ms_max: 300_000,
+            destination_trial_calls: 3,
+            destination_repeats_percent: 20,
+            destination_repeats_per_second: 10,
+            destination_releases_per_second: 50,
+            destination_pause_ms: 1_000,
+            destination_series_max: 100,
             wake_batch_max: 512,
             look_back_events_max: 10_000,
             cause_depth_max: 8,

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::Addr;
-use tokio::sync::Semaphore;
 
 use crate::activities::installed::Installed;
 use crate::activities::{Activities, Activity};
@@ -25,6 +24,7 @@ use crate::store::tenant::{self, TenantTx, TenantView, TimerChange, Workflows};
 
 use super::alarms;
 use super::deliveries::Deliveries;
+use super::destinations::Destinations;
 use super::gates::show_given;
 use super::incidents::incidents_of;
 use super::intake;
@@ -38,7 +38,7 @@ use super::shared::Shared;
 use super::supervisor::{Adopt, Deliver, Down, SendDeliveries, TenantSupervisor, Wake};
 use super::timers::{Timers, TimersChanged};
 use super::tokens::Renewals;
-use super::waiting::gates_of;
+use super::waiting::{deferred_of, gates_of};
 
 /// One tenant on the thread of its part.
 pub(super) struct TenantState {
@@ -49,7 +49,7 @@ pub(super) struct TenantState {
     pub(super) listeners: RefCell<Rc<Listeners>>,
     pub(super) newest_event: Cell<EventKey>,
     pub(super) supervisor: RefCell<Option<Addr<TenantSupervisor>>>,
-    pub(super) calls: Rc<Semaphore>,
+    pub(super) destinations: Destinations,
     /// Whether any run may wait for an event, so that events need not look when none does.
     pub(super) may_wait: Cell<bool>,
     /// Whether a workflow or a subscriber has asked for runs that succeed.
@@ -96,7 +96,7 @@ impl TenantState {
             installed: RefCell::new(installed),
             facts: TenantFacts { id: row.id, slug: row.slug, name: row.name },
             part,
-            calls: Rc::new(Semaphore::new(shared.settings.outside_calls_max)),
+            destinations: Destinations::new(&shared.settings, shared.clock.now()),
             deliveries: Deliveries::new(shared.settings.deliveries_in_flight_max),
             renewals: Renewals::default(),
             shared,
@@ -337,6 +337,7 @@ impl TenantState {
             deadlines: deadlines_of(&run),
             gates: gates_of(&run),
             incidents: incidents_of(&run),
+            deferred: deferred_of(&run),
             was_loaded: true,
             waits: Default::default(),
             looked_back: Default::default(),
@@ -383,7 +384,12 @@ impl TenantState {
         let installed = Arc::new(Installed::new(&self.shared.activities, rows));
         self.shared.installed.write().insert(self.id(), Arc::clone(&installed));
         *self.installed.borrow_mut() = installed;
-        Ok(())
+        self.destinations.read(self, view)
+    }
+
+    /// Returns the activities that this tenant has.
+    pub(super) fn installed(&self) -> Arc<Installed> {
+        Arc::clone(&self.installed.borrow())
     }
 
     fn read_listeners(&self, view: TenantView<'_>) -> Result<(), StoreError> {
@@ -392,6 +398,7 @@ impl TenantState {
         let is_heard = !listeners.of(SUCCEEDED).is_empty();
         *self.listeners.borrow_mut() = Rc::new(listeners);
         self.known_secrets.take();
+        self.destinations.read(self, view)?;
         self.deliveries.read(view)?;
         self.hears_of_success.set(is_heard || self.deliveries.names(SUCCEEDED));
         Ok(())

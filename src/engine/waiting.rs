@@ -1,6 +1,6 @@
 //! What a run that waits leaves in the store: where events find it, and who is asked to approve.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::{Action, LookBack, Wait};
 use crate::store::approvals::{ApprovalOutcome, ApprovalRow};
+use crate::store::destinations::DeferredCall;
 use crate::store::events::EventKey;
 use crate::store::inbox::Notice;
 use crate::store::seam::StoreError;
@@ -232,6 +233,18 @@ impl LiveRun {
         self.gates = owed;
     }
 
+    /// Keeps the index of calls that wait for their destination as the run stands.
+    pub(super) fn keep_deferred(&mut self, tx: &mut TenantTx<'_, '_>) {
+        let owed = deferred_of(&self.run);
+        for call in self.deferred.difference(&owed) {
+            tx.remove_deferred_call(call);
+        }
+        for call in owed.difference(&self.deferred) {
+            tx.put_deferred_call(call);
+        }
+        self.deferred = owed;
+    }
+
     fn approval_row(
         &self,
         step: &str,
@@ -254,6 +267,19 @@ impl LiveRun {
 fn waiting_steps(run: &Run) -> Vec<String> {
     let doings = run.doings().filter(|(_, doing)| matches!(doing, Doing::Awaiting { .. }));
     doings.map(|(step, _)| step.to_owned()).collect()
+}
+
+/// Returns the calls of a run that wait for their destination.
+pub(super) fn deferred_of(run: &Run) -> BTreeSet<DeferredCall> {
+    run.doings()
+        .filter_map(|(step, doing)| match doing {
+            Doing::Deferred(deferral) => {
+                let (destination, step) = (deferral.destination.clone(), step.to_owned());
+                Some(DeferredCall { destination, run: run.id, step, reason: deferral.reason })
+            }
+            _ => None, // It does not wait for a destination.
+        })
+        .collect()
 }
 
 /// Returns the approvals that a run asks for.

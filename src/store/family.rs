@@ -19,6 +19,7 @@ pub(super) enum Row {
     RejectedEvent = b'J',
     Schedule = b'Z',
     Secret = b'X',
+    Throttle = b'T',
     Version = b'V',
     Webhook = b'O',
     Workflow = b'W',
@@ -40,6 +41,7 @@ pub(super) enum Meta {
     Sequence = b'q',
     Session = b'S',
     Tenant = b'T',
+    ThrottleUses = b'U',
     Totals = b'n',
     Window = b'G',
     WindowCount = b'#',
@@ -50,6 +52,7 @@ pub(super) enum Meta {
 #[repr(u8)]
 pub(super) enum Vis {
     ChildRecord = b'p',
+    DeferredCall = b'd',
     EventOfKind = b't',
     Notice = b'I',
     RunByConcurrency = b'c',

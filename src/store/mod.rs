@@ -11,6 +11,7 @@ pub mod connections;
 pub mod counters;
 pub mod custom_activities;
 pub mod deliveries;
+pub mod destinations;
 mod envelope;
 pub mod event_index;
 pub mod event_types;

@@ -79,6 +79,7 @@ pub static GROUPS: &[&Group] = &[
     &api::audit::GROUP,
     &api::tenants::GROUP,
     &api::secrets::GROUP,
+    &api::destinations::GROUP,
     &api::connections::GROUP,
     &api::forms::GROUP,
     &hooks::GROUP,

@@ -263,6 +263,7 @@ class Walk:
             ("docs", "/docs", 200),
             ("demo messages", "/demo", 200),
             ("people", "/people", 200),
+            ("destinations", "/destinations", 200),
             ("audit", "/audit", 200),
             ("audit, none", "/audit?actor=nobody", 200),
             ("profile", "/profile", 200),

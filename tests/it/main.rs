@@ -11,6 +11,7 @@ mod bad_input;
 mod canary;
 mod connections;
 mod contract;
+mod destinations;
 mod explain;
 mod faults;
 mod forms;

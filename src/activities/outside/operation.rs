@@ -48,6 +48,10 @@ impl OutsideActivity for Operation {
         self.operation.account.clone()
     }
 
+    fn address(&self) -> Option<&str> {
+        Some(&self.operation.url)
+    }
+
     fn call(&self, call: OutsideCall) -> BoxFuture<'static, Result<Value, Failure>> {
         let filled = match filled(&self.operation, &call) {
             Ok(filled) => filled,

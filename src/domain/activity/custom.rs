@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ActivitySpec, Compensation, Reach, Throttle};
+use super::{ActivitySpec, Compensation, Reach, Throttle, ThrottleKey};
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::Retry;
 
@@ -87,27 +87,6 @@ pub struct CustomThrottle {
     pub window_ms: u64,
     /// What is counted together.
     pub key: ThrottleKey,
-}
-
-/// What a throttle counts together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ThrottleKey {
-    /// The calls of this activity.
-    Activity,
-    /// Everything that the tenant calls.
-    Tenant,
-}
-
-impl ThrottleKey {
-    /// Returns the word for it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            ThrottleKey::Activity => "activity",
-            ThrottleKey::Tenant => "tenant",
-        }
-    }
 }
 
 /// How an activity that is data is carried out.
@@ -200,7 +179,7 @@ impl CustomActivity {
             throttle: self.throttle.as_ref().map(|throttle| Throttle {
                 limit: throttle.limit,
                 window: Duration::from_millis(throttle.window_ms),
-                key: throttle.key.word(),
+                key: throttle.key,
             }),
         }
     }

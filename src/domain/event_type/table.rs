@@ -1,6 +1,7 @@
 //! The table of built-in event types.
 
 mod channels;
+mod destinations;
 mod runs;
 
 use serde_json::json;
@@ -28,6 +29,7 @@ pub fn rows() -> Vec<EventType> {
         runs::rows(),
         timers(),
         webhooks(),
+        destinations::rows(),
         channels::apps(),
         lasting(),
     ];

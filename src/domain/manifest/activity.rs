@@ -7,10 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::Setting;
 use super::read::{Need, Reader, is_address};
-use crate::domain::activity::Compensation;
-use crate::domain::activity::custom::{
-    Account, CustomThrottle, HttpOperation, Output, Sends, ThrottleKey,
-};
+use crate::domain::activity::custom::{Account, CustomThrottle, HttpOperation, Output, Sends};
+use crate::domain::activity::{Compensation, ThrottleKey};
 use crate::domain::expression::Template;
 use crate::domain::problem::{Problem, nearest, pointer_to};
 use crate::domain::time::parse_duration;

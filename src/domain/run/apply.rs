@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::doing::{Doing, NestKind, StopAsked};
-use super::entry::{Compensation, Ending, Entry, Failure, FailureClass, Outcome, Record};
+use super::entry::{Compensation, Deferral, Ending, Entry, Failure, FailureClass, Outcome, Record};
 use super::incident::{Incident, IncidentKind};
 use super::state::{Cancel, Phase, Run};
 use super::status::{StepStatus, UndoStatus};
@@ -91,6 +91,13 @@ impl Run {
             | Entry::ApprovalDecided { step, .. }
             | Entry::ChildStarted { step, .. }
             | Entry::ChildStopping { step } => self.apply_wait(step, &record.entry, at),
+            Entry::CallDeferred { step, deferral } => self.call_deferred(step, deferral),
+            Entry::CallResumed { step, attempt } => self.call_resumed(step, *attempt, at),
+            Entry::CallWithdrawn { step, attempt } => {
+                self.touch(step).not_made(*attempt);
+                self.does(step, Doing::Nothing);
+                self.touch(step).cancelled(at);
+            }
             Entry::UndoScheduled { step, .. }
             | Entry::UndoSucceeded { step, .. }
             | Entry::UndoFailed { step, .. }
@@ -110,6 +117,7 @@ impl Run {
                 step.status = StepStatus::Running;
                 step.started_at.get_or_insert(at);
                 let first = *attempt == step.spent + 1;
+                step.maybe_made = false;
                 step.attempts.push(Attempt::begun(*attempt, at));
                 // An attempt that could not even begin was counted, and left no input.
                 let fresh = first || !input.is_null();
@@ -186,6 +194,37 @@ impl Run {
             }
             _ => unreachable!("only entries about a step that is undone come here"),
         }
+    }
+
+    fn call_deferred(&mut self, path: &str, deferral: &Deferral) {
+        let step = self.touch(path);
+        if deferral.undoes {
+            not_made(&mut step.compensation.attempts, deferral.attempt);
+        } else {
+            step.status = StepStatus::Waiting;
+            step.maybe_made = deferral.maybe_made;
+            if !deferral.maybe_made {
+                step.not_made(deferral.attempt);
+            }
+        }
+        self.does(path, Doing::Deferred(Box::new(deferral.clone())));
+    }
+
+    fn call_resumed(&mut self, path: &str, attempt: u32, at: Timestamp) {
+        let step = self.touch(path);
+        let undoes = matches!(&step.doing, Doing::Deferred(deferral) if deferral.undoes);
+        let attempts = match undoes {
+            true => &mut step.compensation.attempts,
+            false => &mut step.attempts,
+        };
+        if attempts.last().is_none_or(|last| last.number != attempt) {
+            attempts.push(Attempt::begun(attempt, at));
+        }
+        if undoes {
+            return self.does(path, Doing::Undoing { attempt });
+        }
+        step.status = StepStatus::Running;
+        self.does(path, Doing::Executing { attempt });
     }
 
     /// Returns the state of the step at `path`, where the run stands from here. One of an item
@@ -350,12 +389,15 @@ impl Run {
                 return;
             }
             Doing::Nothing | Doing::Executing { .. } | Doing::Undoing { .. } => return,
+            Doing::Deferred(deferral) if deferral.maybe_made => return,
             Doing::UndoPausing { .. } => {} // It was done; its undoing may be taken up again.
             Doing::Stuck(_) => step.fails(at),
+            Doing::Deferred(deferral) if deferral.undoes => {} // The same.
             Doing::Pausing { .. }
             | Doing::Sleeping { .. }
             | Doing::Awaiting { .. }
             | Doing::Deciding(_)
+            | Doing::Deferred(_)
             | Doing::Group => step.cancelled(at),
         }
         step.doing = Doing::Nothing;
@@ -372,10 +414,12 @@ impl Run {
                 | Doing::Undoing { .. }
                 | Doing::UndoPausing { .. } => {}
                 Doing::Stuck(_) => step.fails(at),
+                Doing::Deferred(deferral) if deferral.undoes => {}
                 Doing::Pausing { .. }
                 | Doing::Sleeping { .. }
                 | Doing::Awaiting { .. }
                 | Doing::Deciding(_)
+                | Doing::Deferred(_)
                 | Doing::AwaitingRun { .. }
                 | Doing::Group => step.cancelled(at),
             }
@@ -520,6 +564,10 @@ impl StepState {
         self.ended_at = Some(at);
     }
 
+    fn not_made(&mut self, attempt: u32) {
+        not_made(&mut self.attempts, attempt);
+    }
+
     fn cancelled(&mut self, at: Timestamp) {
         self.status = StepStatus::Cancelled;
         self.ended_at = Some(at);
@@ -552,6 +600,11 @@ impl Attempt {
         };
         attempt.failure = Some(failure.clone());
     }
+}
+
+/// Takes back an attempt that was intended and never made, so that it does not count.
+fn not_made(attempts: &mut Vec<Attempt>, number: u32) {
+    attempts.pop_if(|last| last.number == number && last.outcome == AttemptOutcome::Running);
 }
 
 fn count(attempts: &[Attempt]) -> u32 {

@@ -79,6 +79,8 @@ impl Deciding<'_> {
         let halted = self.run.steps.iter().enumerate().filter(|(index, state)| {
             let may_halt = match state.doing {
                 Doing::Nothing | Doing::Executing { .. } | Doing::Undoing { .. } => false,
+                // What it may have done is told first.
+                Doing::Deferred(ref deferral) => !deferral.maybe_made,
                 Doing::Pausing { .. }
                 | Doing::Sleeping { .. }
                 | Doing::Awaiting { .. }

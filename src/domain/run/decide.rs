@@ -51,6 +51,8 @@ impl Deciding<'_> {
             Input::Failed { step, attempt, failure } => {
                 self.attempt_failed(step, attempt, failure);
             }
+            Input::Deferred { step, deferral } => self.defer(step, deferral),
+            Input::Released { step } => self.resume_call(&step),
             Input::TimerFired { timer, .. } => self.wake(timer),
             Input::EventCame { step, event } => self.note(Entry::WaitEnded { step, event }),
             Input::Decided { step, decision, by, comment } => {
@@ -113,6 +115,7 @@ impl Deciding<'_> {
             Timer::UndoRetry { step, attempt } => {
                 self.note(Entry::UndoScheduled { step, attempt, input: Value::Null });
             }
+            Timer::Call { step, .. } => self.resume_call(&step),
             Timer::Wait { step } => self.wait_is_over(step),
             Timer::Approval { step } => self.approval_due(step),
             Timer::Deadline => self.note(Entry::DeadlineReached),

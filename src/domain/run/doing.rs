@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::incident::Incident;
 
+use super::entry::Deferral;
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
@@ -54,6 +55,8 @@ pub enum Doing {
     },
     /// It has failed for good, or nobody knows whether it acted, and it waits for somebody.
     Stuck(Box<Incident>),
+    /// A call may not be made yet; nothing is in flight.
+    Deferred(Box<Deferral>),
     /// The steps inside it go on.
     Group,
     /// An attempt to undo it is in flight.
@@ -162,6 +165,8 @@ impl Doing {
     pub fn is_in_flight(&self) -> bool {
         match self {
             Doing::Executing { .. } | Doing::AwaitingRun { .. } | Doing::Undoing { .. } => true,
+            // It ends at once too, but what it may have done is told first.
+            Doing::Deferred(deferral) => deferral.maybe_made,
             Doing::Nothing
             | Doing::Pausing { .. }
             | Doing::Sleeping { .. }

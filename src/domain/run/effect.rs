@@ -88,6 +88,13 @@ pub enum Timer {
         /// The number of the attempt to come.
         attempt: u32,
     },
+    /// It may be asked again whether a call may be made.
+    Call {
+        /// The step's path.
+        step: String,
+        /// The number of the attempt.
+        attempt: u32,
+    },
     /// No event came in time.
     Wait {
         /// The step's path.
@@ -138,6 +145,10 @@ fn owe(doing: &Doing, path: &str, owed: &mut BTreeSet<Effect>) {
         Doing::UndoPausing { attempt, due } => {
             let timer = Timer::UndoRetry { step, attempt: *attempt };
             owed.insert(Effect::Wake { at: *due, timer });
+        }
+        Doing::Deferred(deferral) => {
+            let timer = Timer::Call { step, attempt: deferral.attempt };
+            owed.insert(Effect::Wake { at: deferral.until, timer });
         }
         Doing::Sleeping { until } => {
             owed.insert(Effect::Wake { at: *until, timer: Timer::Sleep { step } });

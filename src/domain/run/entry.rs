@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::incident::{IncidentKind, Resolution};
-
+use crate::domain::destination::Reason;
 use crate::domain::id::RunId;
 use crate::domain::secret::Mask;
 use crate::domain::time::Timestamp;
@@ -367,6 +367,28 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<RunError>,
     },
+    /// A call may not be made yet; its attempt does not count until it is.
+    CallDeferred {
+        /// The step's path.
+        step: String,
+        /// Which call, and until when.
+        #[serde(flatten)]
+        deferral: Deferral,
+    },
+    /// A call that was deferred is made now, unless it has to be deferred again.
+    CallResumed {
+        /// The step's path.
+        step: String,
+        /// The number of the attempt.
+        attempt: u32,
+    },
+    /// A call that was never made is not needed any more.
+    CallWithdrawn {
+        /// The step's path.
+        step: String,
+        /// The number of the attempt.
+        attempt: u32,
+    },
     /// Somebody asked for a run that had ended to go on; it waits for its turn again.
     Resumed {
         /// The id of the step to go on from; `None` when every step has finished.
@@ -385,6 +407,26 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         input: Option<Value>,
     },
+}
+
+/// A call that may not be made yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deferral {
+    /// The number of the attempt, which is not used up.
+    pub attempt: u32,
+    /// When it is asked again whether the call may be made.
+    pub until: Timestamp,
+    /// Why it may not be made now.
+    pub reason: Reason,
+    /// Where the call goes.
+    pub destination: String,
+    /// Whether the call undoes the step.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undoes: bool,
+    /// Whether it may have been made already, before a crash.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub maybe_made: bool,
 }
 
 /// What somebody decided about a step that needs approval.

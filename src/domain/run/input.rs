@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::effect::{Effect, Timer};
-use super::entry::{Decision, Failure};
+use super::entry::{Decision, Deferral, Failure};
 use super::incident::Resolution;
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
@@ -57,6 +57,18 @@ pub enum Input {
         attempt: u32,
         /// Why.
         failure: Failure,
+    },
+    /// A call may not be made yet: answers `Effect::Execute` or `Effect::Undo`.
+    Deferred {
+        /// The step's path.
+        step: String,
+        /// Which call, and until when.
+        deferral: Deferral,
+    },
+    /// A call that was deferred may be made before its time.
+    Released {
+        /// The step's path.
+        step: String,
     },
     /// An event came for which a step waits: answers `Effect::AwaitEvent`.
     EventCame {
@@ -156,6 +168,13 @@ impl Input {
             Input::Undone { step, attempt, .. } | Input::UndoFailed { step, attempt, .. } => {
                 Some(Effect::Undo { step: step.clone(), attempt: *attempt })
             }
+            Input::Deferred { step, deferral } => {
+                let (step, attempt) = (step.clone(), deferral.attempt);
+                Some(match deferral.undoes {
+                    true => Effect::Undo { step, attempt },
+                    false => Effect::Execute { step, attempt },
+                })
+            }
             Input::TimerFired { at, timer } => Some(Effect::Wake { at: *at, timer: timer.clone() }),
             Input::EventCame { step, .. } => Some(Effect::AwaitEvent { step: step.clone() }),
             Input::Decided { step, .. } => Some(Effect::AwaitDecision { step: step.clone() }),
@@ -169,7 +188,8 @@ impl Input {
                 Some(Effect::StopRun { step: step.clone(), run: *run })
             }
             Input::Resolved { step, .. } => Some(Effect::AwaitResolution { step: step.clone() }),
-            Input::UndoAll { .. }
+            Input::Released { .. }
+            | Input::UndoAll { .. }
             | Input::UndoLeft { .. }
             | Input::Cancel { .. }
             | Input::Retry { .. } => None,

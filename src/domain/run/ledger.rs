@@ -27,6 +27,8 @@ pub(super) struct Ledger {
     standing: Vec<(String, Value)>,
     /// What is still to be undone, once undoing has begun.
     to_undo: Option<Vec<String>>,
+    /// The calls that may not be made yet, and whether they undo.
+    deferred: BTreeMap<String, bool>,
     attempts: BTreeMap<String, u32>,
     approved: BTreeSet<String>,
     stopping: bool,
@@ -134,6 +136,7 @@ impl Ledger {
                 assert!(!self.passed.contains(step), "`{step}` ended already");
                 self.in_flight.remove(step);
                 self.failures.insert(step.clone(), failure.clone());
+                self.deferred.remove(step);
                 // What fails in a part that was given up, or while the run stops, changes nothing.
                 if !self.stopping && !self.is_closed(&around(plan, step)) {
                     self.given_up = Some(step.clone());
@@ -265,9 +268,45 @@ impl Ledger {
                 assert!(self.handling, "the run has not failed");
                 self.stops();
             }
+            Entry::CallDeferred { step, deferral } => {
+                tally.add("deferrals");
+                assert!(self.in_flight.contains(step), "`{step}` was not about to be called");
+                let (undoes, attempt) = (deferral.undoes, deferral.attempt);
+                let timer = Timer::Call { step: step.clone(), attempt };
+                self.intents.insert(Effect::Wake { at: deferral.until, timer });
+                self.intents.remove(&call_of(step, attempt, undoes));
+                if deferral.maybe_made {
+                    tally.add("doubtful");
+                } else {
+                    self.in_flight.remove(step);
+                }
+                assert!(self.deferred.insert(step.clone(), undoes).is_none(), "deferred twice");
+            }
+            Entry::CallResumed { step, attempt } => {
+                let undoes = self.deferred.remove(step).expect("it was deferred");
+                let is_doubtful = !self.in_flight.insert(step.clone());
+                match undoes {
+                    true => {
+                        self.in_flight.remove(step);
+                        self.is_next_to_undo(plan, step);
+                        self.in_flight.insert(step.clone());
+                    }
+                    false => self.begins(plan, step),
+                }
+                assert!(!(undoes && is_doubtful), "an undo is simply done again");
+                self.intents.insert(call_of(step, *attempt, undoes));
+            }
+            Entry::CallWithdrawn { step, attempt } => {
+                tally.add("withdrawn");
+                let is_closed = self.is_closed(&around(plan, step));
+                assert!(self.stopping || is_closed, "`{step}` is needed");
+                assert!(self.in_flight.remove(step), "`{step}` was not about to be called");
+                self.intents.remove(&call_of(step, *attempt, false));
+            }
             Entry::UndoScheduled { step, attempt, .. } => {
                 assert!(!self.handling, "what follows a failure undoes nothing");
                 self.is_next_to_undo(plan, step);
+                self.deferred.remove(step); // Taken up again after the run was to stop.
                 let Undo::Call { retry, .. } = &plan.step_at(step).unwrap().compensate else {
                     return self.undo_begins(step, *attempt, UNDO_RETRY.attempts);
                 };
@@ -415,7 +454,9 @@ impl Ledger {
         let kept = place.map(|place| self.standing.remove(place).1);
         let undo = undo.cloned().or(kept).unwrap_or(Value::Null);
         self.standing.push((step.to_owned(), undo));
+        // Whatever was undone before, this effect is new: an item of a loop that begins anew.
         self.abandoned.remove(step);
+        self.undone.remove(step);
     }
 
     fn owed_undos(&self, plan: &Workflow) -> Vec<String> {
@@ -544,6 +585,14 @@ fn asks(step: &Step, failure: &Failure) -> bool {
     failure.class == FailureClass::InDoubt && step.in_doubt == Some(InDoubt::Ask)
 }
 
+fn call_of(step: &str, attempt: u32, undoes: bool) -> Effect {
+    let step = step.to_owned();
+    match undoes {
+        true => Effect::Undo { step, attempt },
+        false => Effect::Execute { step, attempt },
+    }
+}
+
 fn around<'p>(plan: &'p Workflow, path: &str) -> Vec<Around<'p>> {
     plan.around(path).unwrap_or_default()
 }
@@ -593,6 +642,9 @@ impl Tally {
             "fail",
             "handled",
             "resumed",
+            "deferrals",
+            "doubtful",
+            "withdrawn",
         ];
         troubles.into_iter().map(|what| (what, self.0.get(what).copied().unwrap_or(0)))
     }

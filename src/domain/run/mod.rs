@@ -34,6 +34,7 @@
 mod apply;
 mod closing;
 mod decide;
+mod deferral;
 mod doing;
 mod effect;
 mod entry;
@@ -71,7 +72,8 @@ pub use decide::decide;
 pub use doing::{Closing, Doing, Gate, Nest, NestKind, StopAsked};
 pub use effect::{Effect, Timer};
 pub use entry::{
-    Compensation, Decision, Ending, Entry, Failure, FailureClass, Outcome, Record, RunError,
+    Compensation, Decision, Deferral, Ending, Entry, Failure, FailureClass, Outcome, Record,
+    RunError,
 };
 pub use head::RunHead;
 pub use incident::{Incident, IncidentKind, Resolution};

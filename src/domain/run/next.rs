@@ -21,6 +21,7 @@ impl Deciding<'_> {
     /// Goes on until the run waits for the world, unwinds or ends.
     pub(super) fn proceed(&mut self) {
         while matches!(self.run.phase, Phase::Going | Phase::Handling) {
+            self.withdraw_doubtful();
             if self.run.is_stopping() {
                 if self.run.is_in_flight() {
                     return; // What is in flight is awaited, as it may have to be undone.

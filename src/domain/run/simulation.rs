@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::ledger::{Ledger, Tally};
 use super::story::{never, origin, template, workflow};
 use super::*;
+use crate::domain::destination::Reason;
 use crate::domain::expression::Template;
 use crate::domain::filter::Filter;
 use crate::domain::time::Timestamp;
@@ -504,6 +505,14 @@ impl Random {
                 Input::Resolved { step, resolution, by: "ada".into(), comment: String::new() }
             }
             Effect::StopRun { step, run } => Input::ChildAsked { step, run },
+            Effect::Execute { step, attempt } if self.once_in(8) => {
+                Input::Deferred { step, deferral: self.deferral(attempt) }
+            }
+            Effect::Undo { step, attempt } if self.once_in(8) => {
+                let deferral =
+                    Deferral { undoes: true, maybe_made: false, ..self.deferral(attempt) };
+                Input::Deferred { step, deferral }
+            }
             Effect::Execute { step, attempt } if self.once_in(6) => {
                 Input::ChildStarted { step, attempt, run: origin().id }
             }
@@ -530,6 +539,17 @@ impl Random {
                 Resolution::Complete { output: json!("told"), undo }
             }
             _ => Resolution::Retry { input: self.once_in(2).then(|| json!({ "n": 2 })) },
+        }
+    }
+
+    fn deferral(&mut self, attempt: u32) -> Deferral {
+        Deferral {
+            attempt,
+            until: Timestamp::from_millis(1_000_000 + self.below(100_000) as i64),
+            reason: Reason::BreakerOpen,
+            destination: "https://busy.example".to_owned(),
+            undoes: false,
+            maybe_made: self.once_in(4),
         }
     }
 

@@ -218,6 +218,7 @@ impl Run {
             | Doing::Awaiting { .. }
             | Doing::Deciding(_)
             | Doing::Stuck(_)
+            | Doing::Deferred(_)
             | Doing::AwaitingRun { .. } => 2,
         };
         match self.doings().map(|(_, doing)| of(doing)).min() {
@@ -443,6 +444,11 @@ fn waiting_for(path: &str, doing: &Doing) -> Option<(u8, WaitingFor)> {
             Some((3, WaitingFor { run: Some(*run), ..of(WaitKind::Run, None) }))
         }
         Doing::Sleeping { until } => Some((4, of(WaitKind::Sleep, Some(*until)))),
+        Doing::Deferred(deferral) => {
+            let waiting = of(WaitKind::Destination, Some(deferral.until));
+            let destination = Some(deferral.destination.clone());
+            Some((0, WaitingFor { destination, reason: Some(deferral.reason), ..waiting }))
+        }
         Doing::Nothing | Doing::Group | Doing::Executing { .. } | Doing::Undoing { .. } => None,
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::destination::Reason;
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
@@ -15,7 +16,7 @@ pub enum Status {
     Running,
     /// A failed attempt will be made again.
     Retrying,
-    /// It sleeps, or waits for an event, for somebody or for another run.
+    /// It sleeps, or waits for an event, for somebody, for another run or for a destination.
     Waiting,
     /// Finished steps are being undone, or those steps run that follow a failure.
     Compensating,
@@ -93,7 +94,7 @@ pub enum StepStatus {
     Running,
     /// An attempt failed and another follows.
     Retrying,
-    /// It sleeps, or waits for an event, for somebody or for another run.
+    /// It sleeps, or waits for an event, for somebody, for another run or for a destination.
     Waiting,
     /// It finished; its compensation says whether it was undone since.
     Succeeded,
@@ -177,11 +178,17 @@ pub struct WaitingFor {
     /// When it began, for an incident or a doubt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// Where its call goes, for a destination.
+    pub destination: Option<String>,
+    /// Why its call may not be made yet, for a destination.
+    pub reason: Option<Reason>,
 }
 
 impl WaitingFor {
     pub(super) fn of(kind: WaitKind, until: Option<Timestamp>, step: Option<String>) -> WaitingFor {
-        WaitingFor { kind, until, step, approvers: Vec::new(), run: None, code: None, since: None }
+        let (approvers, run, code, since) = Default::default();
+        let (destination, reason) = Default::default();
+        WaitingFor { kind, until, step, approvers, run, code, since, destination, reason }
     }
 }
 
@@ -207,6 +214,8 @@ pub enum WaitKind {
     Incident,
     /// Somebody who says whether a call happened.
     Doubt,
+    /// That a call may be made.
+    Destination,
 }
 
 impl WaitKind {
@@ -223,6 +232,7 @@ impl WaitKind {
             WaitKind::Run => "run",
             WaitKind::Incident => "incident",
             WaitKind::Doubt => "doubt",
+            WaitKind::Destination => "destination",
         }
     }
 }

@@ -41,6 +41,8 @@ pub struct StepState {
     pub handles: bool,
     /// What was decided about it, when it needed approval.
     pub decided: Option<Decided>,
+    /// Whether the call that is deferred, or follows, may have been made before a crash.
+    pub maybe_made: bool,
     pub(super) spent: u32,
     pub(super) given: Option<Value>,
 }

@@ -4,10 +4,13 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::super::auth::Caller;
+use super::super::body::Json;
 use super::super::error::Answer;
 use super::super::query::Query;
 use super::super::route::{Group, Param, Route};
 use crate::app::App;
+use crate::app::activity_throttles::NewThrottle;
+use crate::domain::activity::ThrottleKey;
 
 /// Activities.
 pub static GROUP: Group = Group {
@@ -26,6 +29,18 @@ pub static GROUP: Group = Group {
             .named("activities_get", "Returns one activity.")
             .scope("workflows:read")
             .answers(200, "Activity"),
+        Route::put("/v1/activities/{uniqueIdentifier}/throttle", || web::to(throttle))
+            .named(
+                "activities_throttle",
+                "Sets how often an activity may be called; calls beyond it wait.",
+            )
+            .scope("destinations:write")
+            .body("NewThrottle")
+            .answers(200, "Throttle"),
+        Route::delete("/v1/activities/{uniqueIdentifier}/throttle", || web::to(unthrottle))
+            .named("activities_unthrottle", "Leaves it to the activity how often it is called.")
+            .scope("destinations:write")
+            .answers(204, ""),
     ],
     schemas: &[
         (
@@ -44,6 +59,21 @@ pub static GROUP: Group = Group {
                 "scopes":{"type":"array","items":{"type":"string"}}}}"#,
         ),
         (
+            "NewThrottle",
+            r#"{"type":"object","required":["limit","window"],"properties":{
+                "limit":{"type":"integer","minimum":1,"maximum":1000000},
+                "window":{"type":["string","number"],"examples":["1s","1m"]},
+                "key":{"enum":["activity","destination","tenant"],
+                    "description":"What is counted together; activity when left out."},
+                "enabled":{"type":"boolean"}}}"#,
+        ),
+        (
+            "Throttle",
+            r#"{"type":"object","properties":{"activity":{"type":"string"},
+                "enabled":{"type":"boolean"},"limit":{"type":"integer"},
+                "window":{"type":"string"},"key":{"type":"string"}}}"#,
+        ),
+        (
             "ActivityPage",
             r##"{"type":"object","required":["data","nextCursor"],"properties":{
                 "data":{"type":"array","items":{"$ref":"#/components/schemas/Activity"}},
@@ -54,10 +84,48 @@ pub static GROUP: Group = Group {
 };
 
 async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
-    let data = app.activities(&who, query.text("category"));
+    let mut data = app.activities(&who, query.text("category"));
+    app.show_throttles(&who, &mut data)?;
     Ok(HttpResponse::Ok().json(json!({"data": data, "nextCursor": null})))
 }
 
 async fn show(app: web::Data<App>, Caller(who): Caller, id: web::Path<String>) -> Answer {
-    Ok(HttpResponse::Ok().json(app.activity(&who, &id)?))
+    let mut activity = app.activity(&who, &id)?;
+    app.show_throttles(&who, std::slice::from_mut(&mut activity))?;
+    Ok(HttpResponse::Ok().json(activity))
+}
+
+async fn throttle(
+    app: web::Data<App>,
+    Caller(who): Caller,
+    id: web::Path<String>,
+    body: Json,
+) -> Answer {
+    let mut fields = body.fields();
+    let limit = fields.number("limit", 1..=1_000_000);
+    let window = fields.duration("window");
+    let enabled = fields.flag("enabled").unwrap_or(true);
+    let key = fields.text("key");
+    let known = key.as_deref().map_or(Some(ThrottleKey::Activity), ThrottleKey::named);
+    if known.is_none() {
+        fields.problem("key", "unknown_key", "must be activity, destination or tenant");
+    }
+    for (name, is_there) in [("limit", limit.is_some()), ("window", window.is_some())] {
+        if !is_there && !fields.has_problem(name) {
+            fields.missing(name);
+        }
+    }
+    fields.end()?;
+    let wanted = NewThrottle {
+        limit: limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or_default(),
+        window: window.unwrap_or_default(),
+        key: known.unwrap_or_default(),
+        enabled,
+    };
+    Ok(HttpResponse::Ok().json(app.set_throttle(&who, &id, wanted).await?))
+}
+
+async fn unthrottle(app: web::Data<App>, Caller(who): Caller, id: web::Path<String>) -> Answer {
+    app.remove_throttle(&who, &id).await?;
+    Ok(HttpResponse::NoContent().finish())
 }

@@ -13,6 +13,7 @@ pub mod cursor;
 pub mod custom_fields;
 pub mod custom_objects;
 pub mod demo;
+pub mod destinations;
 pub mod event_types;
 pub mod events;
 pub mod filters;

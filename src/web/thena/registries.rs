@@ -18,13 +18,15 @@ use crate::domain::filter::OperatorInfo;
 use crate::domain::time::parse_duration;
 
 pub(super) async fn activities(app: web::Data<App>, Caller(who): Caller, _: Query) -> Answer {
-    Ok(HttpResponse::Ok().json(all_activities(&app, &who)))
+    Ok(HttpResponse::Ok().json(all_activities(&app, &who)?))
 }
 
 /// Returns every activity of the tenant.
-pub(super) fn all_activities(app: &App, who: &Principal) -> Value {
-    let data: Value = app.activities(who, None).iter().map(activity).collect();
-    json!({ "data": data })
+pub(super) fn all_activities(app: &App, who: &Principal) -> Result<Value, Error> {
+    let mut known = app.activities(who, None);
+    app.show_throttles(who, &mut known)?;
+    let data: Value = known.iter().map(activity).collect();
+    Ok(json!({ "data": data }))
 }
 
 pub(super) async fn events(app: web::Data<App>, Caller(who): Caller, _: Query) -> Answer {

@@ -196,7 +196,7 @@ impl Tool {
                 json!({ "data": app.update_thena_workflow(who, &id, given).await? })
             }
             "get_event_registry" => registries::all_events(app, who)?,
-            "get_activity_registry" => registries::all_activities(app, who),
+            "get_activity_registry" => registries::all_activities(app, who)?,
             "get_workflow_executions" => executions::listed(app, who, &query(app, &given))?,
             _ => tasks::listed(app, who, &text("workflowInstanceId"))?, // The last of the eight.
         };

@@ -6,6 +6,7 @@ pub mod assets;
 pub mod audit;
 pub mod dashboard;
 mod desk;
+pub mod destinations;
 pub mod door;
 pub mod errors;
 pub mod event;
@@ -248,6 +249,13 @@ pub static PAGES: Group = Group {
                 SINCE,
                 CURSOR,
             ]),
+        Route::get("/destinations", || web::to(destinations::list))
+            .named("page_destinations", "Lists where calls go and how that fares.")
+            .page("destinations:read")
+            .query(&[CURSOR]),
+        Route::post("/destinations/reset", || web::to(destinations::reset))
+            .named("page_destination_reset", "Lets calls go to a destination again.")
+            .page("destinations:write"),
         Route::post("/theme", || web::to(door::theme))
             .named("page_theme", "Keeps the chosen theme.")
             .public(),

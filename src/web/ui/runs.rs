@@ -126,6 +126,7 @@ pub fn reason(kind: &str) -> String {
         "incident" => "for somebody to settle a failure".to_owned(),
         "doubt" => "for somebody to say whether a call happened".to_owned(),
         "run" => "for another run".to_owned(),
+        "destination" => "for its destination".to_owned(),
         other => capital(other),
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::samples::{self, HOSTILE};
 use super::shell::{Data, Shell, Theme};
 use super::*;
+use crate::app::destinations::{DestinationView, FailureView, WindowView};
 use crate::app::error::Error;
 use crate::app::schedules::ScheduleView;
 use crate::app::views::{DashboardView, Page, RunView};
@@ -28,6 +29,34 @@ fn schedule_pages() -> [(&'static str, String); 2] {
         ("schedules", schedules::page(shell("/schedules"), None, &list).to_string()),
         ("schedules-empty", schedules::page(shell("/schedules"), None, &no_page()).to_string()),
     ]
+}
+
+fn destinations_of(text: &str) -> Page<DestinationView> {
+    let now = samples::NOW;
+    let one = |state, waiting| DestinationView {
+        name: text.to_owned(),
+        state,
+        since: now,
+        until: (state == "open").then_some(now),
+        paused_until: (waiting == 2).then_some(now),
+        in_flight: 1,
+        waiting,
+        window: WindowView { calls: 20, failures: 12 },
+        last_failure: Some(FailureView {
+            at: now,
+            code: text.to_owned(),
+            message: text.to_owned(),
+        }),
+        retries_left: 7,
+    };
+    let data = vec![one("closed", 0), one("open", 40), one("halfOpen", 1), one("closed", 2)];
+    Page { data, next_cursor: Some(HOSTILE.to_owned()) }
+}
+
+fn destination_pages() -> [(&'static str, String); 2] {
+    let list = destinations_of("billing");
+    let page = |list| destinations::page(shell("/destinations"), None, list).to_string();
+    [("destinations", page(&list)), ("destinations-empty", page(&no_page()))]
 }
 
 /// Every page with a name for its file.
@@ -91,7 +120,7 @@ fn pages() -> Vec<(&'static str, String)> {
         ("sign-in", sign_in::page(away.clone(), "/runs", None).to_string()),
         ("sign-in-wrong", sign_in::page(away, "/runs", wrong).to_string()),
     ];
-    pages.into_iter().chain(schedule_pages()).collect()
+    pages.into_iter().chain(schedule_pages()).chain(destination_pages()).collect()
 }
 
 /// The pages about who may do what.
@@ -222,6 +251,10 @@ fn hostile_pages() -> Vec<(&'static str, String)> {
 fn hostile_access_pages() -> Vec<(&'static str, String)> {
     let shell = shell(HOSTILE);
     vec![
+        (
+            "destinations",
+            destinations::page(shell.clone(), None, &destinations_of(HOSTILE)).to_string(),
+        ),
         ("people", people::page(shell.clone(), samples::people(HOSTILE)).to_string()),
         (
             "profile",

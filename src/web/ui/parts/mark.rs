@@ -20,7 +20,7 @@ pub struct Mark {
 impl HtmlSafe for Mark {}
 
 /// Every status of a run, a step, an attempt and an undo: name, word, tone.
-const STATUSES: [(&str, &str, &str); 15] = [
+const STATUSES: [(&str, &str, &str); 19] = [
     ("queued", "Queued", "wait"),
     ("running", "Running", "run"),
     ("retrying", "Retrying", "retry"),
@@ -36,6 +36,10 @@ const STATUSES: [(&str, &str, &str); 15] = [
     ("started", "Started", "ok"),
     ("filtered", "Filtered", "idle"),
     ("inactive", "Inactive", "idle"),
+    ("closed", "Calls go", "ok"),
+    ("open", "Left alone", "bad"),
+    ("halfOpen", "Being tried", "retry"),
+    ("paused", "Asked for a pause", "wait"),
 ];
 
 impl Mark {
@@ -67,6 +71,10 @@ fn drawing(name: &'static str) -> &'static str {
         "started" => "succeeded",
         "filtered" => "no",
         "inactive" => "pending",
+        "closed" => "succeeded",
+        "open" => "failed",
+        "halfOpen" => "retrying",
+        "paused" => "waiting",
         other => other,
     }
 }
