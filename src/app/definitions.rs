@@ -202,8 +202,9 @@ impl App {
         let find = |name: &str| known_event(name, &own);
         let built_in = built_in().iter().map(|known| known.kind);
         let names: Vec<&str> = built_in.chain(own.iter().map(|row| row.kind.as_str())).collect();
+        let catalogue = self.catalogue(who.tenant);
         let known = Known {
-            catalogue: self.engine().activities().catalogue(),
+            catalogue: &catalogue,
             event_type: &find,
             event_names: &names,
             limits: DefinitionLimits::default(),

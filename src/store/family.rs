@@ -7,6 +7,7 @@ pub(super) enum Row {
     Approval = b'Y',
     AuditRecord = b'A',
     Connection = b'C',
+    CustomActivity = b'c',
     Delivery = b'D',
     EventType = b'E',
     EventTypeSchema = b'f',

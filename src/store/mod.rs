@@ -7,6 +7,7 @@ pub mod audit;
 pub mod codec;
 pub mod connections;
 pub mod counters;
+pub mod custom_activities;
 pub mod deliveries;
 mod envelope;
 pub mod event_index;
