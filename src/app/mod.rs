@@ -47,6 +47,7 @@ pub mod sign_in;
 pub mod statuses;
 pub mod streams;
 pub mod system;
+pub mod tasks;
 pub mod tenants;
 pub mod thena;
 pub mod throttle;
@@ -56,6 +57,8 @@ mod waiting;
 pub mod webhook_deliveries;
 mod webhook_draft;
 pub mod webhooks;
+pub mod worker_activities;
+pub mod workers;
 pub mod workflows;
 
 use std::sync::Arc;
@@ -87,6 +90,7 @@ pub struct App {
     passwords: Arc<Passwords>,
     throttle: Arc<Throttle>,
     intake: Arc<settings::IntakeSettings>,
+    workers: Arc<workers::Workers>,
 }
 
 impl App {
@@ -102,6 +106,7 @@ impl App {
             throttle: Arc::new(Throttle::new(&access)),
             access: Arc::new(access),
             intake: Arc::default(),
+            workers: Arc::default(),
         }
     }
 

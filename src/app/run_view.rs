@@ -240,6 +240,7 @@ fn due(doing: &Doing) -> Option<Timestamp> {
         Doing::Sleeping { until } => Some(*until),
         Doing::Awaiting { until, .. } => *until,
         Doing::Deciding(gate) => gate.until,
+        Doing::AwaitingWorker(handed) => Some(handed.until),
         Doing::Nothing
         | Doing::Executing { .. }
         | Doing::AwaitingRun { .. }
@@ -284,6 +285,8 @@ pub(super) fn summary(head: &RunHead, now: Timestamp) -> RunSummary {
                 step: waiting.step.clone(),
                 approvers: waiting.approvers.clone(),
                 run: waiting.run,
+                activity: waiting.activity.clone(),
+                since: waiting.since,
                 ..WaitingForView::default()
             };
             WaitingForView { reason: super::waiting::reason_of(&waiting), ..waiting }

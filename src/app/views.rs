@@ -149,6 +149,15 @@ pub struct WaitingForView {
     /// The run that it waits for, for a run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
+    /// The activity, for a worker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activity: Option<String>,
+    /// When it began, for a worker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The worker that is at it, if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
     /// Why, in a sentence.
     pub reason: String,
     /// The number of the attempt that is in flight or to come.

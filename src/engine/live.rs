@@ -8,7 +8,7 @@ use crate::activities::{Activity, Caller, UndoCall};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::id::RunId;
 use crate::domain::run::{
-    Compensation, Effect, Entry, Failure, Gate, Input, Outcome, Record, Run, RunError, Status,
+    Compensation, Effect, Entry, Failure, Gate, Input, Outcome, Record, Run, RunError, Status, Work,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::{Action, Priority, Undo, Workflow};
@@ -16,6 +16,7 @@ use crate::store::events::EventKey;
 use crate::store::inbox::Notice;
 use crate::store::runs::{Given, RunRow};
 use crate::store::seam::StoreError;
+use crate::store::tasks::TaskId;
 use crate::store::tenant::TenantTx;
 use crate::store::waits::WaitPlace;
 
@@ -50,6 +51,8 @@ pub(super) struct LiveRun {
     pub(super) looked_back: BTreeSet<String>,
     /// The approvals in the list, by step.
     pub(super) gates: BTreeMap<String, Gate>,
+    /// The tasks in the store, by step.
+    pub(super) tasks: BTreeMap<String, TaskId>,
     /// Whether there may be notices for it.
     pub(super) has_mail: bool,
     /// Whether it has more to do than fits into one transaction.
@@ -100,6 +103,9 @@ impl LiveRun {
                 Notice::Event { step, event } => {
                     let Some(stored) = tx.view().event(event)? else { continue };
                     Input::EventCame { step, event: stored.event.to_value() }
+                }
+                Notice::WorkEnded { step, attempt, work, result } => {
+                    Input::WorkEnded { step, attempt, work, result }
                 }
                 Notice::Stop { by, compensate } => Input::Cancel { by, compensate },
                 Notice::UndoAll { by } => Input::UndoAll { by },
@@ -155,6 +161,7 @@ impl LiveRun {
         self.keep_deadlines(tx);
         self.keep_waits(tenant, tx);
         self.keep_approvals(tx);
+        self.keep_tasks(tenant, tx)?;
         if ended {
             self.tell_parent(tx)?;
         }
@@ -198,14 +205,15 @@ impl LiveRun {
                 Effect::Execute { step, attempt } => self.execute_inside(tenant, tx, step, attempt),
                 Effect::Undo { step, attempt } => self.undo_inside(tenant, tx, step, attempt),
                 Effect::Wake { at, timer } => {
-                    (at <= tx.now()).then_some(Input::TimerFired { at, timer })
+                    (at <= tx.now()).then(|| self.late(tx, at, timer)).transpose()?
                 }
                 Effect::AwaitEvent { step } => self.look_back(tenant, tx, &step)?,
                 Effect::AwaitRun { step, attempt, run } => {
                     self.end_of_child(tenant, tx, step, attempt, run)?
                 }
                 Effect::StopRun { step, run } => Some(self.stop_child(tx, step, run)),
-                Effect::Start | Effect::AwaitDecision { .. } => None,
+                Effect::Withdraw { step, attempt } => Some(self.withdraw(tx, step, attempt)?),
+                Effect::Start | Effect::AwaitDecision { .. } | Effect::AwaitWorker { .. } => None,
             };
             if input.is_some() {
                 return Ok(input);
@@ -233,6 +241,9 @@ impl LiveRun {
         let input = self.run.input(&step);
         let outcome = match tenant.find_activity(activity, pinned, self.run.created_at) {
             Ok(Activity::Outside(_)) => return None,
+            Ok(Activity::Worker(found)) => {
+                return Some(self.hand_out(&found, (step, attempt), Work::Step, tx.now()));
+            }
             Ok(Activity::Platform(found)) => {
                 tx.attempt(|tx| found.run(tx, &self.caller(tenant), input), panicked)
             }
@@ -267,6 +278,9 @@ impl LiveRun {
             Some((activity, pinned, input)) => {
                 match tenant.find_activity(&activity, pinned, self.run.created_at) {
                     Ok(Activity::Outside(_)) => return None,
+                    Ok(Activity::Worker(found)) => {
+                        return Some(self.hand_out(&found, (step, attempt), Work::Undo, tx.now()));
+                    }
                     Ok(Activity::Platform(found)) => tx
                         .attempt(|tx| found.run(tx, &caller, &input), panicked)
                         .map(|done| done.output),

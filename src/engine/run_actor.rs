@@ -156,6 +156,8 @@ impl RunActor {
             | Effect::AwaitEvent { .. }
             | Effect::AwaitDecision { .. }
             | Effect::AwaitRun { .. }
+            | Effect::AwaitWorker { .. }
+            | Effect::Withdraw { .. }
             | Effect::StopRun { .. } => return None,
         };
         let found = self.tenant.find_activity(&identifier, pinned, run.created_at);

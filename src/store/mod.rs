@@ -30,6 +30,7 @@ pub mod seal;
 pub mod seam;
 pub mod secrets;
 pub mod sim;
+pub mod tasks;
 pub mod tenant;
 pub mod timers;
 pub mod waits;

@@ -67,6 +67,7 @@ pub static GROUPS: &[&Group] = &[
     &api::teams::GROUP,
     &api::users::GROUP,
     &api::tags::GROUP,
+    &api::tasks::GROUP,
     &api::custom_fields::GROUP,
     &api::custom_objects::GROUP,
     &api::organization::GROUP,

@@ -1,6 +1,7 @@
 //! Activities that call other systems, and the guard at the door that they leave by.
 
 mod answer;
+pub(super) mod api_call;
 pub mod connection;
 pub mod courier;
 pub mod egress;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::doing::{Doing, NestKind, StopAsked};
 use super::entry::{Compensation, Ending, Entry, Failure, FailureClass, Outcome, Record};
+use super::handed::Work;
 use super::state::{Cancel, Phase, Run};
 use super::status::{StepStatus, UndoStatus};
 use super::step::{Attempt, AttemptOutcome, StepState, UndoState};
@@ -76,6 +77,9 @@ impl Run {
             | Entry::ApprovalDecided { step, .. }
             | Entry::ChildStarted { step, .. }
             | Entry::ChildStopping { step } => self.apply_wait(step, &record.entry, at),
+            Entry::HandedOut { step, .. }
+            | Entry::TakingBack { step }
+            | Entry::TakenBack { step, .. } => self.apply_handed(step, &record.entry, at),
             Entry::UndoScheduled { step, .. }
             | Entry::UndoSucceeded { step, .. }
             | Entry::UndoFailed { step, .. }
@@ -301,6 +305,12 @@ impl Run {
                 }
                 return;
             }
+            Doing::AwaitingWorker(handed) => {
+                if handed.work == Work::Step && handed.stop == StopAsked::Not {
+                    handed.stop = StopAsked::Wanted;
+                }
+                return;
+            }
             Doing::Nothing | Doing::Executing { .. } | Doing::Undoing { .. } => return,
             Doing::UndoPausing { .. } => {} // It was done; its undoing may be taken up again.
             Doing::Pausing { .. }
@@ -322,11 +332,13 @@ impl Run {
                 | Doing::Executing { .. }
                 | Doing::Undoing { .. }
                 | Doing::UndoPausing { .. } => {}
+                Doing::AwaitingWorker(handed) if handed.work == Work::Undo => {}
                 Doing::Pausing { .. }
                 | Doing::Sleeping { .. }
                 | Doing::Awaiting { .. }
                 | Doing::Deciding(_)
                 | Doing::AwaitingRun { .. }
+                | Doing::AwaitingWorker(_)
                 | Doing::Group => step.cancelled(at),
             }
         }
@@ -444,6 +456,13 @@ impl StepState {
         if let NestKind::Loop { next, open, .. } = &mut nest.kind {
             *open = (0..*next).collect();
         }
+    }
+
+    /// Ends an attempt that no worker had begun.
+    pub(super) fn taken_back(&mut self, attempt: u32, at: Timestamp) {
+        let failure = Failure::terminal("withdrawn", "no worker had taken it when it was stopped");
+        Attempt::failed(&mut self.attempts, attempt, &failure, at);
+        self.cancelled(at);
     }
 
     fn cancelled(&mut self, at: Timestamp) {

@@ -4,6 +4,7 @@
 use super::decide::Deciding;
 use super::doing::{Closing, Doing};
 use super::entry::Entry;
+use super::handed::Work;
 use crate::domain::workflow::tree::Around;
 use crate::domain::workflow::{Action, OnFailure};
 
@@ -79,6 +80,7 @@ impl Deciding<'_> {
         let halted = self.run.steps.iter().enumerate().filter(|(index, state)| {
             let may_halt = match state.doing {
                 Doing::Nothing | Doing::Executing { .. } | Doing::Undoing { .. } => false,
+                Doing::AwaitingWorker(ref handed) => handed.work == Work::Step,
                 Doing::Pausing { .. }
                 | Doing::Sleeping { .. }
                 | Doing::Awaiting { .. }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::handed::Handed;
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
@@ -50,6 +51,8 @@ pub enum Doing {
         /// Whether that run is to stop.
         stop: StopAsked,
     },
+    /// It was handed out to a worker.
+    AwaitingWorker(Box<Handed>),
     /// The steps inside it go on.
     Group,
     /// An attempt to undo it is in flight.
@@ -157,7 +160,10 @@ impl Doing {
     #[must_use]
     pub fn is_in_flight(&self) -> bool {
         match self {
-            Doing::Executing { .. } | Doing::AwaitingRun { .. } | Doing::Undoing { .. } => true,
+            Doing::Executing { .. }
+            | Doing::AwaitingRun { .. }
+            | Doing::AwaitingWorker(_)
+            | Doing::Undoing { .. } => true,
             Doing::Nothing
             | Doing::Pausing { .. }
             | Doing::Sleeping { .. }

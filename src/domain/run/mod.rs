@@ -30,6 +30,7 @@ mod effect;
 mod entry;
 mod gate;
 mod group;
+mod handed;
 mod head;
 mod input;
 mod nested;
@@ -60,6 +61,7 @@ pub use effect::{Effect, Timer};
 pub use entry::{
     Compensation, Decision, Ending, Entry, Failure, FailureClass, Outcome, Record, RunError,
 };
+pub use handed::{Handed, Work};
 pub use head::RunHead;
 pub use input::Input;
 pub use next::SLEEP_MAX;

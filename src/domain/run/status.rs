@@ -171,11 +171,25 @@ pub struct WaitingFor {
     /// The run that it waits for, for a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
+    /// The activity, for a worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<String>,
+    /// When it began, for a worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 impl WaitingFor {
     pub(super) fn of(kind: WaitKind, until: Option<Timestamp>, step: Option<String>) -> WaitingFor {
-        WaitingFor { kind, until, step, approvers: Vec::new(), run: None }
+        WaitingFor {
+            kind,
+            until,
+            step,
+            approvers: Vec::new(),
+            run: None,
+            activity: None,
+            since: None,
+        }
     }
 }
 
@@ -197,6 +211,8 @@ pub enum WaitKind {
     Approval,
     /// The end of another run.
     Run,
+    /// A worker that carries out an activity.
+    Worker,
 }
 
 impl WaitKind {
@@ -211,6 +227,7 @@ impl WaitKind {
             WaitKind::Event => "event",
             WaitKind::Approval => "approval",
             WaitKind::Run => "run",
+            WaitKind::Worker => "worker",
         }
     }
 }

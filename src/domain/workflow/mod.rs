@@ -243,6 +243,17 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Returns the version of the activity that it pins, if it calls one and pins it.
+    #[must_use]
+    pub fn pinned_version(&self) -> Option<u32> {
+        match self {
+            Action::Call { version, .. } => *version,
+            _ => None, // It calls no activity.
+        }
+    }
+}
+
 /// How often and how fast a failed attempt is made again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -313,6 +324,17 @@ pub enum Undo {
         /// Rendered when the undo begins; sees the step's own output and `error`.
         input: Template,
     },
+}
+
+impl Undo {
+    /// Returns the version of the activity that it pins, if it calls one and pins it.
+    #[must_use]
+    pub fn pinned_version(&self) -> Option<u32> {
+        match self {
+            Undo::Call { version, .. } => *version,
+            Undo::Auto | Undo::None => None,
+        }
+    }
 }
 
 /// Fields of Thena's create body that are kept as they were given.

@@ -28,6 +28,7 @@ pub mod secrets;
 pub mod sla_policies;
 pub mod system;
 pub mod tags;
+pub mod tasks;
 pub mod teams;
 pub mod tenants;
 pub mod ticket_statuses;
