@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod activities;
+pub mod api_imports;
 pub mod approvals;
 pub mod audit;
 pub mod backtest;

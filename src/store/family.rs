@@ -4,6 +4,7 @@
 /// Families of `Space::Row`.
 #[repr(u8)]
 pub(super) enum Row {
+    ApiImport = b'i',
     Approval = b'Y',
     AuditRecord = b'A',
     Connection = b'C',

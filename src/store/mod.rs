@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod alarms;
+pub mod api_imports;
 pub mod approvals;
 pub mod audit;
 pub mod codec;

@@ -68,6 +68,7 @@ pub static GROUPS: &[&Group] = &[
     &api::users::GROUP,
     &api::tags::GROUP,
     &api::tasks::GROUP,
+    &api::api_imports::GROUP,
     &api::custom_fields::GROUP,
     &api::custom_objects::GROUP,
     &api::organization::GROUP,

@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod api;
+mod api_imports;
 mod approvals;
 mod architecture;
 mod audit;
@@ -30,3 +31,4 @@ mod support;
 mod thena;
 mod triggers;
 mod webhooks;
+mod workers;

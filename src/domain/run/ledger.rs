@@ -343,6 +343,8 @@ impl Ledger {
         let undo = undo.cloned().or(kept).unwrap_or(Value::Null);
         self.standing.push((step.to_owned(), undo));
         self.abandoned.remove(step);
+        // Whatever was undone before, this effect is new.
+        self.undone.remove(step);
     }
 
     fn owed_undos(&self, plan: &Workflow) -> Vec<String> {

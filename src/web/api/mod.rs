@@ -3,6 +3,7 @@
 pub mod account_entries;
 pub mod accounts;
 pub mod activities;
+pub mod api_imports;
 pub mod approvals;
 pub mod audit;
 pub mod comments;
