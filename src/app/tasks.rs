@@ -175,7 +175,7 @@ impl App {
                 }
             }
             let now = Instant::now();
-            if now >= give_up || self.engine().is_stopping() {
+            if now >= give_up || self.workers.is_closing() || self.engine().is_stopping() {
                 return Ok(Vec::new());
             }
             let look_again = give_up.min(now + LOOK_EVERY);

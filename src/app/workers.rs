@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -39,6 +40,7 @@ pub struct WorkerView {
 pub struct Workers {
     seen: Mutex<HashMap<TenantId, HashMap<String, Seen>>>,
     waiting: Mutex<HashMap<TenantId, usize>>,
+    closing: AtomicBool,
 }
 
 #[derive(Clone, Default)]
@@ -78,6 +80,10 @@ impl Workers {
         Ok(Waits { workers: Arc::clone(self), tenant })
     }
 
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
     /// Notes that a worker was heard of; without activities, those that it named stay.
     pub(super) fn seen(&self, tenant: TenantId, name: &str, activities: &[String], at: Timestamp) {
         let mut all = self.seen.lock();
@@ -95,6 +101,11 @@ impl Workers {
 }
 
 impl App {
+    /// Answers those who wait for tasks with none, from now on.
+    pub fn send_workers_home(&self) {
+        self.workers.closing.store(true, Ordering::SeqCst);
+    }
+
     /// Lists the workers that were heard of lately or hold a task, by name.
     ///
     /// # Errors

@@ -105,6 +105,7 @@ impl LiveRun {
                     Input::EventCame { step, event: stored.event.to_value() }
                 }
                 Notice::WorkEnded { step, attempt, work, result } => {
+                    self.note_attempt(tenant, &step, &result);
                     Input::WorkEnded { step, attempt, work, result }
                 }
                 Notice::Stop { by, compensate } => Input::Cancel { by, compensate },

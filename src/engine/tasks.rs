@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::activities::UndoCall;
 use crate::activities::worker::WorkerActivity;
-use crate::domain::run::{Doing, Effect, Failure, Handed, Input, Run, Timer, Work};
+use crate::domain::run::{Doing, Effect, Failure, FailureClass, Handed, Input, Run, Timer, Work};
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::Undo;
 use crate::store::alarms::AlarmKind;
@@ -147,6 +147,24 @@ impl LiveRun {
         }
         tx.put_task(&TaskRow { withdrawn: true, ..row });
         Ok(Input::Withdrawing { step, attempt })
+    }
+
+    /// Counts an attempt that a worker is through with.
+    pub(super) fn note_attempt<T>(
+        &self,
+        tenant: &TenantState,
+        step: &str,
+        result: &Result<T, Failure>,
+    ) {
+        let Some(Doing::AwaitingWorker(handed)) = self.run.step(step).map(|it| &it.doing) else {
+            return;
+        };
+        let label = match result {
+            Ok(_) => "succeeded",
+            Err(failure) if failure.class == FailureClass::InDoubt => "unknown",
+            Err(_) => "failed",
+        };
+        tenant.shared.metrics.attempt_ended(&handed.activity, label);
     }
 
     /// Ends an attempt whose time is over; one that no worker ever took surely did nothing.

@@ -54,7 +54,7 @@ fn a_description_becomes_activities_that_are_called() {
         let preview = preview.await.expect(200);
         assert_eq!(preview["added"].as_array().map(Vec::len), Some(5), "{preview}");
         assert_eq!(preview["leftOut"][0]["code"], "unsupported_method");
-        app.get("/v1/activities/pets.createPet").await.refused(404, "not_found");
+        app.get("/v1/activities/pets.createPet").await.refused(404, "activity_not_found");
 
         let made = import(&app, petshop(&peer.url, json!({}))).await;
         assert_eq!(made["added"], preview["added"]);
@@ -153,7 +153,7 @@ fn another_import_tells_what_it_changes() {
         assert_eq!(import(&app, petshop(&peer.url, some)).await, preview);
         let listed = app.get("/v1/activities/pets.listPets").await.expect(200);
         assert_eq!((&listed["version"], &listed["name"]), (&json!(2), &json!("Lists all pets")));
-        app.get("/v1/activities/pets.createPet").await.refused(404, "not_found");
+        app.get("/v1/activities/pets.createPet").await.refused(404, "activity_not_found");
         let runs = app.publish("uses:go", json!({})).await;
         assert_eq!(app.end_of(&runs[0]).await["status"], "succeeded", "what calls it goes on");
 
@@ -163,8 +163,8 @@ fn another_import_tells_what_it_changes() {
             (&json!("pets"), &json!(2))
         );
         app.delete("/v1/activities/imports/pets").await.expect(204);
-        app.get("/v1/activities/pets.listPets").await.refused(404, "not_found");
-        app.delete("/v1/activities/imports/pets").await.refused(404, "not_found");
+        app.get("/v1/activities/pets.listPets").await.refused(404, "activity_not_found");
+        app.delete("/v1/activities/imports/pets").await.refused(404, "import_not_found");
         let audit = app.get("/v1/audit?action=api").await.expect(200);
         assert_eq!(audit["data"].as_array().map(Vec::len), Some(3), "{audit}");
     });

@@ -71,7 +71,7 @@ async fn complete(app: &TestApp, task: &Value, output: Value) -> Answer {
 async fn entries(app: &TestApp, run: &str, kind: &str) -> usize {
     let journal = app.get(&format!("/v1/runs/{run}/journal")).await.expect(200);
     let data = journal["data"].as_array().expect("a list");
-    data.iter().filter(|record| record["entry"]["entry"] == kind).count()
+    data.iter().filter(|record| record["entry"]["type"] == kind).count()
 }
 
 async fn tasks_open(app: &TestApp) -> usize {
@@ -412,7 +412,9 @@ fn another_tenant_s_tasks_are_not_there() {
         let path = format!("/v1/tasks/{}/complete", task["id"].as_str().expect("an id"));
         let body = json!({ "token": task["token"] });
         let request = app.request(reqwest::Method::POST, &path).json(&body);
-        crate::support::send(request.header("X-Tenant", "other")).await.refused(404, "not_found");
+        crate::support::send(request.header("X-Tenant", "other"))
+            .await
+            .refused(404, "task_not_found");
     });
 }
 
@@ -426,11 +428,11 @@ fn an_activity_is_registered_in_versions_and_taken_back() {
         assert_eq!(register(&app, json!({ "timeout": "5m" })).await["version"], 2);
         on_order(&app, "shop", json!({}), render()).await;
         app.delete(&format!("/v1/activities/{RENDER}")).await.expect(204);
-        app.get(&format!("/v1/activities/{RENDER}")).await.refused(404, "not_found");
+        app.get(&format!("/v1/activities/{RENDER}")).await.refused(404, "activity_not_found");
         let run = order(&app, "shop", json!({ "n": 1 })).await;
         complete(&app, &take(&app, "w1").await, json!({})).await.expect(200);
         assert_eq!(app.end_of(&run).await["status"], "succeeded", "what calls it goes on");
-        app.delete(&format!("/v1/activities/{RENDER}")).await.refused(404, "not_found");
+        app.delete(&format!("/v1/activities/{RENDER}")).await.refused(404, "activity_not_found");
         let audit = app.get("/v1/audit?action=activity").await.expect(200);
         assert_eq!(audit["data"].as_array().map(Vec::len), Some(4), "{audit}");
     });
@@ -466,7 +468,7 @@ fn what_is_wrong_is_told_with_its_place() {
         }
         for id in ["nothing", "run_0.0", "00000000000000000000000000.0000000000000000"] {
             let path = format!("/v1/tasks/{id}/complete");
-            app.post(&path, json!({ "token": "t" })).await.refused(404, "not_found");
+            app.post(&path, json!({ "token": "t" })).await.refused(404, "task_not_found");
         }
     });
 }

@@ -117,3 +117,86 @@ impl Run {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::Story;
+    use super::super::{Effect, Input, Status, Timer, WaitKind};
+    use super::*;
+
+    const UNTIL: Timestamp = Timestamp::from_millis(9_000_000);
+
+    fn handed_out(step: &str, work: Work) -> Input {
+        let (step, activity) = (step.to_owned(), "render".to_owned());
+        Input::HandedOut { step, attempt: 1, work, activity, until: UNTIL }
+    }
+
+    /// A run whose first step was handed out.
+    fn story(plan: &str) -> Story {
+        let mut story = Story::begin(plan);
+        story.send(Input::Start);
+        story.send(handed_out("a", Work::Step));
+        story
+    }
+
+    fn cancel(story: &mut Story) {
+        story.send(Input::Cancel { by: "ada".into(), compensate: true });
+    }
+
+    #[test]
+    fn a_run_says_that_it_waits_for_a_worker() {
+        let story = story("a");
+        assert_eq!(story.run.status(), Status::Waiting);
+        let waiting = story.run.waiting_for().expect("a reason");
+        assert_eq!((waiting.kind, waiting.until), (WaitKind::Worker, Some(UNTIL)));
+        assert_eq!(waiting.activity.as_deref(), Some("render"));
+        assert_eq!(waiting.since, Some(story.now));
+    }
+
+    #[test]
+    fn what_no_worker_has_is_taken_back_from_a_cancelled_run() {
+        let mut story = story("a");
+        cancel(&mut story);
+        let withdraw = Effect::Withdraw { step: "a".into(), attempt: 1 };
+        assert!(story.run.outstanding().contains(&withdraw));
+        story.send(Input::Withdrawn { step: "a".into(), attempt: 1 });
+        assert_eq!(story.run.status(), Status::Cancelled);
+        assert_eq!(story.run.step("a").map(|step| step.status), Some(StepStatus::Cancelled));
+        assert!(story.run.standing.is_empty(), "nothing was done");
+    }
+
+    #[test]
+    fn a_worker_that_is_at_it_is_awaited_and_undone() {
+        let mut story = story("a");
+        cancel(&mut story);
+        story.send(Input::Withdrawing { step: "a".into(), attempt: 1 });
+        assert_eq!(story.run.status(), Status::Waiting);
+        let result = Ok(serde_json::json!({}));
+        story.send(Input::WorkEnded { step: "a".into(), attempt: 1, work: Work::Step, result });
+        assert_eq!(story.run.status(), Status::Compensating);
+        story.send(handed_out("a", Work::Undo));
+        assert_eq!(story.run.status(), Status::Compensating);
+        assert_eq!(story.run.waiting_for().map(|it| it.kind), Some(WaitKind::Worker));
+        let result = Ok(Value::Null);
+        story.send(Input::WorkEnded { step: "a".into(), attempt: 1, work: Work::Undo, result });
+        assert_eq!(story.run.status(), Status::Cancelled);
+        assert!(story.run.standing.is_empty(), "it was undone");
+    }
+
+    #[test]
+    fn an_attempt_that_takes_too_long_may_have_acted() {
+        let mut story = story("a");
+        story.send(Input::TimerFired { at: UNTIL, timer: Timer::Work { step: "a".into() } });
+        let step = story.run.step("a").expect("the step");
+        assert_eq!(step.failure().map(|failure| failure.code.as_str()), Some("timeout"));
+        assert!(step.in_doubt);
+        let late = Ok(Value::Null);
+        let records = story.send(Input::WorkEnded {
+            step: "a".into(),
+            attempt: 1,
+            work: Work::Step,
+            result: late,
+        });
+        assert!(records.is_empty(), "what comes later changes nothing");
+    }
+}
