@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::reference::Document;
 use super::schema::{Schemas, Way};
-use super::{BodyKind, Operation, own_servers, parameters, security, text};
+use super::{BodyKind, Operation, Parameter, own_servers, parameters, security, text};
 use crate::domain::problem::{Problem, pointer_to};
 
 const NAME_CHARS_MAX: usize = 100;
@@ -50,6 +50,34 @@ pub(super) fn read<'d>(
         description => short(description, DESCRIPTION_CHARS_MAX),
     };
     let is_deprecated = found.get("deprecated") == Some(&Value::Bool(true));
+    let Taken { list, body, schema: input_schema } = taken(document, subject, notes)?;
+    let output_schema = answered(document, subject, notes)?;
+    Ok(Operation {
+        id: id.unwrap_or_else(|| name_of(&format!("{method}-{path}"))),
+        method: method.to_uppercase(),
+        path: path.to_owned(),
+        summary,
+        description: if is_deprecated { format!("Deprecated. {description}") } else { description },
+        parameters: list,
+        body,
+        credentials,
+        input_schema,
+        output_schema,
+    })
+}
+
+/// What an operation takes.
+struct Taken {
+    list: Vec<Parameter>,
+    body: Option<BodyKind>,
+    schema: Value,
+}
+
+fn taken<'d>(
+    document: &'d Document<'d>,
+    subject: &Subject<'d>,
+    notes: &mut Vec<Problem>,
+) -> Result<Taken, Problem> {
     let mut schemas = Schemas::new(document, Way::In, notes);
     let parameters = parameters::read(document, subject, &mut schemas)?;
     let (mut properties, mut required) = (parameters.properties, parameters.required);
@@ -69,7 +97,16 @@ pub(super) fn read<'d>(
         "required": required,
         "additionalProperties": false,
     });
-    let input_schema = schemas.finish(input, at);
+    let schema = schemas.finish(input, subject.at);
+    Ok(Taken { list: parameters.list, body: body.map(|body| body.kind), schema })
+}
+
+/// Returns the schema of `{status, body}`.
+fn answered<'d>(
+    document: &'d Document<'d>,
+    subject: &Subject<'d>,
+    notes: &mut Vec<Problem>,
+) -> Result<Value, Problem> {
     let mut schemas = Schemas::new(document, Way::Out, notes);
     let answer = answers(document, subject, &mut schemas)?;
     let output = json!({
@@ -84,19 +121,7 @@ pub(super) fn read<'d>(
         },
         "required": ["status", "body"],
     });
-    let output_schema = schemas.finish(output, &pointer_to(at, "responses"));
-    Ok(Operation {
-        id: id.unwrap_or_else(|| name_of(&format!("{method}-{path}"))),
-        method: method.to_uppercase(),
-        path: path.to_owned(),
-        summary,
-        description: if is_deprecated { format!("Deprecated. {description}") } else { description },
-        parameters: parameters.list,
-        body: body.map(|body| body.kind),
-        credentials,
-        input_schema,
-        output_schema,
-    })
+    Ok(schemas.finish(output, &pointer_to(subject.at, "responses")))
 }
 
 struct Body {
