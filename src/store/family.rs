@@ -4,7 +4,7 @@
 /// Families of `Space::Row`.
 #[repr(u8)]
 pub(super) enum Row {
-    ApiImport = b'i',
+    ApiImport = b'o',
     Approval = b'Y',
     AuditRecord = b'A',
     Connection = b'C',
@@ -17,7 +17,7 @@ pub(super) enum Row {
     RejectedEvent = b'J',
     Schedule = b'Z',
     Secret = b'X',
-    Task = b'Q',
+    Task = b'j',
     Version = b'V',
     Webhook = b'O',
     Workflow = b'W',
@@ -38,7 +38,7 @@ pub(super) enum Meta {
     SealCheck = b'z',
     Sequence = b'q',
     Session = b'S',
-    TaskWindow = b'Q',
+    TaskWindow = b'j',
     Tenant = b'T',
     Totals = b'n',
     Window = b'G',
@@ -56,7 +56,7 @@ pub(super) enum Vis {
     RunByPriority = b'y',
     RunByStatus = b's',
     RunByWorkflow = b'w',
-    TaskQueued = b'Q',
+    TaskQueued = b'j',
     UniqueRecord = b'u',
     Wait = b'A',
     Webhook = b'O',
