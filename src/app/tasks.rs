@@ -144,7 +144,7 @@ struct Ask {
     worker: String,
     max: usize,
     lease: Duration,
-    leases_max: usize,
+    looked_at_max: usize,
 }
 
 impl App {
@@ -204,13 +204,15 @@ impl App {
         }
         let usual = Duration::from_millis(settings.task_lease_ms);
         let longest = Duration::from_millis(settings.task_lease_ms_max);
+        let max = poll.max.min(settings.tasks_taken_max);
         Ask {
             queues,
+            // Behind what a throttle holds back there may be what it does not.
+            looked_at_max: if throttles.is_empty() { max } else { settings.tasks_taken_max },
             throttles,
             worker: poll.worker.clone(),
-            max: poll.max.min(settings.tasks_taken_max),
+            max,
             lease: poll.lease.unwrap_or(usual).min(longest),
-            leases_max: settings.tasks_taken_max,
         }
     }
 
@@ -414,7 +416,7 @@ fn shown(row: &TaskRow) -> TaskView {
 fn take(tx: &mut TenantTx<'_, '_>, ask: &Ask) -> Result<Vec<TakenTask>, StoreError> {
     let mut heads: Vec<VecDeque<TaskRow>> = Vec::new();
     for queue in &ask.queues {
-        let ids = tx.view().tasks_queued(queue, ask.max.max(ask.leases_max))?;
+        let ids = tx.view().tasks_queued(queue, ask.looked_at_max)?;
         let rows: Result<Vec<_>, StoreError> = ids.iter().map(|id| tx.view().task(*id)).collect();
         heads.push(rows?.into_iter().flatten().collect());
     }
@@ -430,7 +432,9 @@ fn take(tx: &mut TenantTx<'_, '_>, ask: &Ask) -> Result<Vec<TakenTask>, StoreErr
             taken.push(hold(tx, row, ask));
         }
     }
-    rooms.keep(tx);
+    if !taken.is_empty() {
+        rooms.keep(tx);
+    }
     Ok(taken)
 }
 

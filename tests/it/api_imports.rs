@@ -166,7 +166,7 @@ fn another_import_tells_what_it_changes() {
         app.get("/v1/activities/pets.listPets").await.refused(404, "activity_not_found");
         app.delete("/v1/activities/imports/pets").await.refused(404, "import_not_found");
         let audit = app.get("/v1/audit?action=api").await.expect(200);
-        assert_eq!(audit["data"].as_array().map(Vec::len), Some(3), "{audit}");
+        assert_eq!(audit["data"].as_array().map(Vec::len), Some(4), "{audit}");
     });
 }
 

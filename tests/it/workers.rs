@@ -434,7 +434,7 @@ fn an_activity_is_registered_in_versions_and_taken_back() {
         assert_eq!(app.end_of(&run).await["status"], "succeeded", "what calls it goes on");
         app.delete(&format!("/v1/activities/{RENDER}")).await.refused(404, "activity_not_found");
         let audit = app.get("/v1/audit?action=activity").await.expect(200);
-        assert_eq!(audit["data"].as_array().map(Vec::len), Some(4), "{audit}");
+        assert_eq!(audit["data"].as_array().map(Vec::len), Some(3), "{audit}");
     });
 }
 
