@@ -80,13 +80,24 @@ impl Installed {
             Failure::terminal("unknown_activity", message)
         };
         let found = self.chosen(identifier, pinned, run_began).ok_or_else(unknown)?;
-        if found.row.ended == Some(Ended::NotInstalled) {
-            let message = format!(
-                "`{identifier}` belongs to {}, which is not installed any more; install it again \
-                 and retry the run",
-                found.row.source
-            );
-            return Err(Failure::terminal("app_not_installed", message));
+        let whose = &found.row.source;
+        match found.row.ended {
+            Some(Ended::NotInstalled) => {
+                let message = format!(
+                    "`{identifier}` belongs to {whose}, which is not installed any more; install \
+                     it again and retry the run"
+                );
+                return Err(Failure::terminal("app_not_installed", message));
+            }
+            Some(Ended::NotGranted) => {
+                let message = format!(
+                    "`{identifier}` needs {}, which {whose} was not granted; install it again with \
+                     that scope",
+                    found.row.scopes.join(", ")
+                );
+                return Err(Failure::terminal("app_lacks_scope", message));
+            }
+            Some(Ended::Retired) | None => {}
         }
         Ok(found.carried_out.clone())
     }

@@ -5,6 +5,7 @@
 #[repr(u8)]
 pub(super) enum Row {
     ApiImport = b'o',
+    App = b'P',
     Approval = b'Y',
     AuditRecord = b'A',
     Connection = b'C',

@@ -4,6 +4,7 @@ pub mod access;
 pub mod alarms;
 pub mod api_imports;
 pub mod approvals;
+pub mod apps;
 pub mod audit;
 pub mod codec;
 pub mod connections;

@@ -4,6 +4,7 @@ mod acceptance;
 mod api;
 mod api_imports;
 mod approvals;
+mod apps;
 mod architecture;
 mod audit;
 mod backtest;

@@ -73,6 +73,8 @@ pub enum Owner {
 pub enum Ended {
     /// Its owner is not installed: a call fails for good.
     NotInstalled,
+    /// Its owner was not granted what it needs: a call fails for good.
+    NotGranted,
     /// Its owner does not offer it any more; what was written before still calls it.
     Retired,
 }

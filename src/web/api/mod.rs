@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod activities;
 pub mod api_imports;
 pub mod approvals;
+pub mod apps;
 pub mod audit;
 pub mod comments;
 pub mod connections;
