@@ -212,6 +212,12 @@ impl App {
         let mut validation = validate(document, &known);
         if let Some(workflow) = &validation.workflow {
             validation.warnings.extend(self.loops_through(who, workflow)?);
+            let (problems, warnings) = self.unauthorized_parts(who, workflow, document)?;
+            validation.problems.extend(problems);
+            validation.warnings.extend(warnings);
+        }
+        if !validation.problems.is_empty() {
+            validation.workflow = None;
         }
         Ok(validation)
     }
@@ -242,6 +248,7 @@ impl App {
     ) -> Result<Saved, Error> {
         let by = who.name.clone();
         let name = checked.workflow.name.clone();
+        self.check_sight(who, &name)?;
         let outcome = self
             .write(who, audit::Change::of("workflow.save", &name), move |tx, change| {
                 let before = tx.view().workflow(&checked.workflow.name)?;

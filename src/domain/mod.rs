@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod business_hours;
+pub mod connection;
 pub mod desk;
 pub mod event;
 pub mod event_type;
@@ -14,6 +15,7 @@ pub mod mail;
 pub mod manifest;
 pub mod openapi;
 pub mod path;
+pub mod permission;
 pub mod problem;
 pub mod role;
 pub mod run;

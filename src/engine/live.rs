@@ -8,7 +8,8 @@ use crate::activities::{Activity, Caller, UndoCall};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::id::RunId;
 use crate::domain::run::{
-    Compensation, Effect, Entry, Failure, Gate, Input, Outcome, Record, Run, RunError, Status, Work,
+    Compensation, Effect, Entry, Failure, Gate, Incident, Input, Outcome, Record, Run, RunError,
+    Status, Work,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::{Action, Priority, Undo, Workflow};
@@ -53,6 +54,10 @@ pub(super) struct LiveRun {
     pub(super) gates: BTreeMap<String, Gate>,
     /// The tasks in the store, by step.
     pub(super) tasks: BTreeMap<String, TaskId>,
+    /// The incidents in the list, by step.
+    pub(super) incidents: BTreeMap<String, Incident>,
+    /// Whether it was built from the store, and calls that it is owed may have happened.
+    pub(super) was_loaded: bool,
     /// Whether there may be notices for it.
     pub(super) has_mail: bool,
     /// Whether it has more to do than fits into one transaction.
@@ -78,6 +83,7 @@ impl LiveRun {
             let Some(input) = next.take() else { break };
             let records = self.run.advance(&self.workflow, input, tx.now());
             self.publish_approvals(tenant, tx, &records);
+            self.publish_turns(tenant, tx, &records)?;
             self.unwritten.extend(records);
             if turn == TURNS_MAX {
                 self.is_cut = true; // What it owes is still owed when it looks again.
@@ -163,6 +169,7 @@ impl LiveRun {
         self.keep_waits(tenant, tx);
         self.keep_approvals(tx);
         self.keep_tasks(tenant, tx)?;
+        self.keep_incidents(tx);
         if ended {
             self.tell_parent(tx)?;
         }
@@ -191,6 +198,7 @@ impl LiveRun {
             Entry::Finished { outcome: Outcome::Failed, compensation: undone, error: Some(error) };
         let record = Record { at: tx.now(), entry };
         self.run.apply(&self.workflow, &record);
+        self.publish_turns(tenant, tx, std::slice::from_ref(&record))?;
         self.unwritten.push(record);
         self.write(tenant, tx)
     }
@@ -214,7 +222,10 @@ impl LiveRun {
                 }
                 Effect::StopRun { step, run } => Some(self.stop_child(tx, step, run)),
                 Effect::Withdraw { step, attempt } => Some(self.withdraw(tx, step, attempt)?),
-                Effect::Start | Effect::AwaitDecision { .. } | Effect::AwaitWorker { .. } => None,
+                Effect::Start
+                | Effect::AwaitDecision { .. }
+                | Effect::AwaitResolution { .. }
+                | Effect::AwaitWorker { .. } => None,
             };
             if input.is_some() {
                 return Ok(input);
@@ -242,11 +253,13 @@ impl LiveRun {
         let input = self.run.input(&step);
         let outcome = match tenant.find_activity(activity, pinned, self.run.created_at) {
             Ok(Activity::Outside(_)) => return None,
-            Ok(Activity::Worker(found)) => {
-                return Some(self.hand_out(&found, (step, attempt), Work::Step, tx.now()));
-            }
+            Ok(Activity::Worker(found)) => match self.caller_of(tenant, tx.view(), activity) {
+                Ok(_) => return Some(self.hand_out(&found, (step, attempt), Work::Step, tx.now())),
+                Err(failure) => Err(failure),
+            },
             Ok(Activity::Platform(found)) => {
-                tx.attempt(|tx| found.run(tx, &self.caller(tenant), input), panicked)
+                let caller = self.caller_of(tenant, tx.view(), activity);
+                caller.and_then(|by| tx.attempt(|tx| found.run(tx, &by, input), panicked))
             }
             Err(failure) => Err(failure),
         };
@@ -266,8 +279,16 @@ impl LiveRun {
         attempt: u32,
     ) -> Option<Input> {
         let state = self.run.step(&step)?;
-        let caller = self.caller(tenant);
         let definition = self.workflow.step_at(&step)?;
+        // What was written as the undo is a call like any other; what the platform puts back is not.
+        let caller = match &definition.compensate {
+            Undo::Call { activity, .. } => self.caller_of(tenant, tx.view(), activity),
+            Undo::Auto | Undo::None => Ok(self.restorer(tenant, tx.view())),
+        };
+        let caller = match caller {
+            Ok(caller) => caller,
+            Err(failure) => return Some(Input::UndoFailed { step, attempt, failure }),
+        };
         let called = match &definition.compensate {
             Undo::Call { activity, version, .. } => {
                 Some((activity.clone(), *version, state.compensation.input.clone()))
@@ -280,7 +301,13 @@ impl LiveRun {
                 match tenant.find_activity(&activity, pinned, self.run.created_at) {
                     Ok(Activity::Outside(_)) => return None,
                     Ok(Activity::Worker(found)) => {
-                        return Some(self.hand_out(&found, (step, attempt), Work::Undo, tx.now()));
+                        match self.caller_of(tenant, tx.view(), &activity) {
+                            Ok(_) => {
+                                let of = (step, attempt);
+                                return Some(self.hand_out(&found, of, Work::Undo, tx.now()));
+                            }
+                            Err(failure) => Err(failure),
+                        }
                     }
                     Ok(Activity::Platform(found)) => tx
                         .attempt(|tx| found.run(tx, &caller, &input), panicked)

@@ -5,6 +5,7 @@
 #[repr(u8)]
 pub(super) enum Row {
     ApiImport = b'o',
+    AiUsage = b'u',
     App = b'P',
     Approval = b'Y',
     AuditRecord = b'A',
@@ -14,6 +15,7 @@ pub(super) enum Row {
     EventType = b'E',
     EventTypeSchema = b'f',
     Form = b'F',
+    Incident = b'I',
     Record = b'r',
     RejectedEvent = b'J',
     Schedule = b'Z',

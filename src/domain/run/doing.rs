@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::handed::Handed;
+use super::incident::Incident;
+
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
@@ -53,6 +55,8 @@ pub enum Doing {
     },
     /// It was handed out to a worker.
     AwaitingWorker(Box<Handed>),
+    /// It has failed for good, or nobody knows whether it acted, and it waits for somebody.
+    Stuck(Box<Incident>),
     /// The steps inside it go on.
     Group,
     /// An attempt to undo it is in flight.
@@ -169,6 +173,7 @@ impl Doing {
             | Doing::Sleeping { .. }
             | Doing::Awaiting { .. }
             | Doing::Deciding(_)
+            | Doing::Stuck(_)
             | Doing::Group
             | Doing::UndoPausing { .. } => false,
         }

@@ -44,6 +44,11 @@ pub enum Effect {
         /// The step's path.
         step: String,
     },
+    /// Tell it what somebody says of a step that waits for them.
+    AwaitResolution {
+        /// The step's path.
+        step: String,
+    },
     /// Tell it how another run ends.
     AwaitRun {
         /// The step's path.
@@ -178,6 +183,9 @@ fn owe(doing: &Doing, path: &str, owed: &mut BTreeSet<Effect>) {
                 owed.insert(Effect::Withdraw { step: step.clone(), attempt });
             }
             owed.insert(Effect::AwaitWorker { step, attempt, work: handed.work });
+        }
+        Doing::Stuck(_) => {
+            owed.insert(Effect::AwaitResolution { step });
         }
         Doing::AwaitingRun { attempt, run, stop } => {
             if *stop == StopAsked::Wanted {

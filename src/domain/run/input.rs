@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::effect::{Effect, Timer};
 use super::entry::{Decision, Failure};
 use super::handed::Work;
+use super::incident::Resolution;
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
@@ -71,6 +72,17 @@ pub enum Input {
         step: String,
         /// How.
         decision: Decision,
+        /// Who.
+        by: String,
+        /// What they said of it.
+        comment: String,
+    },
+    /// Somebody has said how a run goes on whose step is stuck: answers `Effect::AwaitResolution`.
+    Resolved {
+        /// The step's path.
+        step: String,
+        /// How.
+        resolution: Resolution,
         /// Who.
         by: String,
         /// What they said of it.
@@ -154,6 +166,11 @@ pub enum Input {
         /// Whether finished steps are undone.
         compensate: bool,
     },
+    /// Somebody wants what could not be undone before the run ended to be tried again.
+    UndoLeft {
+        /// Who.
+        by: String,
+    },
     /// Somebody wants a run that failed or was cancelled to go on.
     Retry {
         /// Who.
@@ -203,7 +220,11 @@ impl Input {
             Input::ChildAsked { step, run } => {
                 Some(Effect::StopRun { step: step.clone(), run: *run })
             }
-            Input::UndoAll { .. } | Input::Cancel { .. } | Input::Retry { .. } => None,
+            Input::Resolved { step, .. } => Some(Effect::AwaitResolution { step: step.clone() }),
+            Input::UndoAll { .. }
+            | Input::UndoLeft { .. }
+            | Input::Cancel { .. }
+            | Input::Retry { .. } => None,
         }
     }
 }

@@ -15,9 +15,9 @@ pub enum Status {
     Running,
     /// A failed attempt will be made again.
     Retrying,
-    /// It sleeps, or waits for an event, an approval or another run.
+    /// It sleeps, or waits for an event, for somebody or for another run.
     Waiting,
-    /// Finished steps are being undone.
+    /// Finished steps are being undone, or those steps run that follow a failure.
     Compensating,
     /// It ended well.
     Succeeded,
@@ -93,7 +93,7 @@ pub enum StepStatus {
     Running,
     /// An attempt failed and another follows.
     Retrying,
-    /// It sleeps, or waits for an event, an approval or another run.
+    /// It sleeps, or waits for an event, for somebody or for another run.
     Waiting,
     /// It finished; its compensation says whether it was undone since.
     Succeeded,
@@ -174,7 +174,10 @@ pub struct WaitingFor {
     /// The activity, for a worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity: Option<String>,
-    /// When it began, for a worker.
+    /// The code of the failure behind it, for an incident or a doubt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// When it began, for an incident or a doubt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
 }
@@ -188,6 +191,7 @@ impl WaitingFor {
             approvers: Vec::new(),
             run: None,
             activity: None,
+            code: None,
             since: None,
         }
     }
@@ -213,6 +217,10 @@ pub enum WaitKind {
     Run,
     /// A worker that carries out an activity.
     Worker,
+    /// Somebody who says how it goes on after a failure.
+    Incident,
+    /// Somebody who says whether a call happened.
+    Doubt,
 }
 
 impl WaitKind {
@@ -228,6 +236,8 @@ impl WaitKind {
             WaitKind::Approval => "approval",
             WaitKind::Run => "run",
             WaitKind::Worker => "worker",
+            WaitKind::Incident => "incident",
+            WaitKind::Doubt => "doubt",
         }
     }
 }

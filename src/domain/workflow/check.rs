@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::fields::Findings;
 use super::inputs::Validators;
 use super::nesting::Inner;
-use super::schema::{Sight, seek};
+use super::schema::{Sight, event_schema, seek};
 use super::seen::{Seen, Sure, awaited_by, show, stands_in_loop};
 use super::step::{Draft, gather};
 use super::trigger::{DraftTrigger, Trigger};
@@ -25,6 +25,10 @@ pub(super) struct Subject<'a> {
     pub(super) annotations: &'a [Annotation],
     pub(super) concurrency: Option<(&'a Concurrency, &'a str)>,
     pub(super) drafts: &'a [Draft],
+    /// The steps that follow a failure.
+    pub(super) handler: &'a [Draft],
+    /// Whether it is those that are checked.
+    pub(super) at_handler: bool,
 }
 
 /// What can be seen from one place of a definition.
@@ -64,6 +68,8 @@ const OF_CONCURRENCY: &[&str] = &["trigger", "workflow", "tenant", "vars"];
 const OF_STEP: &[&str] = &["trigger", "steps", "run", "workflow", "tenant", "vars", "secrets"];
 /// Secrets are for the inputs of calls alone.
 const OF_CONDITION: &[&str] = &["trigger", "steps", "run", "workflow", "tenant", "vars"];
+const OF_CONDITION_AFTER: &[&str] =
+    &["trigger", "steps", "run", "workflow", "tenant", "vars", "error"];
 const OF_UNDO: &[&str] =
     &["trigger", "steps", "run", "workflow", "tenant", "vars", "secrets", "error"];
 /// What a filter of an event sees.
@@ -101,6 +107,29 @@ impl Subject<'_> {
         }
         let mut validators = Validators::default();
         self.check_list(self.drafts, &[], &[], &mut validators);
+        // What follows a failure sees every step, each of which may not have run.
+        let mut seen = Vec::new();
+        for draft in self.drafts {
+            show(draft, Sure::Unless, &mut seen);
+        }
+        let after = Subject { at_handler: true, ..*self };
+        after.check_list(after.handler, &seen, &[], &mut validators);
+    }
+
+    fn of_step(&self) -> &'static [&'static str] {
+        if self.at_handler { OF_UNDO } else { OF_STEP }
+    }
+
+    fn of_condition(&self) -> &'static [&'static str] {
+        if self.at_handler { OF_CONDITION_AFTER } else { OF_CONDITION }
+    }
+
+    /// Returns every step, those inside others and those that follow a failure too.
+    fn all(&self) -> Vec<&Draft> {
+        let mut all = Vec::new();
+        gather(self.drafts, &mut all);
+        gather(self.handler, &mut all);
+        all
     }
 
     /// Checks the steps of a list, each of which sees those before it.
@@ -133,20 +162,20 @@ impl Subject<'_> {
         validators: &mut Validators<'s>,
     ) {
         let (bare, sees) = (Bare::Unknown, Sees::Begins);
-        let view = View { roots: OF_STEP, seen, own: &draft.id, bound, bare, sees };
+        let view = View { roots: self.of_step(), seen, own: &draft.id, bound, bare, sees };
         if let Some(Some(condition)) = &draft.condition {
-            let view = View { roots: OF_CONDITION, ..view };
+            let view = View { roots: self.of_condition(), ..view };
             self.check_filter(&condition.value, &condition.at, of_filter(view));
         }
         if let Some(Some(approval)) = &draft.approval.approval {
             let escalated = approval.escalate.as_ref().map(|escalation| &escalation.to);
             let all = [Some(&approval.approvers), escalated, approval.reason.as_ref()];
             for template in all.into_iter().flatten() {
-                let view = View { roots: OF_CONDITION, ..view };
+                let view = View { roots: self.of_condition(), ..view };
                 self.check_template(template, &draft.approval.at, view);
             }
         }
-        let without_secrets = View { roots: OF_CONDITION, ..view };
+        let without_secrets = View { roots: self.of_condition(), ..view };
         match &draft.action {
             Some(Action::Call { input, .. }) => {
                 self.check_template(input, &draft.input.at, view);
@@ -226,9 +255,7 @@ impl Subject<'_> {
         if before.iter().any(|draft| draft.id == id) {
             return;
         }
-        let mut all = Vec::new();
-        gather(self.drafts, &mut all);
-        if all.iter().any(|draft| draft.id == id) {
+        if self.all().iter().any(|draft| draft.id == id) {
             let detail = format!("the step `{id}` does not stand before this one in its list");
             let problem = Problem::new(at, "step_order", detail);
             let hint = "only earlier steps of the same list can be waited for";
@@ -238,8 +265,7 @@ impl Subject<'_> {
     }
 
     fn report_unknown_step(&self, id: &str, at: &str) {
-        let mut all = Vec::new();
-        gather(self.drafts, &mut all);
+        let all = self.all();
         let ids = all.iter().map(|draft| draft.id.as_str()).filter(|known| !known.is_empty());
         let problem = Problem::new(at, "unknown_step", format!("there is no step `{id}`"));
         self.findings.problem(match nearest(id, ids) {
@@ -415,6 +441,10 @@ impl Subject<'_> {
                 format!("the step `{id}` stands in a branch that may not be taken"),
                 "allow its absence with `| default(…)`",
             )),
+            (Sure::Unless, Absence::Fails) => Some((
+                format!("the step `{id}` may not have run when the run fails"),
+                "allow its absence with `| default(…)`",
+            )),
         };
         if let Some((detail, hint)) = doubt {
             let problem = Problem::new(at, "may_be_absent", detail);
@@ -424,9 +454,7 @@ impl Subject<'_> {
     }
 
     fn report_unseen(&self, id: &str, at: &str, view: View<'_>) {
-        let mut all = Vec::new();
-        gather(self.drafts, &mut all);
-        if !all.iter().any(|draft| draft.id == id) {
+        if !self.all().iter().any(|draft| draft.id == id) {
             return self.report_unknown_step(id, at);
         }
         let detail = if id == view.own {
@@ -442,6 +470,9 @@ impl Subject<'_> {
 
     fn report(&self, path: &Path, at: &str, sight: Sight, absence: Absence) {
         let Sight::Missing { name, siblings, closed } = sight else { return };
+        if path.record_of_id().is_some_and(|record| siblings.iter().any(|it| it == record)) {
+            return; // It is the id of that record.
+        }
         let detail = format!("`{path}`: there is no `{name}`");
         let problem = Problem::new(at, "unknown_path", detail);
         let near = nearest(&name, siblings.iter().map(String::as_str));
@@ -462,29 +493,6 @@ fn of_filter(view: View<'_>) -> View<'_> {
     View { bare: Bare::Event, ..view }
 }
 
-/// Returns the JSON Schema of an event around the schema of its payload.
-pub(super) fn event_schema(payload: &Value) -> Value {
-    let mut schema = json!({
-        "type": "object",
-        "additionalProperties": false,
-        "properties": {
-            "id": {"type": "string"}, "type": {"type": "string"},
-            "source": {"type": "string"}, "subject": {"type": "string"},
-            "time": {"type": "string"},
-            "actor": {"type": "object", "additionalProperties": false, "properties": {
-                "id": {"type": "string"}, "type": {"type": "string"},
-                "email": {"type": "string"},
-            }},
-            "metadata": true,
-            "cause": {"type": "object", "additionalProperties": false, "properties": {
-                "runId": {"type": "string"}, "depth": {"type": "integer"},
-            }},
-        },
-    });
-    schema["properties"]["payload"] = payload.clone();
-    schema
-}
-
 /// What happens at run time when a path leads nowhere.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Absence {
@@ -496,7 +504,7 @@ enum Absence {
 
 fn misplaced(root: &str) -> &'static str {
     match root {
-        "error" => "`error` exists only in compensations",
+        "error" => "`error` exists only in compensations and after a failure",
         "item" => "`item` exists only in loops",
         "steps" => "no step has run yet",
         _ => "it is not known here",

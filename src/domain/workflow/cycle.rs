@@ -137,10 +137,11 @@ fn excludes(filter: &Filter, emission: &Emission<'_>) -> bool {
 }
 
 fn emissions(workflow: &Workflow) -> Vec<Emission<'_>> {
-    let calls = workflow.steps.iter().filter_map(|step| match &step.action {
-        Action::Call { activity, input, .. } => Some((activity.as_str(), input.source())),
-        _ => None, // Nothing else changes a record or publishes an event.
-    });
+    let calls =
+        workflow.steps.iter().chain(&workflow.on_failure).filter_map(|step| match &step.action {
+            Action::Call { activity, input, .. } => Some((activity.as_str(), input.source())),
+            _ => None, // Nothing else changes a record or publishes an event.
+        });
     calls.flat_map(|(activity, input)| emitted_by(activity, input)).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Follows a path through a JSON Schema to see whether it can lead anywhere.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How many references and alternatives are followed before a path counts as open.
 const HOPS_MAX: usize = 32;
@@ -38,6 +38,29 @@ impl Sight {
             }
         }
     }
+}
+
+/// Returns the JSON Schema of an event around the schema of its payload.
+pub(super) fn event_schema(payload: &Value) -> Value {
+    let mut schema = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "id": {"type": "string"}, "type": {"type": "string"},
+            "source": {"type": "string"}, "subject": {"type": "string"},
+            "time": {"type": "string"},
+            "actor": {"type": "object", "additionalProperties": false, "properties": {
+                "id": {"type": "string"}, "type": {"type": "string"},
+                "email": {"type": "string"},
+            }},
+            "metadata": true,
+            "cause": {"type": "object", "additionalProperties": false, "properties": {
+                "runId": {"type": "string"}, "depth": {"type": "integer"},
+            }},
+        },
+    });
+    schema["properties"]["payload"] = payload.clone();
+    schema
 }
 
 /// Follows `segments` from the top of `schema`.
@@ -122,8 +145,6 @@ fn allows(rules: &serde_json::Map<String, Value>, kind: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -20,6 +20,8 @@ pub(super) enum Sure {
     Beside,
     /// It stands in a branch that may not have been taken.
     Perhaps,
+    /// It has, unless the run failed before.
+    Unless,
 }
 
 /// Returns the positions of the steps that have ended when the one at `index` begins.
