@@ -69,6 +69,7 @@
 //! | a filter operator | one variant in `domain/filter/operator.rs`; the compiler names the rest |
 //! | a kind of record | one variant of `RecordKind`, one file in `domain/desk` for its fields |
 //! | a platform activity | one file in `activities/platform/`, one line in its list |
+//! | an activity that is data | a variant of `Carrier` in `domain/activity/custom.rs` |
 //! | an outside activity | one file in `activities/outside/`, one line in its list |
 //! | an endpoint | one entry in the route table beside its siblings in `web/api/` |
 //! | a page | one file in `web/ui/` with its template of the same name, one line in `PAGES` |
@@ -85,6 +86,8 @@
 //! run · **window** what a gate remembers of one key · **workflow** a named, versioned definition · **step** one
 //! activity in it · **activity** an operation that a step calls · **run** one execution of one
 //! workflow version · **attempt** one try of a step · **journal** what a run recorded, in order ·
+//! **task** an attempt that is handed out to a worker · **worker** a program that asks for tasks ·
+//! **lease** how long it holds one ·
 //! **compensation** undoing a finished step · **incident** a step that waits for somebody after its
 //! failure · **doubt** an incident because nobody knows whether a call happened · **effect** what the world owes a run · **part** the
 //! unit of ownership in the store · **ledger** the transactions of one part · **receipt** tells

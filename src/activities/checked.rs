@@ -21,10 +21,10 @@ const PROBLEMS_MAX: usize = 20;
 
 /// A schema whose validator is built when it is first needed; one that is no schema checks nothing.
 #[derive(Default)]
-struct Check(OnceLock<Option<Validator>>);
+pub(super) struct Check(OnceLock<Option<Validator>>);
 
 impl Check {
-    fn problems(&self, schema: &Value, value: &Value) -> Vec<Problem> {
+    pub(super) fn problems(&self, schema: &Value, value: &Value) -> Vec<Problem> {
         let validator = self.0.get_or_init(|| jsonschema::validator_for(schema).ok());
         let Some(validator) = validator else { return Vec::new() };
         let errors = validator.iter_errors(value).take(PROBLEMS_MAX);

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::checked::CheckedOutside;
+use super::outside::api_call::ApiCall;
 use super::outside::operation::Operation;
+use super::worker::WorkerActivity;
 use super::{Activities, Activity, OutsideActivity};
 use crate::domain::activity::Catalogue;
 use crate::domain::activity::custom::{Carrier, CustomActivity, Ended};
@@ -23,8 +25,7 @@ pub struct Installed {
 #[derive(Clone)]
 struct Brought {
     row: Arc<CustomActivity>,
-    /// `None` where another place than this carries it out.
-    carried_out: Option<Arc<dyn OutsideActivity>>,
+    carried_out: Activity,
 }
 
 impl Installed {
@@ -98,7 +99,7 @@ impl Installed {
             }
             Some(Ended::Retired) | None => {}
         }
-        found.carried_out.clone().map(Activity::Outside).ok_or_else(unknown)
+        Ok(found.carried_out.clone())
     }
 
     /// Returns the row of an activity that the tenant brought, as [`Installed::find`] chooses it.
@@ -129,12 +130,18 @@ impl Installed {
 }
 
 impl Activities {
-    fn carry_out(&self, row: &Arc<CustomActivity>) -> Option<Arc<dyn OutsideActivity>> {
+    fn carry_out(&self, row: &Arc<CustomActivity>) -> Activity {
         let activity: Arc<dyn OutsideActivity> = match &row.carrier {
             Carrier::Http(operation) => Arc::new(Operation::new(row, operation, self.http())),
-            Carrier::Worker { .. } => return None,
+            Carrier::Api(api) => {
+                let call = ApiCall::new(row, api, self.http());
+                return Activity::Outside(Arc::new(call));
+            }
+            Carrier::Worker { queue } => {
+                return Activity::Worker(Arc::new(WorkerActivity::new(row, queue)));
+            }
         };
-        Some(Arc::new(CheckedOutside::new(activity)))
+        Activity::Outside(Arc::new(CheckedOutside::new(activity)))
     }
 }
 

@@ -7,6 +7,7 @@ pub mod installed;
 pub mod outside;
 mod platform;
 pub mod settings;
+pub mod worker;
 
 #[cfg(test)]
 mod harness;
@@ -44,6 +45,7 @@ use outside::token::{self, Grant, Token, Untold};
 use platform::{OnDesk, accounts, comments, contacts, publish_event, sleep};
 use platform::{teams, threads, ticket_verbs, tickets, transform, users, waits};
 use settings::{EgressSettings, EventSettings};
+use worker::WorkerActivity;
 
 /// Every built-in activity on the platform's own records.
 const ON_DESK: [OnDesk; 31] = [
@@ -244,6 +246,8 @@ pub enum Activity {
     Platform(Arc<dyn PlatformActivity>),
     /// Outside, after the intent is durable.
     Outside(Arc<dyn OutsideActivity>),
+    /// By a worker that asks for it, after the intent is durable.
+    Worker(Arc<WorkerActivity>),
 }
 
 /// Every activity by its identifier.
@@ -362,12 +366,13 @@ impl Activity {
         match self {
             Activity::Platform(inner) => Activity::Platform(Arc::new(CheckedPlatform::new(inner))),
             Activity::Outside(inner) => Activity::Outside(Arc::new(CheckedOutside::new(inner))),
+            Activity::Worker(_) => self, // It checks by itself.
         }
     }
 
     fn settling(&self) -> Option<(String, Settling)> {
         match self {
-            Activity::Platform(_) => None,
+            Activity::Platform(_) | Activity::Worker(_) => None,
             Activity::Outside(activity) => Some((activity.spec().identifier, activity.settles())),
         }
     }
@@ -378,6 +383,7 @@ impl Activity {
         match self {
             Activity::Platform(activity) => activity.spec(),
             Activity::Outside(activity) => activity.spec(),
+            Activity::Worker(activity) => activity.row().spec(),
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod access;
 pub mod activities;
 pub mod activity_throttles;
 pub mod ai_usage;
+pub mod api_imports;
 pub mod app_events;
 mod app_webhooks;
 pub mod approvals;
@@ -58,6 +59,7 @@ pub mod sign_in;
 pub mod statuses;
 pub mod streams;
 pub mod system;
+pub mod tasks;
 pub mod tenants;
 pub mod thena;
 pub mod throttle;
@@ -67,6 +69,8 @@ mod waiting;
 pub mod webhook_deliveries;
 mod webhook_draft;
 pub mod webhooks;
+pub mod worker_activities;
+pub mod workers;
 pub mod workflows;
 
 use std::sync::Arc;
@@ -98,6 +102,7 @@ pub struct App {
     passwords: Arc<Passwords>,
     throttle: Arc<Throttle>,
     intake: Arc<settings::IntakeSettings>,
+    workers: Arc<workers::Workers>,
 }
 
 impl App {
@@ -113,6 +118,7 @@ impl App {
             throttle: Arc::new(Throttle::new(&access)),
             access: Arc::new(access),
             intake: Arc::default(),
+            workers: Arc::default(),
         }
     }
 

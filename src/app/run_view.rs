@@ -271,6 +271,7 @@ fn due(doing: &Doing) -> Option<Timestamp> {
         Doing::Deferred(deferral) => Some(deferral.until),
         Doing::Awaiting { until, .. } => *until,
         Doing::Deciding(gate) => gate.until,
+        Doing::AwaitingWorker(handed) => Some(handed.until),
         Doing::Nothing
         | Doing::Stuck(_)
         | Doing::Executing { .. }
@@ -316,6 +317,7 @@ pub(super) fn summary(head: &RunHead, now: Timestamp) -> RunSummary {
                 step: waiting.step.clone(),
                 approvers: waiting.approvers.clone(),
                 run: waiting.run,
+                activity: waiting.activity.clone(),
                 code: waiting.code.clone(),
                 since: waiting.since,
                 destination: waiting.destination.clone(),

@@ -78,6 +78,14 @@ pub struct IntakeSettings {
     pub hook_kept_bytes_max: usize,
     /// How many submissions of forms one address may send in a minute.
     pub form_submissions_per_minute: u32,
+    /// The largest description of an API, in bytes.
+    pub api_bytes_max: usize,
+    /// How many operations a description of an API may have.
+    pub api_operations_max: usize,
+    /// How deep schemas of an API may lie in each other; what is deeper is not checked.
+    pub api_schema_depth_max: usize,
+    /// How many definitions the schemas of one operation keep; further ones are not checked.
+    pub api_definitions_max: usize,
 }
 
 impl Default for IntakeSettings {
@@ -86,6 +94,10 @@ impl Default for IntakeSettings {
             hook_deliveries_max: 200,
             hook_kept_bytes_max: 256 * 1_024,
             form_submissions_per_minute: 30,
+            api_bytes_max: 1_024 * 1_024,
+            api_operations_max: 500,
+            api_schema_depth_max: 48,
+            api_definitions_max: 100,
         }
     }
 }

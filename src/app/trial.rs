@@ -182,6 +182,8 @@ impl Stage<'_> {
             | Effect::AwaitDecision { .. }
             | Effect::AwaitResolution { .. }
             | Effect::AwaitRun { .. }
+            | Effect::AwaitWorker { .. }
+            | Effect::Withdraw { .. }
             | Effect::StopRun { .. } => false,
         }
     }
@@ -200,6 +202,8 @@ impl Stage<'_> {
             | Effect::AwaitDecision { .. }
             | Effect::AwaitResolution { .. }
             | Effect::AwaitRun { .. }
+            | Effect::AwaitWorker { .. }
+            | Effect::Withdraw { .. }
             | Effect::StopRun { .. } => Timestamp::default(),
         }
     }
@@ -226,6 +230,10 @@ impl Stage<'_> {
             // No run is ever started here.
             Effect::AwaitRun { step, run, .. } | Effect::StopRun { step, run } => {
                 Input::ChildAsked { step, run }
+            }
+            // Nothing is ever handed out here.
+            Effect::AwaitWorker { step, attempt, .. } | Effect::Withdraw { step, attempt } => {
+                Input::Withdrawn { step, attempt }
             }
             Effect::Execute { step, attempt } if is_meant(self.request.fail_at.as_ref(), &step) => {
                 let failure = Failure::terminal("trial", "this step was asked to fail");

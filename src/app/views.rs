@@ -149,12 +149,18 @@ pub struct WaitingForView {
     /// The run that it waits for, for a run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
+    /// The activity, for a worker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activity: Option<String>,
+    /// When it began, for a worker, an incident or a doubt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The worker that is at it, if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
     /// The code of the failure behind it, for an incident or a doubt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// When it began, for an incident or a doubt.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub since: Option<Timestamp>,
     /// Where its call goes, for a destination.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,

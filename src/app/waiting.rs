@@ -4,7 +4,9 @@ use super::error::Error;
 use super::views::{AttemptView, RunView, StepView, WaitingForView};
 use crate::domain::destination::Reason;
 use crate::domain::id::RunId;
+use crate::domain::run::Work;
 use crate::domain::workflow::Workflow;
+use crate::store::tasks::TaskId;
 use crate::store::tenant::TenantView;
 
 /// How many of the runs before it are named.
@@ -30,6 +32,7 @@ pub(super) fn complete(
             }
         }
         "retry" => next_attempt(workflow, run, &mut waiting),
+        "worker" => worker_at_it(view, run, &mut waiting)?,
         _ => {} // The words of `reason_of` say all that there is.
     }
     run.summary.waiting_for = Some(waiting);
@@ -51,6 +54,11 @@ pub(super) fn reason_of(waiting: &WaitingForView) -> String {
         }
         "approval" => {
             format!("the approval{step} by {} is awaited{until}", waiting.approvers.join(", "))
+        }
+        "worker" => {
+            let activity = waiting.activity.as_deref().unwrap_or_default();
+            let since = waiting.since.map_or_else(String::new, |since| format!(" since {since}"));
+            format!("a worker for `{activity}`{step} is awaited{since}")
         }
         "run" => {
             let run = waiting.run.map_or_else(String::new, |run| format!(" {run}"));
@@ -79,6 +87,34 @@ pub(super) fn held_back(waiting: WaitingForView, reason: Reason) -> WaitingForVi
     let why = reason.told();
     let detail = format!("the call of step `{step}` to `{destination}` waits{until}: {why}");
     WaitingForView { reason: reason.as_str().to_owned(), detail: Some(detail), ..waiting }
+}
+
+/// A task that a worker holds is being worked at; another waits for one.
+fn worker_at_it(
+    view: TenantView<'_>,
+    run: &RunView,
+    waiting: &mut WaitingForView,
+) -> Result<(), Error> {
+    let Some(step) = run.steps.iter().find(|step| waiting.step.as_ref() == Some(&step.id)) else {
+        return Ok(());
+    };
+    let undo = run.compensations.iter().find(|undo| undo.step == step.id);
+    let undo = undo.filter(|_| run.summary.status == "compensating");
+    let (attempts, work) = match undo {
+        Some(undo) => (&undo.attempts, Work::Undo),
+        None => (&step.attempts, Work::Step),
+    };
+    let Some(attempt) = attempts.last() else { return Ok(()) };
+    waiting.attempt = Some(attempt.number);
+    let id = TaskId::of(run.summary.id, &step.id, attempt.number, work);
+    let Some(lease) = view.task(id)?.and_then(|row| row.lease) else { return Ok(()) };
+    waiting.reason = format!(
+        "the worker `{}` has attempt {} of step `{}` since {}; it is given to another at {} \
+         without a sign of life",
+        lease.worker, attempt.number, step.id, lease.taken_at, lease.until
+    );
+    waiting.worker = Some(lease.worker);
+    Ok(())
 }
 
 fn queue_place(

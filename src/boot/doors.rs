@@ -157,6 +157,7 @@ impl Serving {
     pub async fn stop(self) {
         // A stream has no end of its own, and the server waits for what has begun.
         self.streams.close();
+        self.appliance.app().send_workers_home();
         if let Some(mail) = self.mail {
             mail.close().await;
         }

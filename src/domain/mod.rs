@@ -14,6 +14,7 @@ pub mod hook;
 pub mod id;
 pub mod mail;
 pub mod manifest;
+pub mod openapi;
 pub mod path;
 pub mod permission;
 pub mod problem;

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 /// Everything that a scope can be about.
-pub const RESOURCES: [&str; 30] = [
+pub const RESOURCES: [&str; 31] = [
+    "tasks",
     "custom-fields",
     "custom-objects",
     "organization",
@@ -47,7 +48,7 @@ pub fn is_connected(resource: &str) -> bool {
 
 const DESK: &[&str] = &["tickets", "accounts", "contacts", "teams", "users", "tags", "comments"];
 const MODEL: &[&str] = &["custom-fields", "custom-objects", "organization"];
-const WORK: &[&str] = &["events", "workflows", "runs", "schedules", "approvals"];
+const WORK: &[&str] = &["events", "workflows", "runs", "schedules", "approvals", "tasks"];
 const PLUMBING: &[&str] = &["connections", "destinations", "apps", "webhooks", "forms"];
 const BOX: &[&str] = &["system", "demo"];
 const ACCESS: &[&str] = &["keys", "people", "secrets", "audit", "tenants"];
@@ -140,7 +141,7 @@ impl Role {
                 (Read, &["audit", "tenants", "system"]),
             ],
             Role::Editor => &[
-                (Write, &["events", "workflows", "runs", "schedules"]),
+                (Write, &["events", "workflows", "runs", "schedules", "tasks"]),
                 (Write, DESK),
                 (Write, PLUMBING),
                 (Write, &["demo", "custom-fields", "custom-objects"]),
@@ -149,7 +150,7 @@ impl Role {
             Role::Operator => &[
                 (Write, &["events", "runs", "demo", "destinations"]),
                 (Write, DESK),
-                (Read, &["workflows", "schedules", "approvals", "system"]),
+                (Read, &["workflows", "schedules", "approvals", "tasks", "system"]),
                 (Read, PLUMBING),
                 (Read, MODEL),
             ],

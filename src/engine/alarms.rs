@@ -10,6 +10,7 @@ use crate::store::tenant::TenantTx;
 use super::intake::Begun;
 use super::lasting;
 use super::schedules;
+use super::tasks;
 use super::tenant_state::TenantState;
 use super::windows;
 
@@ -27,6 +28,7 @@ pub(super) fn ring(
         AlarmKind::Schedule => schedules::come(tenant, tx, (due, &alarm.id), begun),
         AlarmKind::Window => windows::ring(tenant, tx, &alarm.id, begun),
         AlarmKind::Lasting => lasting::ring(tenant, tx, &alarm.id, begun),
+        AlarmKind::Lease => tasks::ring(tenant, tx, &alarm.id),
         AlarmKind::Sla => ring_sla(tx, &Caller::platform(), &alarm.id),
         AlarmKind::Delivery => {
             tenant.deliveries.wake(&alarm.id);

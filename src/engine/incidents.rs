@@ -65,6 +65,7 @@ impl LiveRun {
             Activity::Outside(found) => {
                 found.undo(self.run.input(path), output).as_ref().map(UndoCall::written)
             }
+            Activity::Worker(_) => None, // It offers no undoing by itself.
             Activity::Platform(_) => None, // Nobody knows what stood in the record before.
         }
     }

@@ -317,6 +317,7 @@ pub(super) fn begin_with(
         unwritten: vec![created],
         deadlines: Default::default(),
         parent: None,
+        tasks: Default::default(),
         waits: Default::default(),
         looked_back: Default::default(),
         gates: Default::default(),

@@ -9,7 +9,7 @@ use crate::domain::event::{Actor, Cause};
 use crate::domain::id::RunId;
 use crate::domain::run::{
     Compensation, Deferral, Effect, Entry, Failure, Gate, Incident, Input, Outcome, Record, Run,
-    RunError, Status,
+    RunError, Status, Work,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::{Action, Priority, Undo, Workflow};
@@ -18,6 +18,7 @@ use crate::store::events::EventKey;
 use crate::store::inbox::Notice;
 use crate::store::runs::{Given, RunRow};
 use crate::store::seam::StoreError;
+use crate::store::tasks::TaskId;
 use crate::store::tenant::TenantTx;
 use crate::store::waits::WaitPlace;
 
@@ -55,6 +56,8 @@ pub(super) struct LiveRun {
     pub(super) deferred: BTreeSet<DeferredCall>,
     /// The approvals in the list, by step.
     pub(super) gates: BTreeMap<String, Gate>,
+    /// The tasks in the store, by step.
+    pub(super) tasks: BTreeMap<String, TaskId>,
     /// The incidents in the list, by step.
     pub(super) incidents: BTreeMap<String, Incident>,
     /// Whether it was built from the store, and calls that it is owed may have happened.
@@ -111,6 +114,10 @@ impl LiveRun {
                     let Some(stored) = tx.view().event(event)? else { continue };
                     Input::EventCame { step, event: stored.event.to_value() }
                 }
+                Notice::WorkEnded { step, attempt, work, result } => {
+                    self.note_attempt(tenant, &step, &result);
+                    Input::WorkEnded { step, attempt, work, result }
+                }
                 Notice::Stop { by, compensate } => Input::Cancel { by, compensate },
                 Notice::UndoAll { by } => Input::UndoAll { by },
                 Notice::Look => continue, // What it owes is looked at anyway.
@@ -165,6 +172,7 @@ impl LiveRun {
         self.keep_deadlines(tx);
         self.keep_waits(tenant, tx);
         self.keep_approvals(tx);
+        self.keep_tasks(tenant, tx)?;
         self.keep_incidents(tx);
         self.keep_deferred(tx);
         if ended {
@@ -211,16 +219,18 @@ impl LiveRun {
                 Effect::Execute { step, attempt } => self.execute_inside(tenant, tx, step, attempt),
                 Effect::Undo { step, attempt } => self.undo_inside(tenant, tx, step, attempt),
                 Effect::Wake { at, timer } => {
-                    (at <= tx.now()).then_some(Input::TimerFired { at, timer })
+                    (at <= tx.now()).then(|| self.late(tx, at, timer)).transpose()?
                 }
                 Effect::AwaitEvent { step } => self.look_back(tenant, tx, &step)?,
                 Effect::AwaitRun { step, attempt, run } => {
                     self.end_of_child(tenant, tx, step, attempt, run)?
                 }
                 Effect::StopRun { step, run } => Some(self.stop_child(tx, step, run)),
-                Effect::Start | Effect::AwaitDecision { .. } | Effect::AwaitResolution { .. } => {
-                    None
-                }
+                Effect::Withdraw { step, attempt } => Some(self.withdraw(tx, step, attempt)?),
+                Effect::Start
+                | Effect::AwaitDecision { .. }
+                | Effect::AwaitResolution { .. }
+                | Effect::AwaitWorker { .. } => None,
             };
             if input.is_some() {
                 return Ok(input);
@@ -248,6 +258,10 @@ impl LiveRun {
         let input = self.run.input(&step);
         let outcome = match tenant.find_activity(activity, pinned, self.run.created_at) {
             Ok(Activity::Outside(_)) => return None,
+            Ok(Activity::Worker(found)) => match self.caller_of(tenant, tx.view(), activity) {
+                Ok(_) => return Some(self.hand_out(&found, (step, attempt), Work::Step, tx.now())),
+                Err(failure) => Err(failure),
+            },
             Ok(Activity::Platform(found)) => {
                 if let Some(hold) = tenant.destinations.held_inside(tx, activity) {
                     tenant.shared.metrics.call_deferred(hold.reason.as_str());
@@ -295,6 +309,15 @@ impl LiveRun {
             Some((activity, pinned, input)) => {
                 match tenant.find_activity(&activity, pinned, self.run.created_at) {
                     Ok(Activity::Outside(_)) => return None,
+                    Ok(Activity::Worker(found)) => {
+                        match self.caller_of(tenant, tx.view(), &activity) {
+                            Ok(_) => {
+                                let of = (step, attempt);
+                                return Some(self.hand_out(&found, of, Work::Undo, tx.now()));
+                            }
+                            Err(failure) => Err(failure),
+                        }
+                    }
                     Ok(Activity::Platform(found)) => tx
                         .attempt(|tx| found.run(tx, &caller, &input), panicked)
                         .map(|done| done.output),

@@ -30,6 +30,7 @@ mod secrets;
 pub mod settings;
 mod shared;
 mod supervisor;
+mod tasks;
 mod tenant_state;
 mod timers;
 mod tokens;

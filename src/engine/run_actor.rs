@@ -169,6 +169,8 @@ impl RunActor {
             | Effect::AwaitDecision { .. }
             | Effect::AwaitResolution { .. }
             | Effect::AwaitRun { .. }
+            | Effect::AwaitWorker { .. }
+            | Effect::Withdraw { .. }
             | Effect::StopRun { .. } => return None,
         };
         let found = self.tenant.find_activity(&identifier, pinned, run.created_at);

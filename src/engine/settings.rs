@@ -97,6 +97,19 @@ pub struct EngineSettings {
     pub schedule_slots_max: usize,
     /// How many times that did not fire are listed for each schedule.
     pub schedule_listed_max: usize,
+    /// How long a worker holds a task after each sign of life unless it asks for longer, in
+    /// milliseconds.
+    pub task_lease_ms: u64,
+    /// How long a worker may ask to hold a task without a sign of life, in milliseconds.
+    pub task_lease_ms_max: u64,
+    /// How many workers may take a task and vanish before the attempt fails.
+    pub task_leases_max: u32,
+    /// How many tasks a worker takes at once.
+    pub tasks_taken_max: usize,
+    /// How many workers of one tenant may wait for tasks at once.
+    pub task_polls_max: usize,
+    /// How long a worker is listed after it was heard of last, in milliseconds.
+    pub worker_seen_ms: u64,
     /// How long a stop waits for calls in flight, in milliseconds.
     pub stop_ms: u64,
 }
@@ -147,6 +160,12 @@ impl Default for EngineSettings {
             schedule_grace_ms: 60_000,
             schedule_slots_max: 100,
             schedule_listed_max: 50,
+            task_lease_ms: 60_000,
+            task_lease_ms_max: HOUR_MS,
+            task_leases_max: 10,
+            tasks_taken_max: 100,
+            task_polls_max: 1_000,
+            worker_seen_ms: 10 * MINUTE_MS,
             stop_ms: 5_000,
         }
     }

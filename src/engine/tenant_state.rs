@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use actix::Addr;
 
 use crate::activities::installed::Installed;
+use crate::activities::worker::WorkerActivity;
 use crate::activities::{Activities, Activity};
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::run::{Entry, Failure, Input, Origin, Run, TenantFacts};
@@ -36,6 +37,7 @@ use super::run_events::SUCCEEDED;
 use super::schedules;
 use super::shared::Shared;
 use super::supervisor::{Adopt, Deliver, Down, SendDeliveries, TenantSupervisor, Wake};
+use super::tasks::tasks_of;
 use super::timers::{Timers, TimersChanged};
 use super::tokens::Renewals;
 use super::waiting::{deferred_of, gates_of};
@@ -144,6 +146,19 @@ impl TenantState {
         run_began: Timestamp,
     ) -> Result<Activity, Failure> {
         self.installed.borrow().find(identifier, pinned, run_began)
+    }
+
+    /// Returns an activity that workers carry out.
+    pub(super) fn worker_activity(
+        &self,
+        identifier: &str,
+        pinned: Option<u32>,
+        run_began: Timestamp,
+    ) -> Option<Arc<WorkerActivity>> {
+        match self.find_activity(identifier, pinned, run_began) {
+            Ok(Activity::Worker(found)) => Some(found),
+            _ => None, // It is carried out in another way since.
+        }
     }
 
     /// Runs `decide`, accepts the events that follow from it, and hands over the runs that these
@@ -340,6 +355,7 @@ impl TenantState {
             deferred: deferred_of(&run),
             was_loaded: true,
             waits: Default::default(),
+            tasks: tasks_of(&run),
             looked_back: Default::default(),
             parent: row.parent,
             has_mail: true,

@@ -4,6 +4,7 @@
 /// Families of `Space::Row`.
 #[repr(u8)]
 pub(super) enum Row {
+    ApiImport = b'o',
     AiUsage = b'u',
     App = b'P',
     Approval = b'Y',
@@ -20,6 +21,7 @@ pub(super) enum Row {
     Schedule = b'Z',
     Secret = b'X',
     Throttle = b'T',
+    Task = b'j',
     Version = b'V',
     Webhook = b'O',
     Workflow = b'W',
@@ -40,6 +42,7 @@ pub(super) enum Meta {
     SealCheck = b'z',
     Sequence = b'q',
     Session = b'S',
+    TaskWindow = b'j',
     Tenant = b'T',
     ThrottleUses = b'U',
     Totals = b'n',
@@ -59,6 +62,7 @@ pub(super) enum Vis {
     RunByPriority = b'y',
     RunByStatus = b's',
     RunByWorkflow = b'w',
+    TaskQueued = b'j',
     UniqueRecord = b'u',
     Wait = b'A',
     Webhook = b'O',

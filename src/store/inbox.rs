@@ -1,6 +1,7 @@
 //! What waits for a run: notices that others leave for it, durably, until it has looked at them.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::events::EventKey;
 use super::family::Vis;
@@ -8,13 +9,14 @@ use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, damaged, from_json};
 use crate::domain::id::RunId;
+use crate::domain::run::{Failure, Work};
 
 const NOTICE: u8 = Vis::Notice as u8;
 /// How many bytes of a notice's key stand before the run's id: the tenant and the letter.
 const HEAD_BYTES: usize = 5;
 
 /// Something that a run is to look at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "notice", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Notice {
     /// An event came that a step may wait for.
@@ -33,6 +35,17 @@ pub enum Notice {
         /// Whether finished steps are undone.
         compensate: bool,
     },
+    /// A worker is through with what was handed out.
+    WorkEnded {
+        /// The step's path.
+        step: String,
+        /// The number of the attempt.
+        attempt: u32,
+        /// What was to be done.
+        work: Work,
+        /// What came of it.
+        result: Result<Value, Failure>,
+    },
     /// The run that started it is undone.
     UndoAll {
         /// Who asks.
@@ -45,6 +58,9 @@ impl Notice {
     fn name(&self) -> String {
         match self {
             Notice::Event { step, event } => format!("event {:016x} {step}", event.0),
+            Notice::WorkEnded { step, attempt, work, .. } => {
+                format!("work {attempt} {work:?} {step}")
+            }
             Notice::Look => "look".to_owned(),
             Notice::Stop { .. } => "stop".to_owned(),
             Notice::UndoAll { .. } => "undo".to_owned(),

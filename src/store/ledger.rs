@@ -208,6 +208,8 @@ pub enum Moved {
     Events(TenantId),
     /// A run of a tenant.
     Run(TenantId, RunId),
+    /// What waits for the workers of a tenant.
+    Tasks(TenantId),
 }
 
 impl Commit<'_> {
@@ -221,7 +223,9 @@ impl Commit<'_> {
             let run = RunId::from_bytes(*key.last_chunk()?);
             tenant(key).map(|tenant| Moved::Run(tenant, run))
         });
-        events.chain(runs).collect()
+        let queues = self.layer.keys(Space::Vis).filter(|key| super::tasks::is_of_queue(key));
+        let tasks = queues.filter_map(|key| tenant(key).map(Moved::Tasks));
+        events.chain(runs).chain(tasks).collect()
     }
 }
 

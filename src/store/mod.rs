@@ -3,6 +3,7 @@
 pub mod access;
 pub mod ai_usage;
 pub mod alarms;
+pub mod api_imports;
 pub mod approvals;
 pub mod apps;
 pub mod audit;
@@ -36,6 +37,7 @@ pub mod seal_keys;
 pub mod seam;
 pub mod secrets;
 pub mod sim;
+pub mod tasks;
 pub mod tenant;
 pub mod timers;
 pub mod waits;

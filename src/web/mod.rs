@@ -69,6 +69,8 @@ pub static GROUPS: &[&Group] = &[
     &api::teams::GROUP,
     &api::users::GROUP,
     &api::tags::GROUP,
+    &api::tasks::GROUP,
+    &api::api_imports::GROUP,
     &api::custom_fields::GROUP,
     &api::custom_objects::GROUP,
     &api::organization::GROUP,

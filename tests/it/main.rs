@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod api;
+mod api_imports;
 mod approvals;
 mod apps;
 mod architecture;
@@ -39,3 +40,4 @@ mod thena;
 mod thena_states;
 mod triggers;
 mod webhooks;
+mod workers;

@@ -50,16 +50,21 @@ async fn begin_with(app: &TestApp, mut body: Value) -> (String, String) {
     (id, app.publish(&event, json!({ "n": 1 })).await.remove(0))
 }
 
+/// Returns the state of an execution, under which the filter finds it too.
 async fn execution(app: &TestApp, workflow: &str, run: &str) -> String {
-    let list = app.get(&format!("{ROOT}/executions?workflowId={workflow}")).await.expect(200);
-    let rows = list["data"].as_array().expect("a list");
-    let row = rows.iter().find(|row| row["id"] == run).expect("the execution");
-    let status = row["status"].as_str().expect("a status").to_owned();
-    // The filter finds it under the state that it shows.
-    let path = format!("{ROOT}/executions?workflowId={workflow}&status={status}");
-    let found = app.get(&path).await.expect(200);
-    assert!(found["data"].as_array().expect("a list").iter().any(|row| row["id"] == run));
-    status
+    let list = format!("{ROOT}/executions?workflowId={workflow}");
+    for _ in 0..20 {
+        let rows = app.get(&list).await.expect(200)["data"].clone();
+        let rows = rows.as_array().expect("a list");
+        let row = rows.iter().find(|row| row["id"] == run).expect("the execution");
+        let status = row["status"].as_str().expect("a status").to_owned();
+        let found = app.get(&format!("{list}&status={status}")).await.expect(200);
+        // It may have moved on in between; then it is looked at again.
+        if found["data"].as_array().expect("a list").iter().any(|row| row["id"] == run) {
+            return status;
+        }
+    }
+    panic!("the filter does not find {run}");
 }
 
 /// Returns what the tasks of an execution are, and which are retries or compensations.

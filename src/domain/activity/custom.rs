@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use url::Url;
 
 use super::{ActivitySpec, Compensation, Reach, Throttle, ThrottleKey};
+use crate::domain::openapi::Operation;
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::Retry;
 
@@ -95,11 +97,39 @@ pub struct CustomThrottle {
 pub enum Carrier {
     /// One HTTP call.
     Http(HttpOperation),
+    /// An operation of an API whose description was imported.
+    Api(Box<ApiOperation>),
     /// A worker that asks for the work of a queue.
     Worker {
         /// The name of the queue.
         queue: String,
     },
+}
+
+/// An operation of an API whose description was imported.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiOperation {
+    /// Where the API is.
+    pub base_url: Url,
+    /// The connection whose credentials are sent unless the step names another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
+    /// What an answer is that is not as it was described.
+    pub answers: Answers,
+    /// The operation.
+    pub operation: Operation,
+}
+
+/// What an answer is that is not as it was described.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Answers {
+    /// Told beside the answer.
+    #[default]
+    Lenient,
+    /// A failure.
+    Strict,
 }
 
 /// An HTTP call with holes: texts may hold `{{ input.… }}`, `{{ settings.… }}` and `{{ run.… }}`.

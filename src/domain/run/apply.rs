@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::doing::{Doing, NestKind, StopAsked};
 use super::entry::{Compensation, Deferral, Ending, Entry, Failure, FailureClass, Outcome, Record};
+use super::handed::Work;
 use super::incident::{Incident, IncidentKind};
 use super::state::{Cancel, Phase, Run};
 use super::status::{StepStatus, UndoStatus};
@@ -98,6 +99,9 @@ impl Run {
                 self.does(step, Doing::Nothing);
                 self.touch(step).cancelled(at);
             }
+            Entry::HandedOut { step, .. }
+            | Entry::TakingBack { step }
+            | Entry::TakenBack { step, .. } => self.apply_handed(step, &record.entry, at),
             Entry::UndoScheduled { step, .. }
             | Entry::UndoSucceeded { step, .. }
             | Entry::UndoFailed { step, .. }
@@ -388,6 +392,12 @@ impl Run {
                 }
                 return;
             }
+            Doing::AwaitingWorker(handed) => {
+                if handed.work == Work::Step && handed.stop == StopAsked::Not {
+                    handed.stop = StopAsked::Wanted;
+                }
+                return;
+            }
             Doing::Nothing | Doing::Executing { .. } | Doing::Undoing { .. } => return,
             Doing::Deferred(deferral) if deferral.maybe_made => return,
             Doing::UndoPausing { .. } => {} // It was done; its undoing may be taken up again.
@@ -413,6 +423,7 @@ impl Run {
                 | Doing::Executing { .. }
                 | Doing::Undoing { .. }
                 | Doing::UndoPausing { .. } => {}
+                Doing::AwaitingWorker(handed) if handed.work == Work::Undo => {}
                 Doing::Stuck(_) => step.fails(at),
                 Doing::Deferred(deferral) if deferral.undoes => {}
                 Doing::Pausing { .. }
@@ -421,6 +432,7 @@ impl Run {
                 | Doing::Deciding(_)
                 | Doing::Deferred(_)
                 | Doing::AwaitingRun { .. }
+                | Doing::AwaitingWorker(_)
                 | Doing::Group => step.cancelled(at),
             }
         }
@@ -543,6 +555,13 @@ impl StepState {
         if let NestKind::Loop { next, open, .. } = &mut nest.kind {
             *open = (0..*next).collect();
         }
+    }
+
+    /// Ends an attempt that no worker had begun.
+    pub(super) fn taken_back(&mut self, attempt: u32, at: Timestamp) {
+        let failure = Failure::terminal("withdrawn", "no worker had taken it when it was stopped");
+        Attempt::failed(&mut self.attempts, attempt, &failure, at);
+        self.cancelled(at);
     }
 
     /// Gives it as many attempts as it had at first.

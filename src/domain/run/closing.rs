@@ -4,6 +4,7 @@
 use super::decide::Deciding;
 use super::doing::{Closing, Doing};
 use super::entry::Entry;
+use super::handed::Work;
 use crate::domain::workflow::tree::Around;
 use crate::domain::workflow::{Action, OnFailure};
 
@@ -81,6 +82,7 @@ impl Deciding<'_> {
                 Doing::Nothing | Doing::Executing { .. } | Doing::Undoing { .. } => false,
                 // What it may have done is told first.
                 Doing::Deferred(ref deferral) => !deferral.maybe_made,
+                Doing::AwaitingWorker(ref handed) => handed.work == Work::Step,
                 Doing::Pausing { .. }
                 | Doing::Sleeping { .. }
                 | Doing::Awaiting { .. }

@@ -72,6 +72,14 @@ impl Deciding<'_> {
                 }
                 Err(failure) => self.attempt_failed(step, attempt, failure),
             },
+            Input::HandedOut { step, attempt, work, activity, until } => {
+                self.handed_out(step, (attempt, work), activity, until);
+            }
+            Input::WorkEnded { step, attempt, work, result } => {
+                self.work_ended(step, (attempt, work), result);
+            }
+            Input::Withdrawing { step, .. } => self.note(Entry::TakingBack { step }),
+            Input::Withdrawn { step, attempt } => self.note(Entry::TakenBack { step, attempt }),
             Input::ChildAsked { step, .. } => self.note(Entry::ChildStopping { step }),
             Input::Undone { step, attempt, output } => {
                 self.note(Entry::UndoSucceeded { step, attempt, output });
@@ -100,7 +108,7 @@ impl Deciding<'_> {
         }
     }
 
-    fn attempt_failed(&mut self, step: String, attempt: u32, failure: Failure) {
+    pub(super) fn attempt_failed(&mut self, step: String, attempt: u32, failure: Failure) {
         let pause = self.pause_before_retry(&step, attempt, &failure);
         self.note(Entry::StepFailed { step: step.clone(), attempt, failure });
         self.settle_failure(step, pause);
@@ -118,6 +126,7 @@ impl Deciding<'_> {
             Timer::Call { step, .. } => self.resume_call(&step),
             Timer::Wait { step } => self.wait_is_over(step),
             Timer::Approval { step } => self.approval_due(step),
+            Timer::Work { step } => self.work_is_late(step),
             Timer::Deadline => self.note(Entry::DeadlineReached),
         }
     }

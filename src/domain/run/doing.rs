@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::handed::Handed;
 use super::incident::Incident;
 
 use super::entry::Deferral;
@@ -53,6 +54,8 @@ pub enum Doing {
         /// Whether that run is to stop.
         stop: StopAsked,
     },
+    /// It was handed out to a worker.
+    AwaitingWorker(Box<Handed>),
     /// It has failed for good, or nobody knows whether it acted, and it waits for somebody.
     Stuck(Box<Incident>),
     /// A call may not be made yet; nothing is in flight.
@@ -164,7 +167,10 @@ impl Doing {
     #[must_use]
     pub fn is_in_flight(&self) -> bool {
         match self {
-            Doing::Executing { .. } | Doing::AwaitingRun { .. } | Doing::Undoing { .. } => true,
+            Doing::Executing { .. }
+            | Doing::AwaitingRun { .. }
+            | Doing::AwaitingWorker(_)
+            | Doing::Undoing { .. } => true,
             // It ends at once too, but what it may have done is told first.
             Doing::Deferred(deferral) => deferral.maybe_made,
             Doing::Nothing

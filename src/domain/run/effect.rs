@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::doing::Doing;
+use super::doing::{Doing, StopAsked};
+use super::handed::Work;
 use super::state::{Phase, Run};
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
@@ -57,6 +58,22 @@ pub enum Effect {
         /// The other run.
         run: RunId,
     },
+    /// Tell it what came of an attempt that was handed out to a worker.
+    AwaitWorker {
+        /// The step's path.
+        step: String,
+        /// The number of the attempt.
+        attempt: u32,
+        /// What is to be done.
+        work: Work,
+    },
+    /// Take back an attempt that was handed out, unless a worker is at it.
+    Withdraw {
+        /// The step's path.
+        step: String,
+        /// The number of the attempt.
+        attempt: u32,
+    },
     /// Ask another run to stop, whose end is still awaited.
     StopRun {
         /// The step's path.
@@ -102,6 +119,11 @@ pub enum Timer {
     },
     /// Something about an approval is due: a reminder, an escalation, or its end.
     Approval {
+        /// The step's path.
+        step: String,
+    },
+    /// No worker finished in time.
+    Work {
         /// The step's path.
         step: String,
     },
@@ -164,11 +186,20 @@ fn owe(doing: &Doing, path: &str, owed: &mut BTreeSet<Effect>) {
             owed.extend(gate.next_due().map(|at| Effect::Wake { at, timer: timer() }));
             owed.insert(Effect::AwaitDecision { step });
         }
+        Doing::AwaitingWorker(handed) => {
+            let attempt = handed.attempt;
+            let timer = Timer::Work { step: step.clone() };
+            owed.insert(Effect::Wake { at: handed.until, timer });
+            if handed.stop == StopAsked::Wanted {
+                owed.insert(Effect::Withdraw { step: step.clone(), attempt });
+            }
+            owed.insert(Effect::AwaitWorker { step, attempt, work: handed.work });
+        }
         Doing::Stuck(_) => {
             owed.insert(Effect::AwaitResolution { step });
         }
         Doing::AwaitingRun { attempt, run, stop } => {
-            if *stop == super::doing::StopAsked::Wanted {
+            if *stop == StopAsked::Wanted {
                 owed.insert(Effect::StopRun { step: step.clone(), run: *run });
             }
             owed.insert(Effect::AwaitRun { step, attempt: *attempt, run: *run });

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::handed::Work;
 use super::incident::{IncidentKind, Resolution};
 use crate::domain::destination::Reason;
 use crate::domain::id::RunId;
@@ -274,6 +275,35 @@ pub enum Entry {
     ChildStopping {
         /// The step's path.
         step: String,
+    },
+    /// The attempt was handed out to a worker.
+    HandedOut {
+        /// The step's path.
+        step: String,
+        /// The number of the attempt.
+        attempt: u32,
+        /// What is to be done.
+        #[serde(default, skip_serializing_if = "Work::is_step")]
+        work: Work,
+        /// The activity that the worker carries out.
+        activity: String,
+        /// When the attempt is given up.
+        until: Timestamp,
+        /// Whether it is to be taken back at once, as nobody needs it any more.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        stop: bool,
+    },
+    /// A worker is at what is to be taken back, and its answer is awaited.
+    TakingBack {
+        /// The step's path.
+        step: String,
+    },
+    /// No worker was at it, and none gets it any more.
+    TakenBack {
+        /// The step's path.
+        step: String,
+        /// The number of the attempt.
+        attempt: u32,
     },
     /// The run is to end; attempts in flight are awaited first.
     Stopping {

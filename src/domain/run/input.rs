@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::effect::{Effect, Timer};
 use super::entry::{Decision, Deferral, Failure};
+use super::handed::Work;
 use super::incident::Resolution;
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
@@ -126,6 +127,45 @@ pub enum Input {
         /// The other run.
         run: RunId,
     },
+    /// An attempt was handed out to a worker: answers `Effect::Execute` or `Effect::Undo`.
+    HandedOut {
+        /// The step's path.
+        step: String,
+        /// The number of the attempt.
+        attempt: u32,
+        /// What is to be done.
+        work: Work,
+        /// The activity that the worker carries out.
+        activity: String,
+        /// When the attempt is given up.
+        until: Timestamp,
+    },
+    /// A worker is through with an attempt: answers `Effect::AwaitWorker`.
+    WorkEnded {
+        /// The step's path.
+        step: String,
+        /// The number of the attempt.
+        attempt: u32,
+        /// What was to be done.
+        work: Work,
+        /// What came of it.
+        result: Result<Value, Failure>,
+    },
+    /// A worker is at an attempt that is to be taken back, and will hear of it: answers
+    /// `Effect::Withdraw`.
+    Withdrawing {
+        /// The step's path.
+        step: String,
+        /// The number of the attempt.
+        attempt: u32,
+    },
+    /// No worker was at the attempt, and none gets it any more: answers `Effect::Withdraw`.
+    Withdrawn {
+        /// The step's path.
+        step: String,
+        /// The number of the attempt.
+        attempt: u32,
+    },
     /// The run that started this one is undone, so that this one is to be, if it has succeeded.
     UndoAll {
         /// Who asks.
@@ -183,6 +223,18 @@ impl Input {
             }
             Input::ChildEnded { step, attempt, run, .. } => {
                 Some(Effect::AwaitRun { step: step.clone(), attempt: *attempt, run: *run })
+            }
+            Input::HandedOut { step, attempt, work: Work::Step, .. } => {
+                Some(Effect::Execute { step: step.clone(), attempt: *attempt })
+            }
+            Input::HandedOut { step, attempt, work: Work::Undo, .. } => {
+                Some(Effect::Undo { step: step.clone(), attempt: *attempt })
+            }
+            Input::WorkEnded { step, attempt, work, .. } => {
+                Some(Effect::AwaitWorker { step: step.clone(), attempt: *attempt, work: *work })
+            }
+            Input::Withdrawing { step, attempt } | Input::Withdrawn { step, attempt } => {
+                Some(Effect::Withdraw { step: step.clone(), attempt: *attempt })
             }
             Input::ChildAsked { step, run } => {
                 Some(Effect::StopRun { step: step.clone(), run: *run })

@@ -123,6 +123,25 @@ impl Ledger {
                 let is_closed = self.is_closed(&around(plan, step));
                 assert!(self.stopping || is_closed, "a run that is needed is stopped");
             }
+            Entry::HandedOut { step, attempt, work, until, .. } => {
+                tally.add("handed out");
+                assert!(self.in_flight.contains(step));
+                let (step, attempt) = (step.clone(), *attempt);
+                let timer = Timer::Work { step: step.clone() };
+                self.intents.insert(Effect::Wake { at: *until, timer });
+                if *work == Work::Step {
+                    self.intents.insert(Effect::Withdraw { step: step.clone(), attempt });
+                }
+                self.intents.insert(Effect::AwaitWorker { step, attempt, work: *work });
+            }
+            Entry::TakingBack { step } | Entry::TakenBack { step, .. } => {
+                let is_closed = self.is_closed(&around(plan, step));
+                assert!(self.stopping || is_closed, "what is needed is taken back");
+                if matches!(entry, Entry::TakenBack { .. }) {
+                    tally.add("taken back");
+                    assert!(self.in_flight.remove(step), "`{step}` was not in flight");
+                }
+            }
             Entry::StepSucceeded { step, undo, .. } => {
                 assert!(self.in_flight.remove(step), "`{step}` was not in flight");
                 self.stands(step, Some(undo));
@@ -632,6 +651,8 @@ impl Tally {
             "approvals",
             "loops",
             "children",
+            "handed out",
+            "taken back",
             "closings",
             "stoppings",
             "taken",

@@ -40,6 +40,7 @@ mod effect;
 mod entry;
 mod gate;
 mod group;
+mod handed;
 mod handling;
 mod head;
 mod incident;
@@ -75,6 +76,7 @@ pub use entry::{
     Compensation, Decision, Deferral, Ending, Entry, Failure, FailureClass, Outcome, Record,
     RunError,
 };
+pub use handed::{Handed, Work};
 pub use head::RunHead;
 pub use incident::{Incident, IncidentKind, Resolution};
 pub use input::Input;

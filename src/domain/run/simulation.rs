@@ -464,6 +464,11 @@ impl World {
     }
 }
 
+fn handed_out(step: String, attempt: u32, work: Work) -> Input {
+    let (activity, until) = ("act".to_owned(), Timestamp::from_millis(9_000_000_000));
+    Input::HandedOut { step, attempt, work, activity, until }
+}
+
 struct Random(u64);
 
 impl Random {
@@ -513,6 +518,23 @@ impl Random {
                     Deferral { undoes: true, maybe_made: false, ..self.deferral(attempt) };
                 Input::Deferred { step, deferral }
             }
+            Effect::Execute { step, attempt } if self.once_in(6) => {
+                handed_out(step, attempt, Work::Step)
+            }
+            Effect::Undo { step, attempt } if self.once_in(6) => {
+                handed_out(step, attempt, Work::Undo)
+            }
+            Effect::AwaitWorker { step, attempt, work } => {
+                let result = match self.failure(tally) {
+                    Some(failure) => Err(failure),
+                    None => Ok(json!("made")),
+                };
+                Input::WorkEnded { step, attempt, work, result }
+            }
+            Effect::Withdraw { step, attempt } if self.once_in(2) => {
+                Input::Withdrawing { step, attempt }
+            }
+            Effect::Withdraw { step, attempt } => Input::Withdrawn { step, attempt },
             Effect::Execute { step, attempt } if self.once_in(6) => {
                 Input::ChildStarted { step, attempt, run: origin().id }
             }

@@ -219,7 +219,8 @@ impl Run {
             | Doing::Deciding(_)
             | Doing::Stuck(_)
             | Doing::Deferred(_)
-            | Doing::AwaitingRun { .. } => 2,
+            | Doing::AwaitingRun { .. }
+            | Doing::AwaitingWorker(_) => 2,
         };
         match self.doings().map(|(_, doing)| of(doing)).min() {
             Some(1) => Status::Retrying,
@@ -442,6 +443,11 @@ fn waiting_for(path: &str, doing: &Doing) -> Option<(u8, WaitingFor)> {
         Doing::Awaiting { until, .. } => Some((2, of(WaitKind::Event, *until))),
         Doing::AwaitingRun { run, .. } => {
             Some((3, WaitingFor { run: Some(*run), ..of(WaitKind::Run, None) }))
+        }
+        Doing::AwaitingWorker(handed) => {
+            let (activity, since) = (Some(handed.activity.clone()), Some(handed.since));
+            let waiting = of(WaitKind::Worker, Some(handed.until));
+            Some((3, WaitingFor { activity, since, ..waiting }))
         }
         Doing::Sleeping { until } => Some((4, of(WaitKind::Sleep, Some(*until)))),
         Doing::Deferred(deferral) => {

@@ -172,6 +172,9 @@ pub struct WaitingFor {
     /// The run that it waits for, for a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
+    /// The activity, for a worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<String>,
     /// The code of the failure behind it, for an incident or a doubt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
@@ -186,9 +189,9 @@ pub struct WaitingFor {
 
 impl WaitingFor {
     pub(super) fn of(kind: WaitKind, until: Option<Timestamp>, step: Option<String>) -> WaitingFor {
-        let (approvers, run, code, since) = Default::default();
+        let (approvers, run, activity, code, since) = Default::default();
         let (destination, reason) = Default::default();
-        WaitingFor { kind, until, step, approvers, run, code, since, destination, reason }
+        WaitingFor { kind, until, step, approvers, run, activity, code, since, destination, reason }
     }
 }
 
@@ -210,6 +213,8 @@ pub enum WaitKind {
     Approval,
     /// The end of another run.
     Run,
+    /// A worker that carries out an activity.
+    Worker,
     /// Somebody who says how it goes on after a failure.
     Incident,
     /// Somebody who says whether a call happened.
@@ -230,6 +235,7 @@ impl WaitKind {
             WaitKind::Event => "event",
             WaitKind::Approval => "approval",
             WaitKind::Run => "run",
+            WaitKind::Worker => "worker",
             WaitKind::Incident => "incident",
             WaitKind::Doubt => "doubt",
             WaitKind::Destination => "destination",

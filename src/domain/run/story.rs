@@ -116,6 +116,14 @@ impl Story {
                 self.log.push(format!("end of {step}"));
                 Input::ChildEnded { step, attempt, run, result: Ok(json!({ "n": 1 })) }
             }
+            Effect::AwaitWorker { step, attempt, work } => {
+                self.log.push(format!("worker of {step}"));
+                Input::WorkEnded { step, attempt, work, result: Ok(json!({ "n": 1 })) }
+            }
+            Effect::Withdraw { step, attempt } => {
+                self.log.push(format!("withdraw {step}"));
+                Input::Withdrawn { step, attempt }
+            }
             Effect::StopRun { step, run } => {
                 self.log.push(format!("stop {step}"));
                 Input::ChildAsked { step, run }

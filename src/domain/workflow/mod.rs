@@ -265,6 +265,17 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Returns the version of the activity that it pins, if it calls one and pins it.
+    #[must_use]
+    pub fn pinned_version(&self) -> Option<u32> {
+        match self {
+            Action::Call { version, .. } => *version,
+            _ => None, // It calls no activity.
+        }
+    }
+}
+
 /// What happens when a step has failed for good.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -311,6 +322,17 @@ pub enum Undo {
         /// How long one such attempt may take; `None` for as long as one of the step itself.
         timeout: Option<Duration>,
     },
+}
+
+impl Undo {
+    /// Returns the version of the activity that it pins, if it calls one and pins it.
+    #[must_use]
+    pub fn pinned_version(&self) -> Option<u32> {
+        match self {
+            Undo::Call { version, .. } => *version,
+            Undo::Auto | Undo::None => None,
+        }
+    }
 }
 
 /// Fields of Thena's create body that are kept as they were given.

@@ -10,6 +10,7 @@ use super::super::query::Query;
 use super::super::route::{Group, Param, Route};
 use crate::app::App;
 use crate::app::activity_throttles::NewThrottle;
+use crate::app::worker_activities::{NewActivity, Registered};
 use crate::domain::activity::ThrottleKey;
 
 /// Activities.
@@ -29,6 +30,15 @@ pub static GROUP: Group = Group {
             .named("activities_get", "Returns one activity.")
             .scope("workflows:read")
             .answers(200, "Activity"),
+        Route::post("/v1/activities", || web::to(register))
+            .named("activities_register", "Registers an activity that workers carry out.")
+            .scope("workflows:write")
+            .body("NewActivity")
+            .answers(201, "Activity"),
+        Route::delete("/v1/activities/{uniqueIdentifier}", || web::to(retire))
+            .named("activities_retire", "Takes back an activity that was registered for workers.")
+            .scope("workflows:write")
+            .answers(204, ""),
         Route::put("/v1/activities/{uniqueIdentifier}/throttle", || web::to(throttle))
             .named(
                 "activities_throttle",
@@ -43,6 +53,20 @@ pub static GROUP: Group = Group {
             .answers(204, ""),
     ],
     schemas: &[
+        (
+            "NewActivity",
+            r#"{"type":"object","required":["uniqueIdentifier","kind"],"properties":{
+                "uniqueIdentifier":{"type":"string","examples":["invoices:render"]},
+                "kind":{"const":"worker"},"name":{"type":"string"},
+                "description":{"type":"string"},"category":{"type":"string"},
+                "inputSchema":{"type":"object"},"outputSchema":{"type":"object"},
+                "timeout":{"type":["string","number"],"default":"1h",
+                    "description":"How long an attempt may take from when it is handed out."},
+                "retry":{"type":"object"},
+                "throttle":{"type":"object","required":["limit","window"],"properties":{
+                    "limit":{"type":"integer"},"window":{"type":["string","number"]},
+                    "key":{"enum":["activity","tenant"]}}}}}"#,
+        ),
         (
             "Activity",
             r#"{"type":"object","required":["uniqueIdentifier","name","version","category"],
@@ -127,5 +151,35 @@ async fn throttle(
 
 async fn unthrottle(app: web::Data<App>, Caller(who): Caller, id: web::Path<String>) -> Answer {
     app.remove_throttle(&who, &id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn register(app: web::Data<App>, Caller(who): Caller, body: Json) -> Answer {
+    let mut fields = body.fields();
+    let kind = fields.required_text("kind");
+    if !kind.is_empty() && kind != "worker" {
+        fields.problem("kind", "not_allowed", "must be worker");
+    }
+    let wanted = NewActivity {
+        identifier: fields.required_text("uniqueIdentifier"),
+        name: fields.text("name").unwrap_or_default(),
+        description: fields.text("description").unwrap_or_default(),
+        category: fields.text("category").unwrap_or_default(),
+        input_schema: fields.value("inputSchema"),
+        output_schema: fields.value("outputSchema"),
+        timeout: fields.duration("timeout"),
+        retry: fields.object("retry"),
+        throttle: fields.object("throttle"),
+    };
+    fields.end()?;
+    let (view, registered) = app.register_activity(&who, wanted).await?;
+    Ok(match registered {
+        Registered::New => HttpResponse::Created().json(view),
+        Registered::Unchanged => HttpResponse::Ok().json(view),
+    })
+}
+
+async fn retire(app: web::Data<App>, Caller(who): Caller, id: web::Path<String>) -> Answer {
+    app.retire_activity(&who, &id).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -3,6 +3,7 @@
 pub mod account_entries;
 pub mod accounts;
 pub mod activities;
+pub mod api_imports;
 pub mod approvals;
 pub mod apps;
 pub mod audit;
@@ -31,6 +32,7 @@ pub mod secrets;
 pub mod sla_policies;
 pub mod system;
 pub mod tags;
+pub mod tasks;
 pub mod teams;
 pub mod tenants;
 pub mod ticket_statuses;
