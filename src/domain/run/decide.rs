@@ -81,6 +81,7 @@ impl Deciding<'_> {
             }
             Input::Cancel { by, compensate } => self.cancel(by, compensate),
             Input::Retry { by, from, input, version } => self.resume(by, from, input, version),
+            Input::Migrate { by, version } => self.migrate(by, version),
         }
         self.proceed();
         self.undo_next();

@@ -125,6 +125,14 @@ pub enum Input {
         /// The version to go on with; the workflow given to `decide` is that version.
         version: Option<u32>,
     },
+    /// Somebody moves the run to another version; the workflow given to `decide` is that version,
+    /// and `migration_refusals` found nothing.
+    Migrate {
+        /// Who.
+        by: String,
+        /// The version.
+        version: u32,
+    },
 }
 
 impl Input {
@@ -151,7 +159,10 @@ impl Input {
             Input::ChildAsked { step, run } => {
                 Some(Effect::StopRun { step: step.clone(), run: *run })
             }
-            Input::UndoAll { .. } | Input::Cancel { .. } | Input::Retry { .. } => None,
+            Input::UndoAll { .. }
+            | Input::Cancel { .. }
+            | Input::Retry { .. }
+            | Input::Migrate { .. } => None,
         }
     }
 }

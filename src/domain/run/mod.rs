@@ -32,6 +32,8 @@ mod gate;
 mod group;
 mod head;
 mod input;
+mod migrate;
+mod missing;
 mod nested;
 mod next;
 mod redo;
@@ -62,6 +64,8 @@ pub use entry::{
 };
 pub use head::RunHead;
 pub use input::Input;
+pub use migrate::migration_refusals;
+pub use missing::{Missing, RetryPlan, Sureness, missing_references, plan_retry};
 pub use next::SLEEP_MAX;
 pub use retry::{UNDO_RETRY, retry_refusal};
 pub use state::{Cancel, Origin, Phase, Run, TenantFacts};
