@@ -1,6 +1,7 @@
 //! What the product is, without I/O, threads, clocks or frameworks: values and pure functions.
 
 pub mod activity;
+pub mod bulk;
 pub mod business_hours;
 pub mod desk;
 pub mod event;

@@ -3,6 +3,7 @@
 
 mod alarms;
 mod bell;
+mod bulk;
 mod children;
 mod connections;
 mod deliveries;

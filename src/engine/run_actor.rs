@@ -196,13 +196,9 @@ fn advance(
     tx: &mut TenantTx<'_, '_>,
     input: Option<Input>,
 ) -> Result<(), StoreError> {
-    if let Some(input) = input {
-        if let Input::Retry { version: Some(version), .. } = &input {
-            let name = &live.workflow.name;
-            if let Some(workflow) = tenant.definition(tx.view(), name, *version)? {
-                live.workflow = workflow;
-            }
-        }
+    if let Some(input) = input
+        && live.can_take(tenant, tx.view(), &input)?
+    {
         live.advance(tenant, tx, input)?;
     }
     live.read_mail(tenant, tx)?;

@@ -67,6 +67,16 @@ pub struct EngineSettings {
     pub schedule_slots_max: usize,
     /// How many times that did not fire are listed for each schedule.
     pub schedule_listed_max: usize,
+    /// How many runs or events a bulk job looks at in one transaction.
+    pub bulk_batch_max: usize,
+    /// How many runs or events one bulk job acts on in a second.
+    pub bulk_per_second_max: u32,
+    /// How many runs or events one bulk job may have.
+    pub bulk_members_max: usize,
+    /// How many bulk jobs of one tenant may go on at once.
+    pub bulk_jobs_active_max: usize,
+    /// How many bulk jobs that have ended are kept.
+    pub bulk_jobs_kept_max: usize,
     /// How long a stop waits for calls in flight, in milliseconds.
     pub stop_ms: u64,
 }
@@ -102,6 +112,11 @@ impl Default for EngineSettings {
             schedule_grace_ms: 60_000,
             schedule_slots_max: 100,
             schedule_listed_max: 50,
+            bulk_batch_max: 50,
+            bulk_per_second_max: 100,
+            bulk_members_max: 100_000,
+            bulk_jobs_active_max: 10,
+            bulk_jobs_kept_max: 100,
             stop_ms: 5_000,
         }
     }

@@ -20,14 +20,18 @@ pub enum AlarmKind {
     Sla = 4,
     /// The next attempt to deliver to a subscriber.
     Delivery = 5,
+    /// The next members of a bulk job.
+    Bulk = 12,
 }
 
 impl AlarmKind {
     /// Returns the kind with this number.
     #[must_use]
     pub fn from_number(number: u8) -> Option<AlarmKind> {
-        use AlarmKind::{Delivery, Lasting, Schedule, Sla, Window};
-        [Schedule, Window, Lasting, Sla, Delivery].into_iter().find(|kind| *kind as u8 == number)
+        use AlarmKind::{Bulk, Delivery, Lasting, Schedule, Sla, Window};
+        [Schedule, Window, Lasting, Sla, Delivery, Bulk]
+            .into_iter()
+            .find(|kind| *kind as u8 == number)
     }
 }
 

@@ -6,6 +6,8 @@
 pub(super) enum Row {
     Approval = b'Y',
     AuditRecord = b'A',
+    BulkJob = b'Q',
+    BulkMembers = b'i',
     Connection = b'C',
     Delivery = b'D',
     EventType = b'E',

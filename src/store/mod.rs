@@ -4,6 +4,7 @@ pub mod access;
 pub mod alarms;
 pub mod approvals;
 pub mod audit;
+pub mod bulk;
 pub mod codec;
 pub mod connections;
 pub mod counters;

@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::redo::Redo;
-use super::state::Run;
+use super::state::{Origin, Run, TenantFacts};
 use super::status::UndoStatus;
 use super::step::StepState;
 use crate::domain::expression::{Reference, Template};
 use crate::domain::filter::Filter;
+use crate::domain::id::{RunId, TenantId};
 use crate::domain::path::Path;
 use crate::domain::problem::Problem;
+use crate::domain::time::Timestamp;
 use crate::domain::workflow::tree::fixed_paths;
 use crate::domain::workflow::{Action, Join, OnFailure, Step, Workflow};
 
@@ -124,6 +126,18 @@ pub fn missing_references(
     let mut search = Search { workflow, run, kept, looped, given, found: Vec::new() };
     search.list(&workflow.steps, Sureness::Surely);
     search.found
+}
+
+/// Returns the references of the steps that surely run which the event `trigger` does not resolve.
+#[must_use]
+pub fn missing_at_start(workflow: &Workflow, trigger: Value) -> Vec<Missing> {
+    let nobody = TenantFacts { id: TenantId(0), slug: String::new(), name: String::new() };
+    let id = RunId::new(0, Timestamp::default(), 0);
+    let vars = Value::Object(serde_json::Map::new());
+    let run = Run::new(workflow, Origin { id, version: 0, tenant: nobody, trigger, vars });
+    let mut found = missing_references(workflow, &run, &[], None);
+    found.retain(|missing| missing.sureness == Sureness::Surely);
+    found
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -65,7 +65,7 @@ pub use entry::{
 pub use head::RunHead;
 pub use input::Input;
 pub use migrate::migration_refusals;
-pub use missing::{Missing, RetryPlan, Sureness, missing_references, plan_retry};
+pub use missing::{Missing, RetryPlan, Sureness, missing_at_start, missing_references, plan_retry};
 pub use next::SLEEP_MAX;
 pub use retry::{UNDO_RETRY, retry_refusal};
 pub use state::{Cancel, Origin, Phase, Run, TenantFacts};
