@@ -183,7 +183,7 @@ impl App {
 }
 
 impl EventFilter {
-    fn holds(&self, stored: &StoredEvent) -> bool {
+    pub(super) fn holds(&self, stored: &StoredEvent) -> bool {
         let event = &stored.event;
         self.kind.as_ref().is_none_or(|kind| is_of_kind(&event.kind, kind))
             && self.source.as_ref().is_none_or(|source| event.source == *source)

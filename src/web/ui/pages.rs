@@ -92,6 +92,7 @@ pub async fn runs(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
         since: query.time("since")?,
         until: None,
         text: asked.q.clone(),
+        code: None,
     };
     let list = app.runs(&visit.who, &filter, &query.page()?)?;
     html(&runs::page(visit.shell, &asked, &query.seal(list)))
