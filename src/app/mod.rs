@@ -7,6 +7,7 @@ pub mod approvals;
 pub mod audit;
 pub mod backtest;
 pub mod bulk;
+pub mod cases;
 pub mod connection_test;
 pub mod connections;
 pub mod custom_objects;

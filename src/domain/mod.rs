@@ -21,5 +21,6 @@ pub mod scope;
 pub mod secret;
 pub mod signature;
 pub mod time;
+pub mod trial;
 pub mod webhook;
 pub mod workflow;

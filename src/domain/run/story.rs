@@ -201,6 +201,7 @@ pub(super) fn workflow(steps: Vec<Step>) -> Workflow {
         timeout: None,
         steps,
         thena: None,
+        tests: Vec::new(),
     }
 }
 

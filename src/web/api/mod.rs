@@ -34,6 +34,7 @@ pub mod teams;
 pub mod tenants;
 pub mod ticket_statuses;
 pub mod tickets;
+pub mod trials;
 pub mod users;
 pub mod webhooks;
 pub mod workflows;

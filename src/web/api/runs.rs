@@ -54,6 +54,10 @@ pub static GROUP: Group = Group {
             .named("runs_journal", "Returns what the run recorded, in order.")
             .scope("runs:read")
             .answers(200, "Journal"),
+        Route::get("/v1/runs/{id}/test-case", || web::to(case))
+            .named("runs_test_case", "Makes a test case of what the run recorded.")
+            .scope("runs:read")
+            .answers(200, "TestCase"),
         Route::get("/v1/runs/{id}/stream", || web::to(follow))
             .named("runs_stream", "Sends what the run records, as server-sent events, to its end.")
             .scope("runs:read")
@@ -102,6 +106,12 @@ pub static GROUP: Group = Group {
             "Cancel",
             r#"{"type":"object","properties":{"compensate":{"type":"boolean","default":true},
                 "reason":{"type":"string"}}}"#,
+        ),
+        (
+            "TestCase",
+            r#"{"type":"object","properties":{"name":{"type":"string"},
+                "event":{"type":"object"},"mocks":{"type":"object"},
+                "expect":{"type":"object"}}}"#,
         ),
         ("Retry", redo::RETRY),
         ("Restart", redo::RESTART),
@@ -163,6 +173,10 @@ async fn show(
 
 async fn journal(app: web::Data<App>, Caller(who): Caller, id: web::Path<String>) -> Answer {
     Ok(HttpResponse::Ok().json(json!({"data": app.journal(&who, run_id(&id)?)?})))
+}
+
+async fn case(app: web::Data<App>, Caller(who): Caller, id: web::Path<String>) -> Answer {
+    Ok(HttpResponse::Ok().json(app.case_of_run(&who, run_id(&id)?)?))
 }
 
 async fn follow(
