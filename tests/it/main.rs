@@ -30,5 +30,6 @@ mod step_kinds;
 mod streams;
 mod support;
 mod thena;
+mod trials;
 mod triggers;
 mod webhooks;

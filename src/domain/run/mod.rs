@@ -46,6 +46,8 @@ mod unwind;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod moving;
+#[cfg(test)]
 mod nests;
 #[cfg(test)]
 mod properties;

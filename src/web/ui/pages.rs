@@ -98,7 +98,7 @@ pub async fn runs(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
     html(&runs::page(visit.shell, &asked, &query.seal(list)))
 }
 
-fn status(name: &str) -> Result<Status, ApiError> {
+pub(super) fn status(name: &str) -> Result<Status, ApiError> {
     let refused = || ApiError::bad_parameter("status", format!("`{name}` is no status"));
     Status::parse(name).ok_or_else(refused)
 }
