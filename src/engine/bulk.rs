@@ -23,6 +23,9 @@ use super::Withheld;
 use super::intake::{Begun, IncomingEvent, accept, accept_for};
 use super::tenant_state::TenantState;
 
+/// How long a job waits when as many runs are at work as may be.
+const CROWDED_PAUSE: Duration = Duration::from_secs(1);
+
 /// Why a member was not acted on.
 enum Turned {
     Skipped(BulkFault),
@@ -48,8 +51,14 @@ pub(super) fn ring(
     if job.status != BulkStatus::Running || job.next_at != Some(due) {
         return Ok(());
     }
-    let rate = job.options.per_second.clamp(1, tenant.shared.settings.bulk_per_second_max.max(1));
-    let batch = tenant.shared.settings.bulk_batch_max.clamp(1, rate as usize);
+    let settings = &tenant.shared.settings;
+    let wakes = matches!(job.action, BulkAction::Retry | BulkAction::Migrate);
+    if wakes && tenant.active() >= settings.runs_active_max {
+        job.next_at = Some(tx.now() + CROWDED_PAUSE);
+        return tx.put_bulk_job(&job);
+    }
+    let rate = job.options.per_second.clamp(1, settings.bulk_per_second_max.max(1));
+    let batch = settings.bulk_batch_max.clamp(1, rate as usize);
     let members = tx.view().bulk_members(&job, batch)?;
     for member in &members {
         let mut own = Begun::default();

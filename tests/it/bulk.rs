@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::acceptance::{begun, by_hand, echo, events, failing, step, transform};
+use crate::people::joined;
 use crate::process::Process;
 use crate::support::{TestApp, send, with_app, with_config};
 
@@ -158,9 +159,21 @@ fn all_that_wait_are_cancelled_and_others_are_left_alone() {
         let dry = app.post("/v1/bulk", dry).await.expect(200);
         assert_eq!((&dry["total"], dry["sample"].as_array().map(Vec::len)), (&json!(20), Some(10)));
         assert_eq!(app.get("/v1/bulk").await.expect(200)["data"], json!([]), "nothing was started");
-        let job = start(&app, json!({"action": "cancel", "filter": filter})).await;
-        let job = finished(&app, &job).await;
+        let mut browser = joined(&app, "ada@example.com", &["operator"]).await;
+        let list = browser.get("/runs?status=waiting&workflow=w").await;
+        let link = "/bulk?action=cancel&#38;status=waiting&#38;workflow=w";
+        assert!(list.text.contains(link), "{}", list.text);
+        let asked = browser.get("/bulk?action=cancel&status=waiting&workflow=w").await;
+        assert!(asked.text.contains("Cancel 20 runs"), "{}", asked.text);
+        let fields = [("action", "cancel"), ("status", "waiting"), ("workflow", "w")];
+        let begun = browser.form("/bulk", &fields).await;
+        assert_eq!(begun.status, 303, "{}", begun.text);
+        let place = begun.header("location").expect("a place").to_owned();
+        let job = finished(&app, place.strip_prefix("/bulk/").expect("a job")).await;
         assert_eq!(numbers(&job), [20, 20, 0, 0, 0], "{job:#}");
+        assert_eq!(job["createdBy"], "ada@example.com");
+        let shown = browser.get(&place).await;
+        assert!(shown.text.contains("All 20 were looked at"), "{}", shown.text);
         until_count(&app, "retry", json!({"status": "cancelled", "workflow": "w"}), 20).await;
         app.until(&other, "waiting").await;
     });

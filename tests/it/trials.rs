@@ -193,7 +193,7 @@ fn a_failing_test_refuses_the_save_unless_it_is_skipped_or_a_draft() {
         let detail = fault["detail"].as_str().expect("a sentence");
         assert!(detail.contains("expected \"hello\", found \"bye\""), "{detail}");
         let draft = app.put("/v1/workflows/w?draft=true", broken.clone()).await.expect(200);
-        assert_eq!(draft["warnings"][0]["code"], "test_failed", "{draft:#}");
+        assert_eq!(draft["warnings"][1]["code"], "test_failed", "{draft:#}");
         let results = app.post("/v1/workflows/w/tests", json!({"version": 2})).await.expect(200);
         assert_eq!((&results["passed"], &results["failed"]), (&json!(1), &json!(1)));
         assert_eq!(results["data"][1]["misses"][0]["actual"], "bye");
