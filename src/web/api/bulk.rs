@@ -17,6 +17,7 @@ use crate::app::error::Error;
 use crate::app::events::EventFilter;
 use crate::app::runs::RunFilter;
 use crate::domain::bulk::{BulkAction, BulkOptions, BulkSubject};
+use crate::domain::event_type::Pattern;
 use crate::domain::problem::{Problem, nearest};
 use crate::domain::run::Status;
 use crate::domain::time::Timestamp;
@@ -188,7 +189,7 @@ fn choice(
             code: inner.text("errorCode"),
         }),
         BulkSubject::Events => BulkChoice::Events(EventFilter {
-            kind: inner.text("type"),
+            kind: inner.text("type").map(|text| Pattern::restore(&text)),
             source: inner.text("source"),
             subject: inner.text("subject"),
             since: inner.time_or_ago("since", now),
