@@ -105,8 +105,8 @@ impl App {
         who: &Principal,
         workflow: &Workflow,
     ) -> Result<Vec<CaseResult>, Error> {
-        let catalogue = self.engine().activities().catalogue();
-        let seat = Seat { workflow, catalogue, now: self.now() };
+        let catalogue = self.catalogue(who.tenant);
+        let seat = Seat { workflow, catalogue: &catalogue, now: self.now() };
         let mut results = Vec::with_capacity(workflow.tests.len());
         for (index, case) in workflow.tests.iter().enumerate() {
             let stored: Option<Event> = match &case.event {

@@ -157,8 +157,8 @@ impl App {
             trigger: given.seen(&event),
             vars: Value::Object(Map::new()),
         };
-        let catalogue = self.engine().activities().catalogue();
-        let mut played = play(&workflow, catalogue, origin, self.now(), &script);
+        let catalogue = self.catalogue(who.tenant);
+        let mut played = play(&workflow, &catalogue, origin, self.now(), &script);
         let problems = std::mem::take(&mut played.problems);
         let loaded = LoadedRun::of(played.run.clone(), Arc::clone(&workflow), event, given);
         let run = loaded.view(self.now());

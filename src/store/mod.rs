@@ -3,11 +3,13 @@
 pub mod access;
 pub mod alarms;
 pub mod approvals;
+pub mod apps;
 pub mod audit;
 pub mod bulk;
 pub mod codec;
 pub mod connections;
 pub mod counters;
+pub mod custom_activities;
 pub mod deliveries;
 mod envelope;
 pub mod event_index;

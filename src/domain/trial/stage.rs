@@ -1,13 +1,14 @@
 //! The stage of a trial: plays a run, and answers what it owes by a script.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::sample::sample;
-use crate::domain::activity::Catalogue;
+use crate::domain::activity::{ActivitySpec, Catalogue};
 use crate::domain::expression::Template;
 use crate::domain::id::RunId;
 use crate::domain::problem::Problem;
@@ -293,7 +294,7 @@ impl Stage<'_> {
     }
 
     fn misfits(&self, step: &str) -> Vec<Problem> {
-        let spec = self.activity(step).and_then(|activity| self.catalogue.find(activity));
+        let spec = self.spec(step);
         let validator = spec.and_then(|spec| jsonschema::validator_for(&spec.input_schema).ok());
         let Some(validator) = validator else { return Vec::new() };
         let place = pointer_of(&self.workflow.steps, "/steps", id_of(step)).unwrap_or_default();
@@ -322,7 +323,7 @@ impl Stage<'_> {
             let output = json!({ "runId": "sample", "status": "succeeded", "result": null });
             return (output, Source::Sample);
         }
-        let spec = self.activity(step).and_then(|activity| self.catalogue.find(activity));
+        let spec = self.spec(step);
         (spec.map_or(Value::Null, |spec| sample(&spec.output_schema, 0)), Source::Sample)
     }
 
@@ -335,10 +336,12 @@ impl Stage<'_> {
         json!({ "id": "sample", "type": kind, "payload": payload.unwrap_or_else(|| json!({})) })
     }
 
-    fn activity(&self, step: &str) -> Option<&str> {
+    fn spec(&self, step: &str) -> Option<&Arc<ActivitySpec>> {
         match &self.workflow.step_at(step)?.action {
-            Action::Call { activity, .. } => Some(activity),
-            _ => None, // Nothing else calls one.
+            Action::Call { activity, version, .. } => {
+                self.catalogue.find_version(activity, *version)
+            }
+            _ => None, // Nothing else calls an activity.
         }
     }
 
