@@ -9,10 +9,12 @@ use super::error::Error;
 use super::principal::Principal;
 use super::views::WorkflowView;
 use super::workflows::{Traced, version_of};
+use crate::domain::activity::Catalogue;
 use crate::domain::event_type::{self, built_in};
 use crate::domain::id::Uid;
 use crate::domain::problem::Problem;
 use crate::domain::time::Timestamp;
+use crate::domain::trial::CaseResult;
 use crate::domain::workflow::Workflow;
 use crate::domain::workflow::cycle;
 use crate::domain::workflow::diff::{Change, diff};
@@ -37,7 +39,9 @@ pub struct Definition {
 pub enum Publish {
     /// It does, at once.
     Active,
-    /// It waits until it is enabled.
+    /// It does, at once, whatever its test cases say.
+    Untested,
+    /// It waits until it is enabled; what its test cases say is among its warnings.
     Draft,
 }
 
@@ -242,10 +246,16 @@ impl App {
     async fn save(
         &self,
         who: &Principal,
-        checked: Checked,
+        mut checked: Checked,
         publish: Publish,
         expected: Name,
     ) -> Result<Saved, Error> {
+        let faults = self.faults_of_cases(who, &checked.workflow).await?;
+        match publish {
+            Publish::Active if !faults.is_empty() => return Err(Error::Invalid(faults)),
+            Publish::Active | Publish::Untested => {}
+            Publish::Draft => checked.warnings.extend(faults),
+        }
         let by = who.name.clone();
         let name = checked.workflow.name.clone();
         self.check_sight(who, &name)?;
@@ -255,7 +265,11 @@ impl App {
                 change.before(&before.as_ref().map(Traced::of));
                 let outcome = put(tx, &checked, publish, expected, by)?;
                 let after = tx.view().workflow(&checked.workflow.name)?;
-                change.after(&after.as_ref().map(Traced::of));
+                let mut traced = json!(after.as_ref().map(Traced::of));
+                if publish == Publish::Untested && !checked.workflow.tests.is_empty() {
+                    traced["tests"] = json!("skipped");
+                }
+                change.after(&traced);
                 Ok(outcome)
             })
             .await?;
@@ -267,6 +281,35 @@ impl App {
             Made::Nothing => Saved::Same(view),
         })
     }
+}
+
+impl App {
+    /// Plays the test cases of a definition, on a thread of its own, and says what fails.
+    async fn faults_of_cases(
+        &self,
+        who: &Principal,
+        workflow: &Workflow,
+    ) -> Result<Vec<Problem>, Error> {
+        if workflow.tests.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (app, who, workflow) = (self.clone(), who.clone(), workflow.clone());
+        let played = tokio::task::spawn_blocking(move || app.case_results(&who, &workflow)).await;
+        let broke_off = |error| Error::Internal(format!("the tests broke off: {error}"));
+        let results = played.map_err(broke_off)??;
+        Ok(results.iter().flat_map(CaseResult::faults).collect())
+    }
+}
+
+/// Checks a definition where there is no store: against the activities given and the event types
+/// that are built in; others may be sent without a registration.
+#[must_use]
+pub fn validate_offline(document: &Value, catalogue: &Catalogue) -> Validation {
+    let find = |name: &str| known_event(name, &[]);
+    let names: Vec<&str> = built_in().iter().map(|known| known.kind).collect();
+    let limits = DefinitionLimits::default();
+    let known = Known { catalogue, event_type: &find, event_names: &names, limits };
+    validate(document, &known)
 }
 
 /// A definition that is put under a name need not repeat it.
@@ -378,7 +421,7 @@ fn next_row(
         updated_at: now,
     });
     match publish {
-        Publish::Active => {
+        Publish::Active | Publish::Untested => {
             WorkflowRow { version, newest: version, active: true, updated_at: now, ..row }
         }
         Publish::Draft => WorkflowRow { newest: version, updated_at: now, ..row },

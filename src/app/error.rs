@@ -34,6 +34,16 @@ pub enum Error {
         /// Each difference, with its place.
         problems: Vec<Problem>,
     },
+    /// It does not fit what is there; every misfit is listed.
+    #[error("{detail}")]
+    Unfit {
+        /// What kind of conflict; stable.
+        code: &'static str,
+        /// What does not fit, and what to do.
+        detail: String,
+        /// Each misfit, with its place.
+        problems: Vec<Problem>,
+    },
     /// `If-Match` names another version than the present one.
     #[error("it was changed meanwhile; the present version is {etag}")]
     Stale {

@@ -1,7 +1,6 @@
 //! Events: accepted after their schema is checked, listed, replayed.
 
 use serde::Serialize;
-use serde_json::json;
 
 pub use crate::engine::IncomingEvent;
 
@@ -184,7 +183,7 @@ impl App {
 }
 
 impl EventFilter {
-    fn holds(&self, stored: &StoredEvent) -> bool {
+    pub(super) fn holds(&self, stored: &StoredEvent) -> bool {
         let event = &stored.event;
         self.kind.as_ref().is_none_or(|kind| kind.covers(&event.kind))
             && self.source.as_ref().is_none_or(|source| event.source == *source)
@@ -201,18 +200,7 @@ pub(super) fn stored_event(view: TenantView<'_>, id: &str) -> Result<StoredEvent
 
 /// Makes a new event out of an old one, which its metadata names under `role`.
 pub(super) fn repeated(event: Event, role: &str, origin: &str) -> IncomingEvent {
-    let mut metadata = event.metadata;
-    metadata.insert(role.to_owned(), json!(origin));
-    IncomingEvent {
-        id: None,
-        kind: event.kind,
-        source: event.source,
-        subject: event.subject,
-        time: Some(event.time),
-        actor: Some(event.actor),
-        payload: event.payload,
-        metadata,
-    }
+    IncomingEvent::repeating(event, role, origin)
 }
 
 /// Names the caller as the one who made something happen.

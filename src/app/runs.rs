@@ -1,4 +1,4 @@
-//! Runs: listed, waited for, cancelled, retried, restarted.
+//! Runs: listed, waited for, cancelled.
 
 use std::time::Duration;
 
@@ -8,23 +8,22 @@ use tokio::time::Instant;
 use super::App;
 use super::audit::Change;
 use super::error::Error;
-use super::events::{AcceptedEvent, IncomingEvent, repeated};
+use super::events::{AcceptedEvent, IncomingEvent};
 use super::page::PageRequest;
 use super::principal::Principal;
-use super::run_view::{LoadedRun, load, summary};
+use super::run_view::{load, summary};
 use super::views::{JournalEntryView, Page, RunSummary, RunView};
 use crate::domain::event_type::Pattern;
 use crate::domain::id::RunId;
-use crate::domain::problem::Problem;
-use crate::domain::run::{Input, Status, retry_refusal};
+use crate::domain::run::{Input, Status};
 use crate::domain::time::Timestamp;
-use crate::engine::{Engine, Withheld};
+use crate::engine::Withheld;
 use crate::store::runs::{RunList, RunRow};
 use crate::store::tenant::TenantView;
 
 /// How many runs a list looks at for one page; a page may have fewer than its limit then.
 const LOOKED_AT_MAX: usize = 5_000;
-const CHUNK: usize = 200;
+pub(super) const CHUNK: usize = 200;
 /// How soon a run that was said to have ended is looked at again while its end is being written.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
@@ -43,6 +42,8 @@ pub struct RunFilter {
     pub until: Option<Timestamp>,
     /// With this text in the id, the workflow, the subject, the event or the error.
     pub text: Option<String>,
+    /// Whose error has this code.
+    pub code: Option<String>,
 }
 
 /// What a cancelled run leaves behind.
@@ -52,17 +53,6 @@ pub enum Cancel {
     Undo,
     /// Finished steps stay.
     Keep,
-}
-
-/// How a run that failed or was cancelled is to go on.
-#[derive(Clone, Debug, Default)]
-pub struct Retry {
-    /// From this step; from the first that has to run without it.
-    pub from: Option<String>,
-    /// With this version of the workflow; with its own without it.
-    pub version: Option<u32>,
-    /// Replaces the rendered input of that step.
-    pub input: Option<Value>,
 }
 
 impl App {
@@ -180,52 +170,6 @@ impl App {
         self.run(who, id)
     }
 
-    /// Goes on with a run that failed or was cancelled.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown run or version, `Conflict` for a run that cannot go on,
-    /// `Invalid` for a step that it cannot go on from.
-    pub async fn retry_run(
-        &self,
-        who: &Principal,
-        id: RunId,
-        retry: Retry,
-    ) -> Result<RunView, Error> {
-        let loaded = self.loaded(who, id)?;
-        let workflow = match retry.version {
-            None => loaded.workflow,
-            Some(version) => {
-                let name = &loaded.run.workflow;
-                let row = self.read(who, |view| Ok(view.version(name, version)?))?;
-                let missing = || Error::NotFound { what: "version", id: version.to_string() };
-                Engine::compile(&row.ok_or_else(missing)?)?
-            }
-        };
-        if let Some(problem) = retry_refusal(&workflow, &loaded.run, retry.from.as_deref()) {
-            return Err(refusal(problem));
-        }
-        let Retry { from, version, input } = retry;
-        let mut change = Change::of("run.retry", id.to_string());
-        change.after(&json!({ "from": from, "version": version }));
-        self.record_change(who, change).await?;
-        let input = Input::Retry { by: who.name.clone(), from, input, version };
-        self.engine().deliver(who.tenant, id, input).await?;
-        self.run(who, id)
-    }
-
-    /// Starts a new run of the workflow as it is active now, with the same event.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown run or a workflow that was deleted, `Conflict` when the run is
-    /// withheld.
-    pub async fn restart_run(&self, who: &Principal, id: RunId) -> Result<RunView, Error> {
-        let loaded = self.loaded(who, id)?;
-        let event = repeated(loaded.event, "restartOf", &id.to_string());
-        self.record_change(who, Change::of("run.restart", id.to_string())).await?;
-        let accepted = self.start(who, &loaded.run.workflow, None, event).await?;
-        self.started(who, &accepted)
-    }
-
     /// Starts one workflow, active or not, with an event that is made for it.
     pub(super) async fn start(
         &self,
@@ -250,21 +194,10 @@ impl App {
         let id = id.ok_or_else(|| Error::Internal("a start answered without a run".to_owned()))?;
         self.run(who, id)
     }
-
-    pub(super) fn loaded(&self, who: &Principal, id: RunId) -> Result<LoadedRun, Error> {
-        self.read(who, |view| load(view, run_row(view, id)?))
-    }
 }
 
 pub(super) fn run_row(view: TenantView<'_>, id: RunId) -> Result<RunRow, Error> {
     view.run(id)?.ok_or_else(|| Error::NotFound { what: "run", id: id.to_string() })
-}
-
-fn refusal(problem: Problem) -> Error {
-    if problem.pointer.is_empty() {
-        return Error::Conflict { code: "not_retryable", detail: problem.detail };
-    }
-    Error::Invalid(vec![problem])
 }
 
 pub(super) fn entry_view(number: u64, record: &crate::domain::run::Record) -> JournalEntryView {
@@ -278,7 +211,7 @@ pub(super) fn entry_view(number: u64, record: &crate::domain::run::Record) -> Jo
 }
 
 /// Returns the newest runs of several lists together.
-fn newest(
+pub(super) fn newest(
     view: TenantView<'_>,
     lists: &[RunList<'_>],
     before: Option<RunId>,
@@ -294,7 +227,7 @@ fn newest(
 
 impl RunFilter {
     /// Chooses the shortest lists that hold every run which the filter lets through.
-    fn lists(&self) -> Vec<RunList<'_>> {
+    pub(super) fn lists(&self) -> Vec<RunList<'_>> {
         if !self.statuses.is_empty() && !self.statuses.contains(&Status::Succeeded) {
             let mut statuses = self.statuses.clone();
             statuses.sort_by_key(|status| *status as u8);
@@ -307,7 +240,7 @@ impl RunFilter {
         }
     }
 
-    fn holds(&self, row: &RunRow) -> bool {
+    pub(super) fn holds(&self, row: &RunRow) -> bool {
         let head = &row.head;
         let text = self.text.as_ref().map(|text| text.to_lowercase());
         (self.statuses.is_empty() || self.statuses.contains(&head.status))
@@ -316,6 +249,10 @@ impl RunFilter {
             && self.event.as_ref().is_none_or(|event| {
                 head.event_id == *event || Pattern::restore(event).covers(&head.event_kind)
             })
+            && self
+                .code
+                .as_ref()
+                .is_none_or(|code| head.error.as_ref().is_some_and(|error| error.code == *code))
             && text.is_none_or(|text| shows(row, &text))
     }
 }

@@ -324,7 +324,7 @@ fn given_event(mut fields: Map<String, Value>) -> Result<IncomingEvent, Error> {
     })
 }
 
-fn in_payload(problem: Problem) -> Problem {
+pub(super) fn in_payload(problem: Problem) -> Problem {
     let pointer = problem.pointer.replacen("/data", "/payload", 1);
     Problem { pointer, ..problem }
 }

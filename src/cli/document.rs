@@ -7,6 +7,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use super::failure::Failure;
+use crate::domain::workflow::document::{Format, TextLimits, parse_text};
 
 /// A workflow definition as its author wrote it.
 pub struct Document {
@@ -29,6 +30,14 @@ impl Document {
         };
         let media_type = if is_json { "application/json" } else { "application/yaml" };
         Ok(Document { origin: path.to_owned(), text, media_type })
+    }
+
+    /// Returns the text as one value; keys that stand twice are refused.
+    pub fn parsed(&self) -> Result<Value, Failure> {
+        let is_json = self.media_type == "application/json";
+        let format = if is_json { Format::Json } else { Format::Yaml };
+        parse_text(&self.text, format, TextLimits::default())
+            .map_err(|problem| Failure::Usage(format!("{}: {}", self.origin, problem.detail)))
     }
 
     /// Returns the name under which the definition is saved.

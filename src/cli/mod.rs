@@ -162,6 +162,9 @@ fn perform(cli: Cli, form: Form) -> Result<(), Failure> {
         let loaded = load(&cli.common, arguments.flags())?;
         return serve::run(&loaded, &mut out);
     }
+    if let Command::Workflow(workflow::WorkflowCommand::Test(files)) = &command {
+        return workflow::test(files, &mut printer);
+    }
     let loaded = load(&cli.common, Vec::new())?;
     if let Command::Config(command) = &command {
         return settings::run(command, &loaded, &mut printer);

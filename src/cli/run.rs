@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Session;
 use super::client::{Body, segment, with_query};
+use super::document::json_argument;
 use super::failure::Failure;
 use super::printer::{cell, list, table};
 
@@ -43,7 +44,68 @@ pub enum RunCommand {
         /// The step to go on from, when it is not the failed one
         #[arg(long)]
         from: Option<String>,
+        /// The version to go on with: a number, or `latest`
+        #[arg(long)]
+        version: Option<String>,
+        /// Replaces the input of that step: JSON, @FILE, or - for the standard input
+        #[arg(long)]
+        input: Option<String>,
+        /// Only says what it would do
+        #[arg(long)]
+        dry_run: bool,
     },
+    /// Starts a new run with the same event
+    Restart {
+        /// The run's id
+        id: String,
+        /// The version to start: a number, or `latest`
+        #[arg(long)]
+        version: Option<String>,
+        /// Takes the place of the event's payload: JSON, @FILE, or - for the standard input
+        #[arg(long)]
+        payload: Option<String>,
+        /// Only says what it would do
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Moves a run that goes on to another version of its workflow
+    Migrate {
+        /// The run's id
+        id: String,
+        /// The version: a number, or `latest`
+        #[arg(long, default_value = "latest")]
+        version: String,
+        /// Only says whether it can be moved
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Does one thing to all runs that a filter holds
+    Bulk(Bulk),
+}
+
+/// One action on many runs.
+#[derive(Debug, Args)]
+pub struct Bulk {
+    /// retry, restart, cancel or migrate
+    action: String,
+    /// Only those of this status
+    #[arg(long)]
+    status: Option<String>,
+    /// Only those of this workflow
+    #[arg(long)]
+    workflow: Option<String>,
+    /// Only those whose error has this code
+    #[arg(long)]
+    error_code: Option<String>,
+    /// Only those created since this time, or this long ago: 2h
+    #[arg(long)]
+    since: Option<String>,
+    /// The version to act with: a number, or `latest`
+    #[arg(long)]
+    version: Option<String>,
+    /// Only counts them
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Which runs to list.
@@ -81,10 +143,32 @@ pub async fn run(command: RunCommand, session: &mut Session<'_>) -> Result<(), F
         RunCommand::Cancel { id, keep } => {
             change(&id, "cancel", json!({ "compensate": !keep }), session).await
         }
-        RunCommand::Retry { id, from } => {
-            let body = from.map_or_else(|| json!({}), |step| json!({ "from": step }));
-            change(&id, "retry", body, session).await
+        RunCommand::Retry { id, from, version, input, dry_run } => {
+            let input = input.map(|input| json_argument(&input)).transpose()?;
+            let version = version.map(version_argument).transpose()?;
+            let body = json!({ "from": from, "version": version, "input": input });
+            match dry_run {
+                true => plan(&id, "retry", body, session).await,
+                false => change(&id, "retry", body, session).await,
+            }
         }
+        RunCommand::Restart { id, version, payload, dry_run } => {
+            let payload = payload.map(|payload| json_argument(&payload)).transpose()?;
+            let version = version.map(version_argument).transpose()?;
+            let body = json!({ "version": version, "payload": payload });
+            match dry_run {
+                true => plan(&id, "restart", body, session).await,
+                false => change(&id, "restart", body, session).await,
+            }
+        }
+        RunCommand::Migrate { id, version, dry_run } => {
+            let body = json!({ "version": version_argument(version)? });
+            match dry_run {
+                true => plan(&id, "migrate", body, session).await,
+                false => change(&id, "migrate", body, session).await,
+            }
+        }
+        RunCommand::Bulk(asked) => bulk(asked, session).await,
     }
 }
 
@@ -185,4 +269,69 @@ async fn change(
         .printer
         .print(&run, |out| writeln!(out, "{}  {}", cell(&run, "/id"), cell(&run, "/status")))?;
     Ok(())
+}
+
+/// Shows what an action would do to a run.
+async fn plan(
+    id: &str,
+    action: &str,
+    body: Value,
+    session: &mut Session<'_>,
+) -> Result<(), Failure> {
+    let path = format!("/v1/runs/{}/{action}?dryRun=true", segment(id));
+    let plan = session.client.post(&path, Body::Json(body)).await?;
+    session.printer.print(&plan, |out| {
+        for (name, value) in plan.as_object().into_iter().flatten() {
+            match value.as_array() {
+                Some(items) if items.is_empty() => {}
+                Some(items) if items.iter().all(Value::is_string) => {
+                    let items: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+                    writeln!(out, "{name:12} {}", items.join(", "))?;
+                }
+                Some(items) => {
+                    for item in items {
+                        let (at, detail) = (cell(item, "/pointer"), cell(item, "/detail"));
+                        writeln!(out, "{name:12} {at}  {detail}")?;
+                    }
+                }
+                None => writeln!(out, "{name:12} {}", cell(value, ""))?,
+            }
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// Counts runs, or starts a job for them.
+async fn bulk(asked: Bulk, session: &mut Session<'_>) -> Result<(), Failure> {
+    let version = asked.version.map(version_argument).transpose()?;
+    let body = json!({
+        "action": asked.action,
+        "filter": {
+            "status": asked.status,
+            "workflow": asked.workflow,
+            "errorCode": asked.error_code,
+            "since": asked.since,
+        },
+        "options": { "version": version },
+        "dryRun": asked.dry_run,
+    });
+    let answer = session.client.post("/v1/bulk", Body::Json(body)).await?;
+    session.printer.print(&answer, |out| {
+        let total = cell(&answer, "/total");
+        match asked.dry_run {
+            true => writeln!(out, "{total} runs"),
+            false => writeln!(out, "{}  {total} runs", cell(&answer, "/id")),
+        }
+    })?;
+    Ok(())
+}
+
+/// Reads a version: a number, or `latest`.
+fn version_argument(text: String) -> Result<Value, Failure> {
+    if text == "latest" {
+        return Ok(Value::from(text));
+    }
+    let wrong = |_| Failure::Usage(format!("`{text}` is no version: a number, or `latest`"));
+    text.parse::<u32>().map(Value::from).map_err(wrong)
 }

@@ -10,14 +10,21 @@ use super::Session;
 use super::client::{Body, segment, with_query};
 use super::document::{Document, json_argument};
 use super::failure::Failure;
-use super::printer::{Form, cell, list};
+use super::printer::{Form, Printer, cell, list};
 use super::run::{show_run, wait_for};
+use crate::activities::Activities;
+use crate::activities::settings::EgressSettings;
+use crate::app::cases::{CasesView, play_offline};
+use crate::app::definitions::validate_offline;
+use crate::clock::Clock;
 
 /// What to do with workflows.
 #[derive(Debug, Subcommand)]
 pub enum WorkflowCommand {
     /// Checks definitions and names every problem; saves nothing
     Validate(Files),
+    /// Plays the test cases of definitions; needs no server, and exits with 1 when one fails
+    Test(Files),
     /// Saves definitions: new ones, or a new version where something changed
     Apply(Apply),
     /// Shows what `apply` would change
@@ -89,6 +96,7 @@ pub enum Format {
 pub async fn run(command: WorkflowCommand, session: &mut Session<'_>) -> Result<(), Failure> {
     match command {
         WorkflowCommand::Validate(files) => validate(&files, session).await,
+        WorkflowCommand::Test(files) => test(&files, &mut session.printer),
         WorkflowCommand::Apply(Apply { files, dry_run: true }) => diff(&files, session).await,
         WorkflowCommand::Apply(Apply { files, dry_run: false }) => apply(&files, session).await,
         WorkflowCommand::Diff(files) => diff(&files, session).await,
@@ -125,6 +133,58 @@ async fn validate(files: &Files, session: &mut Session<'_>) -> Result<(), Failur
         1 => Err(Failure::Negative("1 definition is not valid".to_owned())),
         many => Err(Failure::Negative(format!("{many} definitions are not valid"))),
     }
+}
+
+/// Plays the test cases of files by themselves: no server, no store, no connection.
+pub fn test(files: &Files, printer: &mut Printer<'_>) -> Result<(), Failure> {
+    let activities = Activities::built_in(&EgressSettings::default());
+    let catalogue = activities.catalogue();
+    let now = Clock::system().now();
+    let (mut answers, mut bad) = (Vec::new(), 0);
+    for path in &files.files {
+        let validation = validate_offline(&Document::read(path)?.parsed()?, catalogue);
+        let answer = match &validation.workflow {
+            Some(workflow) => {
+                let results = play_offline(workflow, catalogue, now);
+                let cases = CasesView::of(&workflow.name, None, results);
+                bad += cases.failed;
+                json!({ "file": path, "valid": true, "tests": cases })
+            }
+            None => {
+                bad += 1;
+                json!({ "file": path, "valid": false, "problems": validation.problems })
+            }
+        };
+        answers.push(answer);
+    }
+    printer.print(&json!({ "data": answers }), |out| {
+        answers.iter().try_for_each(|answer| write_tests(out, answer))
+    })?;
+    match bad {
+        0 => Ok(()),
+        1 => Err(Failure::Negative("1 test fails".to_owned())),
+        many => Err(Failure::Negative(format!("{many} tests fail"))),
+    }
+}
+
+fn write_tests(out: &mut dyn Write, answer: &Value) -> io::Result<()> {
+    if answer["valid"] != true {
+        writeln!(out, "{}: not valid", cell(answer, "/file"))?;
+        for problem in answer["problems"].as_array().into_iter().flatten() {
+            writeln!(out, "  {}  {}", cell(problem, "/pointer"), cell(problem, "/detail"))?;
+        }
+        return Ok(());
+    }
+    let counts = ["passed", "failed", "skipped"]
+        .map(|name| format!("{} {name}", cell(answer, &format!("/tests/{name}"))));
+    writeln!(out, "{}: {}", cell(answer, "/file"), counts.join(", "))?;
+    for case in answer["tests"]["data"].as_array().into_iter().flatten() {
+        writeln!(out, "  {:8} {}", cell(case, "/outcome"), cell(case, "/name"))?;
+        for miss in case["misses"].as_array().into_iter().flatten() {
+            writeln!(out, "    {}  {}", cell(miss, "/pointer"), cell(miss, "/detail"))?;
+        }
+    }
+    Ok(())
 }
 
 async fn apply(files: &Files, session: &mut Session<'_>) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! What the product is, without I/O, threads, clocks or frameworks: values and pure functions.
 
 pub mod activity;
+pub mod bulk;
 pub mod business_hours;
 pub mod connection;
 pub mod desk;
@@ -25,5 +26,6 @@ pub mod scope;
 pub mod secret;
 pub mod signature;
 pub mod time;
+pub mod trial;
 pub mod webhook;
 pub mod workflow;

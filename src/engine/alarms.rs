@@ -7,6 +7,7 @@ use crate::store::alarms::{Alarm, AlarmKind};
 use crate::store::seam::StoreError;
 use crate::store::tenant::TenantTx;
 
+use super::bulk;
 use super::intake::Begun;
 use super::lasting;
 use super::schedules;
@@ -29,6 +30,7 @@ pub(super) fn ring(
         AlarmKind::Window => windows::ring(tenant, tx, &alarm.id, begun),
         AlarmKind::Lasting => lasting::ring(tenant, tx, &alarm.id, begun),
         AlarmKind::Lease => tasks::ring(tenant, tx, &alarm.id),
+        AlarmKind::Bulk => bulk::ring(tenant, tx, (due, &alarm.id), begun),
         AlarmKind::Sla => ring_sla(tx, &Caller::platform(), &alarm.id),
         AlarmKind::Delivery => {
             tenant.deliveries.wake(&alarm.id);

@@ -46,6 +46,25 @@ pub struct IncomingEvent {
     pub metadata: serde_json::Map<String, serde_json::Value>,
 }
 
+impl IncomingEvent {
+    /// Makes a new event out of an old one, which its metadata names under `role`.
+    #[must_use]
+    pub fn repeating(event: Event, role: &str, origin: &str) -> IncomingEvent {
+        let mut metadata = event.metadata;
+        metadata.insert(role.to_owned(), origin.into());
+        IncomingEvent {
+            id: None,
+            kind: event.kind,
+            source: event.source,
+            subject: event.subject,
+            time: Some(event.time),
+            actor: Some(event.actor),
+            payload: event.payload,
+            metadata,
+        }
+    }
+}
+
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {

@@ -9,7 +9,7 @@ use crate::domain::event::{Actor, Cause};
 use crate::domain::id::RunId;
 use crate::domain::run::{
     Compensation, Deferral, Effect, Entry, Failure, Gate, Incident, Input, Outcome, Record, Run,
-    RunError, Status, Work,
+    RunError, Status, Work, migration_refusals, retry_refusal,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::{Action, Priority, Undo, Workflow};
@@ -19,7 +19,7 @@ use crate::store::inbox::Notice;
 use crate::store::runs::{Given, RunRow};
 use crate::store::seam::StoreError;
 use crate::store::tasks::TaskId;
-use crate::store::tenant::TenantTx;
+use crate::store::tenant::{TenantTx, TenantView};
 use crate::store::waits::WaitPlace;
 
 use super::destinations::Hold;
@@ -98,6 +98,32 @@ impl LiveRun {
         self.write(tenant, tx)
     }
 
+    /// Takes the version that an input names; returns whether the input fits the run as it stands.
+    pub(super) fn can_take(
+        &mut self,
+        tenant: &TenantState,
+        view: TenantView<'_>,
+        input: &Input,
+    ) -> Result<bool, StoreError> {
+        let (Input::Retry { version: Some(version), .. } | Input::Migrate { version, .. }) = input
+        else {
+            return Ok(true);
+        };
+        let found = tenant.definition(view, &self.workflow.name, *version)?;
+        let Some(workflow) = found else { return Ok(false) };
+        // After a refusal the run still follows the version that it followed.
+        let fits = match input {
+            Input::Retry { from, .. } => {
+                retry_refusal(&workflow, &self.run, from.as_deref()).is_none()
+            }
+            _ => migration_refusals(&self.workflow, &workflow, &self.run).is_empty(),
+        };
+        if fits {
+            self.workflow = workflow;
+        }
+        Ok(fits)
+    }
+
     /// Looks at what others left for it to see.
     pub(super) fn read_mail(
         &mut self,
@@ -120,9 +146,15 @@ impl LiveRun {
                 }
                 Notice::Stop { by, compensate } => Input::Cancel { by, compensate },
                 Notice::UndoAll { by } => Input::UndoAll { by },
+                Notice::Retry { by, from, version } => {
+                    Input::Retry { by, from, input: None, version }
+                }
+                Notice::Migrate { by, version } => Input::Migrate { by, version },
                 Notice::Look => continue, // What it owes is looked at anyway.
             };
-            self.advance(tenant, tx, input)?;
+            if self.can_take(tenant, tx.view(), &input)? {
+                self.advance(tenant, tx, input)?;
+            }
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ mod acting;
 mod ai_usage;
 mod alarms;
 mod bell;
+mod bulk;
 mod children;
 mod connections;
 mod deliveries;

@@ -256,15 +256,11 @@ fn advance(
     input: Option<Input>,
 ) -> Result<(), StoreError> {
     live.doubt_interrupted(tenant, tx)?;
-    if let Some(input) = input {
+    if let Some(input) = input
+        && live.can_take(tenant, tx.view(), &input)?
+    {
         let input = live.informed(tenant, input);
         ai_usage::count(tx, &live.workflow, &input)?;
-        if let Input::Retry { version: Some(version), .. } = &input {
-            let name = &live.workflow.name;
-            if let Some(workflow) = tenant.definition(tx.view(), name, *version)? {
-                live.workflow = workflow;
-            }
-        }
         live.advance(tenant, tx, input)?;
     }
     live.read_mail(tenant, tx)?;

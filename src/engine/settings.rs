@@ -110,6 +110,16 @@ pub struct EngineSettings {
     pub task_polls_max: usize,
     /// How long a worker is listed after it was heard of last, in milliseconds.
     pub worker_seen_ms: u64,
+    /// How many runs or events a bulk job looks at in one transaction.
+    pub bulk_batch_max: usize,
+    /// How many runs or events one bulk job acts on in a second.
+    pub bulk_per_second_max: u32,
+    /// How many runs or events one bulk job may have.
+    pub bulk_members_max: usize,
+    /// How many bulk jobs of one tenant may go on at once.
+    pub bulk_jobs_active_max: usize,
+    /// How many bulk jobs that have ended are kept.
+    pub bulk_jobs_kept_max: usize,
     /// How long a stop waits for calls in flight, in milliseconds.
     pub stop_ms: u64,
 }
@@ -166,6 +176,11 @@ impl Default for EngineSettings {
             tasks_taken_max: 100,
             task_polls_max: 1_000,
             worker_seen_ms: 10 * MINUTE_MS,
+            bulk_batch_max: 50,
+            bulk_per_second_max: 100,
+            bulk_members_max: 100_000,
+            bulk_jobs_active_max: 10,
+            bulk_jobs_kept_max: 100,
             stop_ms: 5_000,
         }
     }

@@ -22,14 +22,16 @@ pub enum AlarmKind {
     Delivery = 5,
     /// A worker's hold on a task ends, unless it has shown a sign of life.
     Lease = 9,
+    /// The next members of a bulk job.
+    Bulk = 12,
 }
 
 impl AlarmKind {
     /// Returns the kind with this number.
     #[must_use]
     pub fn from_number(number: u8) -> Option<AlarmKind> {
-        use AlarmKind::{Delivery, Lasting, Lease, Schedule, Sla, Window};
-        [Schedule, Window, Lasting, Sla, Delivery, Lease]
+        use AlarmKind::{Bulk, Delivery, Lasting, Lease, Schedule, Sla, Window};
+        [Schedule, Window, Lasting, Sla, Delivery, Lease, Bulk]
             .into_iter()
             .find(|kind| *kind as u8 == number)
     }

@@ -9,6 +9,8 @@ pub(super) enum Row {
     App = b'P',
     Approval = b'Y',
     AuditRecord = b'A',
+    BulkJob = b'Q',
+    BulkMembers = b'i',
     Connection = b'C',
     CustomActivity = b'c',
     Delivery = b'D',

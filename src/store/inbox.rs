@@ -51,6 +51,24 @@ pub enum Notice {
         /// Who asks.
         by: String,
     },
+    /// Somebody wants it to go on although it failed or was cancelled.
+    Retry {
+        /// Who asks.
+        by: String,
+        /// The step to go on from; the first that has to run without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+        /// The version to go on with; its own without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u32>,
+    },
+    /// Somebody moves it to another version.
+    Migrate {
+        /// Who asks.
+        by: String,
+        /// The version.
+        version: u32,
+    },
 }
 
 impl Notice {
@@ -64,6 +82,8 @@ impl Notice {
             Notice::Look => "look".to_owned(),
             Notice::Stop { .. } => "stop".to_owned(),
             Notice::UndoAll { .. } => "undo".to_owned(),
+            Notice::Retry { .. } => "retry".to_owned(),
+            Notice::Migrate { .. } => "migrate".to_owned(),
         }
     }
 }

@@ -163,6 +163,9 @@ impl From<Error> for ApiError {
             Error::Incompatible { problems, .. } => {
                 plain(StatusCode::CONFLICT, "incompatible_schema").listing(problems)
             }
+            Error::Unfit { code, problems, .. } => {
+                plain(StatusCode::CONFLICT, code).listing(problems)
+            }
             Error::Stale { etag } => {
                 plain(StatusCode::PRECONDITION_FAILED, "stale").with_header(header::ETAG, etag)
             }

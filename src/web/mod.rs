@@ -52,6 +52,7 @@ pub static GROUPS: &[&Group] = &[
     &api::rejected::GROUP,
     &api::workflows::GROUP,
     &api::runs::GROUP,
+    &api::bulk::GROUP,
     &api::approvals::GROUP,
     &api::incidents::GROUP,
     &api::schedules::GROUP,

@@ -90,6 +90,26 @@ impl Template {
         references
     }
 
+    /// Returns the value of each expression on its own, in the order of `places`.
+    #[must_use]
+    pub fn values(&self, scope: &Scope) -> Vec<Result<Value, ExpressionError>> {
+        let mut values = Vec::new();
+        self.root.visit(&mut |expression| {
+            values.push(expression.evaluate(scope, OUTPUT_BYTES_MAX).map(Cow::into_owned));
+        });
+        values
+    }
+
+    /// Returns where each expression stands, with its text.
+    #[must_use]
+    pub fn places(&self) -> Vec<(String, String)> {
+        let mut places = Vec::new();
+        self.root.visit(&mut |expression| {
+            places.push((expression.pointer.clone(), expression.text.clone()));
+        });
+        places
+    }
+
     /// Returns the tree as it was written.
     #[must_use]
     pub fn source(&self) -> &Value {

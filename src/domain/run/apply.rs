@@ -69,6 +69,7 @@ impl Run {
                 self.follow(workflow, *version);
                 self.queue(from.as_deref(), input.clone());
             }
+            Entry::Migrated { version, .. } => self.migrated(workflow, *version),
             Entry::StepSkipped { step, .. }
             | Entry::StepScheduled { step, .. }
             | Entry::StepSucceeded { step, .. }
@@ -472,7 +473,7 @@ impl Run {
 
     /// Takes over the steps of another version; a step keeps what is known of it by its path, also
     /// while a version in between does not have it.
-    fn follow(&mut self, workflow: &Workflow, version: u32) {
+    pub(super) fn follow(&mut self, workflow: &Workflow, version: u32) {
         let known = std::mem::take(&mut self.steps);
         let stood: Vec<String> =
             self.standing.iter().map(|index| known[*index].id.clone()).collect();

@@ -7,6 +7,7 @@ use super::entry::{Compensation, Ending, Entry, Failure, Outcome, Record};
 use super::input::Input;
 use super::state::{Phase, Run};
 use super::status::UndoStatus;
+use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::{Action, OnFailure, OnTimeout, Workflow};
 
@@ -25,6 +26,19 @@ impl Run {
         let mut decision = Deciding { workflow, run: self, now, records: Vec::new() };
         decision.choose(input);
         decision.records
+    }
+}
+
+impl Run {
+    /// Looks at the scope as the step at `path` sees it, inside a loop with its own item.
+    pub fn look_from<T>(
+        &mut self,
+        workflow: &Workflow,
+        path: &str,
+        look: impl FnOnce(&Scope) -> T,
+    ) -> T {
+        let now = self.updated_at;
+        Deciding { workflow, run: self, now, records: Vec::new() }.seen_from(path, look)
     }
 }
 
@@ -100,6 +114,7 @@ impl Deciding<'_> {
             }
             Input::Cancel { by, compensate } => self.cancel(by, compensate),
             Input::Retry { by, from, input, version } => self.resume(by, from, input, version),
+            Input::Migrate { by, version } => self.migrate(by, version),
         }
         self.proceed();
         self.undo_next();

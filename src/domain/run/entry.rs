@@ -437,6 +437,13 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         input: Option<Value>,
     },
+    /// Somebody moved the run to another version, where all that it had begun is the same.
+    Migrated {
+        /// Who.
+        by: String,
+        /// The version that the run follows from here.
+        version: u32,
+    },
 }
 
 /// A call that may not be made yet.

@@ -194,6 +194,14 @@ pub enum Input {
         /// The version to go on with; the workflow given to `decide` is that version.
         version: Option<u32>,
     },
+    /// Somebody moves the run to another version; the workflow given to `decide` is that version,
+    /// and `migration_refusals` found nothing.
+    Migrate {
+        /// Who.
+        by: String,
+        /// The version.
+        version: u32,
+    },
 }
 
 impl Input {
@@ -244,7 +252,8 @@ impl Input {
             | Input::UndoAll { .. }
             | Input::UndoLeft { .. }
             | Input::Cancel { .. }
-            | Input::Retry { .. } => None,
+            | Input::Retry { .. }
+            | Input::Migrate { .. } => None,
         }
     }
 }

@@ -352,6 +352,13 @@ impl Ledger {
                 assert_eq!(error.is_none(), *outcome == Outcome::Succeeded);
             }
             Entry::Resumed { again, reopened, .. } => self.resumed(plan, again, reopened),
+            Entry::Migrated { .. } => {
+                tally.add("migrations");
+                assert!(!self.stopping, "a run that is to end is not moved");
+                for path in self.begun() {
+                    assert!(plan.around(path).is_some(), "`{path}` is begun and gone");
+                }
+            }
         }
     }
 
@@ -378,6 +385,11 @@ impl Ledger {
             }
             _ => assert!(self.intents.contains(effect), "{effect:?} was never intended"),
         }
+    }
+
+    /// Returns the steps that are over, around others, or in flight.
+    pub(super) fn begun(&self) -> impl Iterator<Item = &String> {
+        self.passed.iter().chain(self.groups.keys()).chain(&self.in_flight)
     }
 
     /// A step begins when all that it waits for has ended, and never in what is to stop.
@@ -642,6 +654,7 @@ impl Tally {
             "doubts",
             "retries",
             "versions",
+            "migrations",
             "succeeded",
             "failed",
             "cancelled",

@@ -45,6 +45,8 @@ mod handling;
 mod head;
 mod incident;
 mod input;
+mod migrate;
+mod missing;
 mod nested;
 mod next;
 mod redo;
@@ -58,6 +60,8 @@ mod unwind;
 mod failures;
 #[cfg(test)]
 mod ledger;
+#[cfg(test)]
+mod moving;
 #[cfg(test)]
 mod nests;
 #[cfg(test)]
@@ -80,6 +84,8 @@ pub use handed::{Handed, Work};
 pub use head::RunHead;
 pub use incident::{Incident, IncidentKind, Resolution};
 pub use input::Input;
+pub use migrate::migration_refusals;
+pub use missing::{Missing, RetryPlan, Sureness, missing_at_start, missing_references, plan_retry};
 pub use next::SLEEP_MAX;
 pub use retry::retry_refusal;
 pub use state::{Cancel, Origin, Phase, Run, TenantFacts};

@@ -58,7 +58,7 @@ fn records() -> impl Strategy<Value = Record> {
 #[expect(clippy::too_many_lines, reason = "one arm for each kind of entry")]
 fn entries() -> impl Strategy<Value = Entry> {
     let parts = (".{0,6}", any::<u32>(), values(), failures(), any::<bool>(), 0i64..4_000_000_000);
-    (0usize..42, parts).prop_map(|(kind, (step, attempt, value, failure, compensate, at))| {
+    (0usize..43, parts).prop_map(|(kind, (step, attempt, value, failure, compensate, at))| {
         let due = Timestamp::from_millis(at);
         let filled = Some(value.clone()).filter(|value| !value.is_null());
         let ending = Ending::StepFailed { step: step.clone() };
@@ -142,6 +142,7 @@ fn entries() -> impl Strategy<Value = Entry> {
             38 => Entry::UndoResumed { steps: vec![step.clone()], by: step },
             39 => Entry::FailureHandled { ending },
             40 => Entry::HandlerFailed { step },
+            41 => Entry::Migrated { by: step, version: attempt },
             35 => Entry::Stopping { ending: Ending::Undone { by: step } },
             _ => Entry::Resumed {
                 from: Some(step.clone()).filter(|_| compensate),

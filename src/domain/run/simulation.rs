@@ -341,6 +341,9 @@ impl World {
             let late = self.random.pick(&self.past).clone();
             self.inbox.push(late);
         }
+        if self.random.once_in(15) {
+            self.migrate(parts);
+        }
         if self.inbox.is_empty() {
             self.perform(&BTreeSet::new());
         }
@@ -439,6 +442,31 @@ impl World {
             return false;
         }
         !self.retry(parts)
+    }
+
+    /// Moves the run to a version that may differ anywhere, where that is allowed.
+    fn migrate(&mut self, parts: &Parts) {
+        let next = parts.next_version(&self.plan, &mut self.random);
+        let refused = !migration_refusals(&self.plan, &next, &self.run).is_empty();
+        let is_same = |path: &String| {
+            let (before, after) = (self.plan.step_at(path), next.step_at(path));
+            before.zip(after).is_some_and(|(before, after)| before.is_group() || before == after)
+        };
+        if refused {
+            return;
+        }
+        assert!(self.ledger.begun().all(is_same), "what has begun is the same");
+        let version = self.run.version + 1;
+        self.plan = next;
+        let deadlines = |run: &Run| {
+            let owed = run.outstanding().into_iter();
+            owed.filter(|it| !matches!(it, Effect::Wake { timer: Timer::Deadline, .. }))
+                .collect::<BTreeSet<_>>()
+        };
+        let before = deadlines(&self.run);
+        let moved = self.advance(Input::Migrate { by: "ada".into(), version });
+        assert!(moved > 0, "what is not refused is done");
+        assert!(self.run.status().is_final() || deadlines(&self.run).is_superset(&before));
     }
 
     fn retry(&mut self, parts: &Parts) -> bool {

@@ -222,6 +222,7 @@ pub(super) fn workflow(steps: Vec<Step>) -> Workflow {
         steps,
         on_failure: Vec::new(),
         thena: None,
+        tests: Vec::new(),
     }
 }
 

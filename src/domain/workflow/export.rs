@@ -65,6 +65,10 @@ pub fn to_native(workflow: &Workflow) -> Value {
         let steps = workflow.on_failure.iter().map(|step| native_step(step, workflow));
         set(&mut body, "onFailure", steps.collect());
     }
+    if !workflow.tests.is_empty() {
+        let tests = workflow.tests.iter().map(|case| case.native());
+        set(&mut body, "tests", tests.collect());
+    }
     Value::Object(body)
 }
 

@@ -2,6 +2,7 @@
 
 pub mod annotation;
 mod approval;
+pub mod cases;
 mod check;
 pub mod cycle;
 pub mod diff;
@@ -80,6 +81,8 @@ pub struct Workflow {
     pub on_failure: Vec<Step>,
     /// Fields of Thena's body that have no meaning here but are kept and returned.
     pub thena: Option<ThenaFields>,
+    /// Test cases that are kept with it.
+    pub tests: Vec<cases::TestCase>,
 }
 
 /// How often an undo is tried unless its step says otherwise.

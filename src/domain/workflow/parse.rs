@@ -50,6 +50,8 @@ pub struct DefinitionLimits {
     pub run_timeout_max: Duration,
     /// How long one step may sleep.
     pub sleep_max: Duration,
+    /// How many test cases it may have.
+    pub tests_max: usize,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -61,6 +63,7 @@ impl Default for DefinitionLimits {
             step_timeout_max: DAY,
             run_timeout_max: DAY.saturating_mul(366),
             sleep_max: DAY.saturating_mul(366),
+            tests_max: 50,
         }
     }
 }
@@ -150,6 +153,7 @@ impl<'a> Reading<'a> {
                 step_timeout_max: Duration::MAX,
                 run_timeout_max: Duration::MAX,
                 sleep_max: Duration::MAX,
+                tests_max: usize::MAX,
             },
         }
     }
@@ -187,6 +191,7 @@ impl<'a> Reading<'a> {
         });
         let (drafts, steps_at) = self.steps(&mut body);
         let handler = self.handler(&mut body);
+        let tests = self.tests(&mut body, &drafts);
         step::check_all(self, &drafts, &handler, &steps_at);
         body.close();
         if let Origin::Written(_) = self.origin {
@@ -219,6 +224,7 @@ impl<'a> Reading<'a> {
             steps: finish(drafts)?,
             on_failure: finish(handler)?,
             thena,
+            tests,
         })
     }
 

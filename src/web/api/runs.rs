@@ -12,9 +12,10 @@ use super::super::query::Query;
 use super::super::route::{CURSOR, Group, LIMIT, Param, Route};
 use super::super::state::Front;
 use super::super::stream;
+use super::redo;
 use crate::app::App;
 use crate::app::error::Error;
-use crate::app::runs::{Cancel, Retry, RunFilter};
+use crate::app::runs::{Cancel, RunFilter};
 use crate::domain::id::RunId;
 use crate::domain::problem::nearest;
 use crate::domain::run::Status;
@@ -39,6 +40,7 @@ pub static GROUP: Group = Group {
                 Param::text("since", "Only runs created since this time, or this long ago."),
                 Param::text("until", "Only runs created before this time."),
                 Param::text("q", "Only runs whose id, workflow, subject or error has this text."),
+                Param::text("errorCode", "Only runs whose error has this code."),
                 LIMIT,
                 CURSOR,
             ])
@@ -52,6 +54,10 @@ pub static GROUP: Group = Group {
             .named("runs_journal", "Returns what the run recorded, in order.")
             .scope("runs:read")
             .answers(200, "Journal"),
+        Route::get("/v1/runs/{id}/test-case", || web::to(case))
+            .named("runs_test_case", "Makes a test case of what the run recorded.")
+            .scope("runs:read")
+            .answers(200, "TestCase"),
         Route::get("/v1/runs/{id}/stream", || web::to(follow))
             .named("runs_stream", "Sends what the run records, as server-sent events, to its end.")
             .scope("runs:read")
@@ -62,14 +68,23 @@ pub static GROUP: Group = Group {
             .scope("runs:write")
             .body("Cancel")
             .answers(202, "Run"),
-        Route::post("/v1/runs/{id}/retry", || web::to(retry))
+        Route::post("/v1/runs/{id}/retry", || web::to(redo::retry))
             .named("runs_retry", "Goes on with a failed run from the step that failed.")
             .scope("runs:write")
+            .query(&[redo::DRY_RUN])
             .body("Retry")
             .answers(202, "Run"),
-        Route::post("/v1/runs/{id}/restart", || web::to(restart))
-            .named("runs_restart", "Starts a new run with the same event.")
+        Route::post("/v1/runs/{id}/restart", || web::to(redo::restart))
+            .named("runs_restart", "Starts a new run with the same event, or an edited one.")
             .scope("runs:write")
+            .query(&[redo::DRY_RUN])
+            .body("Restart")
+            .answers(202, "Run"),
+        Route::post("/v1/runs/{id}/migrate", || web::to(redo::migrate))
+            .named("runs_migrate", "Moves a run that goes on to another version.")
+            .scope("runs:write")
+            .query(&[redo::DRY_RUN])
+            .body("Migrate")
             .answers(202, "Run"),
     ],
     schemas: &[
@@ -93,12 +108,14 @@ pub static GROUP: Group = Group {
                 "reason":{"type":"string"}}}"#,
         ),
         (
-            "Retry",
-            r#"{"type":"object","properties":{
-                "from":{"type":"string","description":"The step to go on from."},
-                "version":{"type":"integer","description":"The workflow version to go on with."},
-                "input":{"description":"Replaces the rendered input of that step."}}}"#,
+            "TestCase",
+            r#"{"type":"object","properties":{"name":{"type":"string"},
+                "event":{"type":"object"},"mocks":{"type":"object"},
+                "expect":{"type":"object"}}}"#,
         ),
+        ("Retry", redo::RETRY),
+        ("Restart", redo::RESTART),
+        ("Migrate", redo::MIGRATE),
     ],
     made: &[],
 };
@@ -134,6 +151,7 @@ async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer 
         since: query.time("since")?,
         until: query.time("until")?,
         text: query.text("q").map(str::to_owned),
+        code: query.text("errorCode").map(str::to_owned),
     };
     let page = app.runs(&who, &filter, &query.page()?)?;
     Ok(HttpResponse::Ok().json(query.seal(page)))
@@ -155,6 +173,10 @@ async fn show(
 
 async fn journal(app: web::Data<App>, Caller(who): Caller, id: web::Path<String>) -> Answer {
     Ok(HttpResponse::Ok().json(json!({"data": app.journal(&who, run_id(&id)?)?})))
+}
+
+async fn case(app: web::Data<App>, Caller(who): Caller, id: web::Path<String>) -> Answer {
+    Ok(HttpResponse::Ok().json(app.case_of_run(&who, run_id(&id)?)?))
 }
 
 async fn follow(
@@ -187,30 +209,4 @@ async fn cancel(
     let _reason = fields.text("reason"); // Taken, so that it is no unknown field.
     fields.end()?;
     Ok(HttpResponse::Accepted().json(app.cancel_run(&who, run_id(&id)?, undo).await?))
-}
-
-async fn retry(
-    app: web::Data<App>,
-    Caller(who): Caller,
-    id: web::Path<String>,
-    body: Json,
-) -> Answer {
-    let mut fields = body.fields();
-    let retry = Retry {
-        from: fields.text("from"),
-        version: fields.number("version", 1..=u64::from(u32::MAX)).map(|it| it as u32),
-        input: fields.value("input"),
-    };
-    fields.end()?;
-    Ok(HttpResponse::Accepted().json(app.retry_run(&who, run_id(&id)?, retry).await?))
-}
-
-async fn restart(
-    app: web::Data<App>,
-    Caller(who): Caller,
-    id: web::Path<String>,
-    body: Json,
-) -> Answer {
-    body.fields().end()?;
-    Ok(HttpResponse::Accepted().json(app.restart_run(&who, run_id(&id)?).await?))
 }

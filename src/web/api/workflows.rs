@@ -17,12 +17,12 @@ use super::super::fields::Fields;
 use super::super::query::Query;
 use super::super::route::{CURSOR, Group, LIMIT, Param, Route};
 use super::super::state::Front;
+use super::trials;
 use crate::app::App;
 use crate::app::backtest::{BacktestRequest, Candidate};
 use crate::app::definitions::{Definition, Publish, Saved};
 use crate::app::error::Error;
 use crate::app::principal::Principal;
-use crate::app::trial::TrialRequest;
 use crate::app::views::WorkflowView;
 use crate::app::workflows::{Activation, RunRequest};
 use crate::domain::workflow::document::{Format, TextLimits, parse_text};
@@ -30,6 +30,7 @@ use crate::domain::workflow::document::{Format, TextLimits, parse_text};
 const BACKTEST_EVENTS_MAX: u64 = 20_000;
 const BACKTEST_SHOWN_MAX: u64 = 500;
 const DRAFT: Param = Param::flag("draft", "Saves without making the version active.");
+const TESTS: Param = Param::text("tests", "`skip` saves although test cases fail; it is recorded.");
 const VERSION: Param = Param::number("version", "This version; the active one without it.");
 
 /// Workflows.
@@ -50,7 +51,7 @@ pub static GROUP: Group = Group {
         Route::post("/v1/workflows", || web::to(create))
             .named("workflows_create", "Saves a new workflow; it is active at once.")
             .scope("workflows:write")
-            .query(&[DRAFT])
+            .query(&[DRAFT, TESTS])
             .body("Definition")
             .answers(201, "Workflow"),
         Route::post("/v1/workflows/validate", || web::to(validate))
@@ -66,7 +67,11 @@ pub static GROUP: Group = Group {
         Route::put("/v1/workflows/{name}", || web::to(put))
             .named("workflows_put", "Saves a workflow or a new version of it.")
             .scope("workflows:write")
-            .query(&[DRAFT, Param::flag("dryRun", "Answers the difference and saves nothing.")])
+            .query(&[
+                DRAFT,
+                TESTS,
+                Param::flag("dryRun", "Answers the difference and saves nothing."),
+            ])
             .body("Definition")
             .answers(200, "Workflow"),
         Route::delete("/v1/workflows/{name}", || web::to(delete))
@@ -91,11 +96,16 @@ pub static GROUP: Group = Group {
             .scope("runs:write")
             .body("RunRequest")
             .answers(202, "Run"),
-        Route::post("/v1/workflows/{name}/test", || web::to(test))
+        Route::post("/v1/workflows/{name}/test", || web::to(trials::test))
             .named("workflows_test", "Tries a workflow without any effect.")
             .scope("workflows:read")
             .body("Trial")
             .answers(200, "TrialResult"),
+        Route::post("/v1/workflows/{name}/tests", || web::to(trials::tests))
+            .named("workflows_tests", "Plays the test cases of a workflow or of a definition.")
+            .scope("workflows:read")
+            .body("TestsRequest")
+            .answers(200, "TestResults"),
         Route::post("/v1/workflows/{name}/backtest", || web::to(backtest))
             .named("workflows_backtest", "Tries a version or a draft of it on recorded events.")
             .scope("workflows:read")
@@ -126,21 +136,26 @@ pub static GROUP: Group = Group {
                 "warnings":{"type":"array","items":{"type":"object"}},
                 "definition":{"type":["object","null"],"description":"The canonical form."}}}"##,
         ),
+        ("Trial", include_str!("schemas/trial.json")),
+        ("TrialResult", include_str!("schemas/trial_result.json")),
         (
-            "Trial",
-            r#"{"type":"object","properties":{
-                "mode":{"enum":["check","mock"],"default":"check",
-                    "description":"`mock` takes `outputs` and `failAt` into account."},
-                "payload":{},"event":{},"subject":{"type":"string"},"version":{"type":"integer"},
-                "outputs":{"type":"object","description":"Outputs of steps by id."},
-                "upTo":{"type":"string","description":"The last step that is tried."},
-                "failAt":{"type":"string","description":"The step that fails for good."}}}"#,
+            "TestsRequest",
+            r#"{"type":"object","properties":{"version":{"type":"integer"},
+                "definition":{"type":"object","description":"In place of a saved version."}}}"#,
         ),
         (
-            "TrialResult",
-            r##"{"type":"object","properties":{"matches":{"type":"boolean"},"trace":{},
-                "problems":{"type":"array","items":{"type":"object"}},
-                "run":{"$ref":"#/components/schemas/Run"}}}"##,
+            "TestResults",
+            r#"{"type":"object","properties":{"workflow":{"type":"string"},
+                "version":{"type":["integer","null"]},"passed":{"type":"integer"},
+                "failed":{"type":"integer"},"skipped":{"type":"integer"},
+                "data":{"type":"array","items":{"type":"object","properties":{
+                    "index":{"type":"integer"},"name":{"type":"string"},
+                    "outcome":{"enum":["passed","failed","skipped"]},
+                    "status":{"type":["string","null"]},
+                    "problems":{"type":"array","items":{"type":"object"}},
+                    "misses":{"type":"array","items":{"type":"object","properties":{
+                        "pointer":{"type":"string"},"expected":{},"actual":{},
+                        "detail":{"type":"string"}}}}}}}}}"#,
         ),
         (
             "RunRequest",
@@ -227,7 +242,11 @@ fn check_tag(
 fn publish(query: &Query) -> Result<Publish, ApiError> {
     Ok(match query.flag("draft")? {
         Some(true) => Publish::Draft,
-        Some(false) | None => Publish::Active,
+        Some(false) | None => match query.text("tests") {
+            None => Publish::Active,
+            Some("skip") => Publish::Untested,
+            Some(_) => return Err(ApiError::bad_parameter("tests", "must be `skip`")),
+        },
     })
 }
 
@@ -356,37 +375,13 @@ async fn run(
     Ok(HttpResponse::Accepted().json(app.run_workflow(&who, &name, request).await?))
 }
 
-fn start(fields: &mut Fields) -> RunRequest {
+pub(super) fn start(fields: &mut Fields) -> RunRequest {
     RunRequest {
         payload: fields.value("payload"),
         event: fields.value("event"),
         subject: fields.text("subject"),
         version: fields.number("version", 1..=u64::from(u32::MAX)).map(|it| it as u32),
     }
-}
-
-async fn test(
-    app: web::Data<App>,
-    (Caller(who), name): (Caller, web::Path<String>),
-    body: Json,
-) -> Answer {
-    let mut fields = body.fields();
-    let mode = fields.text("mode").unwrap_or_else(|| "check".to_owned());
-    if !matches!(mode.as_str(), "check" | "mock") {
-        fields.problem("mode", "invalid_value", "must be `check` or `mock`");
-    }
-    let request = TrialRequest {
-        start: start(&mut fields),
-        outputs: fields.object("outputs").unwrap_or_default(),
-        up_to: fields.text("upTo"),
-        fail_at: fields.text("failAt"),
-    };
-    let bent = request.fail_at.is_some() || !request.outputs.is_empty();
-    if mode == "check" && bent {
-        fields.problem("mode", "contradiction", "`outputs` and `failAt` need the mode `mock`");
-    }
-    fields.end()?;
-    Ok(HttpResponse::Ok().json(app.try_workflow(&who, &name, request)?))
 }
 
 async fn backtest(

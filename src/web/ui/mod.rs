@@ -4,6 +4,7 @@ mod actions;
 pub mod apps;
 pub mod assets;
 pub mod audit;
+mod bulk;
 pub mod dashboard;
 mod desk;
 pub mod destinations;
@@ -121,6 +122,26 @@ pub static PAGES: Group = Group {
             .page("runs:write"),
         Route::post("/runs/{id}/steps/{step}/resolve", || web::to(actions::resolve))
             .named("page_run_resolve", "Says how a run goes on whose step waits for somebody.")
+            .page("runs:write"),
+        Route::get("/bulk", || web::to(bulk::confirm))
+            .named("page_bulk", "Shows what would be done to all runs of a list.")
+            .page("runs:write")
+            .query(&[
+                Param::text("action", "`retry` or `cancel`."),
+                Param::text("status", "A status."),
+                Param::text("workflow", "A workflow's name."),
+                Param::text("event", "The event that started it."),
+                SINCE,
+                Q,
+            ]),
+        Route::post("/bulk", || web::to(bulk::start))
+            .named("page_bulk_start", "Does it to all of them.")
+            .page("runs:write"),
+        Route::get("/bulk/{id}", || web::to(bulk::job))
+            .named("page_bulk_job", "Shows how far a bulk job has come.")
+            .page("runs:read"),
+        Route::post("/bulk/{id}/{wish}", || web::to(bulk::change))
+            .named("page_bulk_change", "Holds a bulk job, lets it go on, or ends it.")
             .page("runs:write"),
         Route::get("/events", || web::to(pages::events))
             .named("page_events", "Lists events.")

@@ -94,12 +94,13 @@ pub async fn runs(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
         since: query.time("since")?,
         until: None,
         text: asked.q.clone(),
+        code: None,
     };
     let list = app.runs(&visit.who, &filter, &query.page()?)?;
     html(&runs::page(visit.shell, &asked, &query.seal(list)))
 }
 
-fn status(name: &str) -> Result<Status, ApiError> {
+pub(super) fn status(name: &str) -> Result<Status, ApiError> {
     let refused = || ApiError::bad_parameter("status", format!("`{name}` is no status"));
     Status::parse(name).ok_or_else(refused)
 }

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::bulk;
 use super::parts::list::{Address, Chip, Empty, Tab};
 use super::parts::mark::{Mark, capital};
 use super::parts::moment::{Moment, span};
@@ -152,6 +153,8 @@ pub struct RunsPage {
     next: Option<String>,
     first: Option<String>,
     curl: String,
+    /// What can be done to all of them: its page and its words.
+    bulk: Option<(String, String)>,
 }
 
 const STATUSES: [(&str, &str); 9] = [
@@ -171,16 +174,16 @@ const WINDOWS: [(&str, &str); 4] =
 
 /// Makes the page of one part of the list.
 pub fn page(shell: Shell, query: &RunsQuery, runs: &Page<RunSummary>) -> RunsPage {
-    let address = Address::new(
-        "/runs",
-        vec![
-            ("status", query.status.clone()),
-            ("workflow", query.workflow.clone()),
-            ("event", query.event.clone()),
-            ("since", query.since.clone()),
-            ("q", query.q.clone()),
-        ],
-    );
+    let asked = vec![
+        ("status", query.status.clone()),
+        ("workflow", query.workflow.clone()),
+        ("event", query.event.clone()),
+        ("since", query.since.clone()),
+        ("q", query.q.clone()),
+    ];
+    let status = query.status.as_deref().unwrap_or_default();
+    let bulk = bulk::offered(&shell, status, &asked).filter(|_| !runs.data.is_empty());
+    let address = Address::new("/runs", asked);
     let rows = rows(&shell, &runs.data);
     let chips = address.chips(&shell);
     let here = address.here(&shell);
@@ -200,5 +203,6 @@ pub fn page(shell: Shell, query: &RunsQuery, runs: &Page<RunSummary>) -> RunsPag
         address,
         here,
         next,
+        bulk,
     }
 }

@@ -1,6 +1,7 @@
 //! What definitions mean, which are refused, and how they are written back.
 
 mod accepted;
+mod cased;
 mod exported;
 mod failures;
 mod kinds;
