@@ -8,6 +8,8 @@ pub mod audit;
 pub mod backtest;
 pub mod connection_test;
 pub mod connections;
+#[cfg(test)]
+mod corpus_tests;
 pub mod custom_objects;
 pub mod dashboard;
 pub mod definitions;

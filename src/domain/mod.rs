@@ -13,6 +13,7 @@ pub mod id;
 pub mod mail;
 pub mod path;
 pub mod problem;
+pub mod rehearsal;
 pub mod role;
 pub mod run;
 pub mod schedule;

@@ -291,6 +291,9 @@ impl Expression {
                 ("invalid_expression", fault(offset, error.detail))
             })?),
         };
+        if let Some(called) = called_path(text, &scanned) {
+            return Err(("invalid_expression", called));
+        }
         if let Some(unknown) = unknown_name(text, &scanned) {
             return Err(("invalid_expression", unknown));
         }
@@ -370,6 +373,17 @@ impl Expression {
 }
 
 const ALLOW_ABSENCE: &str = "append `| default(…)` to allow absence";
+
+/// Values have no methods: what other languages call is a filter here.
+fn called_path(text: &str, scanned: &Scanned) -> Option<Fault> {
+    let is_called = |end: usize| text[end..].trim_start().starts_with('(');
+    let called = scanned.occurrences.iter().find(|occurrence| is_called(occurrence.span.end))?;
+    Some(Fault {
+        offset: called.span.start,
+        detail: format!("`{}` is no function", called.path),
+        hint: Some("values have no methods; write {{ path | filter }}, such as | upper".to_owned()),
+    })
+}
 
 fn unknown_name(text: &str, scanned: &Scanned) -> Option<Fault> {
     scanned.names.iter().find_map(|name| {

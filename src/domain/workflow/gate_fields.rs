@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::check::event_schema;
 use super::fields::{Field, Fields};
 use super::gate::{Allowance, Dedupe, Gates, Pace};
 use super::parse::Reading;
+use super::reference::event_schema;
 use super::trigger::DraftTrigger;
 use super::trigger::Trigger;
 use crate::domain::expression::Template;

@@ -2,24 +2,33 @@
 
 pub mod annotation;
 mod approval;
+pub mod calls;
 mod check;
+pub mod codes;
+mod condition;
 pub mod cycle;
 pub mod diff;
 pub mod document;
 pub mod export;
+mod facts;
 mod fields;
+mod fit;
 pub mod gate;
 mod gate_fields;
+mod infer;
 mod inputs;
 mod kind;
 pub mod lasting;
 mod nesting;
+mod operand;
 pub mod parse;
+mod places;
 mod priority;
-mod schema;
+mod reference;
 pub mod secrets;
 mod seen;
 mod step;
+mod structure;
 pub mod team;
 #[cfg(test)]
 mod tests;
@@ -27,6 +36,7 @@ mod thena;
 pub mod tree;
 mod trigger;
 mod trigger_schedule;
+mod typing;
 mod undoing;
 
 use std::collections::BTreeMap;

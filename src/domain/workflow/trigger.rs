@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::annotation::Annotation;
-use super::check::event_schema;
 use super::fields::{Field, Fields, Findings, is_off};
 use super::gate::Gates;
 use super::gate_fields::GateFields;
 use super::lasting::Lasting;
 use super::nesting::Awaited;
 use super::parse::{KnownEvent, Origin, Reading};
+use super::reference::event_schema;
 use super::thena::{Spelling, event_names};
 use super::trigger_schedule;
 use crate::domain::event_type;

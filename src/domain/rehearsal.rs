@@ -1,0 +1,286 @@
+//! What a workflow does when one of its steps fails: the run core itself is driven, with a world
+//! in which everything succeeds but that step.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::activity::{Catalogue, Compensation};
+use super::expression::Template;
+use super::filter::Filter;
+use super::id::{RunId, TenantId};
+use super::run::{
+    Decision, Effect, Entry, Failure, Input, Origin, Run, Status, StepStatus, TenantFacts,
+};
+use super::time::Timestamp;
+use super::workflow::tree::id_of;
+use super::workflow::{Action, OnFailure, OnTimeout, Retry, Step, Undo, Workflow};
+
+/// More turns than any workflow needs whose loops have one item each.
+const TURNS_MAX: usize = 2_000;
+
+/// What happens if one step fails.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rehearsed {
+    /// The step's id.
+    pub step: String,
+    /// What follows from its failure.
+    pub if_fails: IfFails,
+}
+
+/// What follows from the failure of a step.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IfFails {
+    /// The steps that are undone, in that order.
+    pub undone: Vec<Undone>,
+    /// The finished steps whose effect stays.
+    pub stays: Vec<Stays>,
+    /// The ids of the steps that would have run and never do.
+    pub skipped: Vec<String>,
+    /// The ids of the steps that run only because of the failure.
+    pub runs: Vec<String>,
+    /// How the run ends: `succeeded`, `failed` or `cancelled`; else what it waits in.
+    pub outcome: String,
+    /// Who is told.
+    pub told: Vec<String>,
+}
+
+/// A step that is undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Undone {
+    /// The step's id.
+    pub step: String,
+    /// `platform`, which puts back what it changed, or `activity`.
+    pub by: &'static str,
+    /// The activity that undoes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activity: Option<String>,
+}
+
+/// A finished step whose effect stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stays {
+    /// The step's id.
+    pub step: String,
+    /// Why it is not undone.
+    pub why: &'static str,
+}
+
+/// Rehearses the failure of every step that can fail, those inside others too.
+#[must_use]
+pub fn rehearse(workflow: &Workflow, catalogue: &Catalogue) -> Vec<Rehearsed> {
+    let Some(stage) = Stage::new(workflow, catalogue) else { return Vec::new() };
+    let steps = workflow.all_steps();
+    let can_fail = steps.into_iter().filter(|step| match &step.action {
+        Action::Call { .. } | Action::Run { .. } => true,
+        Action::Wait(wait) => wait.timeout.is_some() && wait.on_timeout == OnTimeout::Fail,
+        Action::Sleep { .. } => step.approval.is_some(),
+        Action::Branch(_) | Action::Each(_) | Action::Parallel { .. } => false,
+    });
+    can_fail.map(|step| stage.fail(step)).collect()
+}
+
+/// A world in which everything succeeds but one step.
+struct Stage<'a> {
+    workflow: &'a Workflow,
+    catalogue: &'a Catalogue,
+    nothing: Template,
+    one_item: Template,
+    never: Filter,
+}
+
+/// What a rehearsed run came to.
+struct Story {
+    run: Run,
+    undone: Vec<String>,
+    done: BTreeSet<String>,
+}
+
+impl<'a> Stage<'a> {
+    fn new(workflow: &'a Workflow, catalogue: &'a Catalogue) -> Option<Stage<'a>> {
+        let nothing = Template::parse(&Value::Object(Map::new()), "").ok()?;
+        let one_item = Template::parse(&json!([null]), "").ok()?;
+        let never = Filter::parse(&json!({ "~or": [] }), "").ok()?;
+        Some(Stage { workflow, catalogue, nothing, one_item, never })
+    }
+
+    fn fail(&self, step: &Step) -> Rehearsed {
+        let plan = self.plan(&step.id);
+        let (well, badly) = (self.play(&plan, None), self.play(&plan, Some(&step.id)));
+        let only = |one: &Story, other: &Story| -> Vec<String> {
+            let ids = plan.all_steps().into_iter().filter(|it| !it.is_group() && it.id != step.id);
+            let ids = ids.map(|it| it.id.clone());
+            ids.filter(|id| one.done.contains(id) && !other.done.contains(id)).collect()
+        };
+        let status = badly.run.status();
+        let stays = if status == Status::Succeeded { Vec::new() } else { self.stays(&badly, step) };
+        let if_fails = IfFails {
+            undone: badly.undone.iter().map(|id| self.undone(id)).collect(),
+            stays,
+            skipped: only(&well, &badly),
+            runs: only(&badly, &well),
+            outcome: status.as_str().to_owned(),
+            told: Vec::new(),
+        };
+        Rehearsed { step: step.id.clone(), if_fails }
+    }
+
+    fn undone(&self, id: &str) -> Undone {
+        let undo = self.workflow.find(id).map(|step| &step.compensate);
+        let activity = match undo {
+            Some(Undo::Call { activity, .. }) => Some(activity.clone()),
+            Some(Undo::Auto | Undo::None) | None => None,
+        };
+        let by = if activity.is_some() { "activity" } else { "platform" };
+        Undone { step: id.to_owned(), by, activity }
+    }
+
+    fn stays(&self, story: &Story, failed: &Step) -> Vec<Stays> {
+        let done = self.workflow.all_steps().into_iter().filter(|step| {
+            let is_done = story.done.contains(&step.id) && !story.undone.contains(&step.id);
+            is_done && step.id != failed.id && self.has_effect(step)
+        });
+        let why = |step: &Step| match step.compensate {
+            Undo::None => "nothing undoes it",
+            Undo::Auto | Undo::Call { .. } => match failed.on_failure {
+                OnFailure::Abort => "the step that fails says `onFailure: abort`",
+                _ => "the run goes on with it",
+            },
+        };
+        done.map(|step| Stays { step: step.id.clone(), why: why(step) }).collect()
+    }
+
+    fn has_effect(&self, step: &Step) -> bool {
+        match &step.action {
+            Action::Call { activity, .. } => {
+                let spec = self.catalogue.find(activity);
+                spec.is_none_or(|spec| spec.compensation != Compensation::NotNeeded)
+            }
+            Action::Run { .. } => true,
+            Action::Sleep { .. }
+            | Action::Wait(_)
+            | Action::Branch(_)
+            | Action::Each(_)
+            | Action::Parallel { .. } => false,
+        }
+    }
+
+    /// Returns the workflow as it is when every condition holds that leads to the step, and every
+    /// expression has a value.
+    fn plan(&self, target: &str) -> Workflow {
+        let mut plan = self.workflow.clone();
+        plan.timeout = None;
+        plan.concurrency = None;
+        self.smooth(&mut plan.steps, target);
+        plan
+    }
+
+    fn smooth(&self, steps: &mut [Step], target: &str) {
+        for step in steps {
+            step.condition = None;
+            step.approval = None;
+            step.retry = Retry::NEVER;
+            if let Undo::Call { input, .. } = &mut step.compensate {
+                *input = self.nothing.clone();
+            }
+            match &mut step.action {
+                Action::Call { input, .. } | Action::Run { input, .. } => {
+                    *input = self.nothing.clone();
+                }
+                // A sleep that fails could not begin, as one that is refused.
+                Action::Sleep { .. } => step.action = self.call("sleep"),
+                Action::Wait(_) => step.action = self.call("wait"),
+                Action::Each(each) => {
+                    each.items = self.one_item.clone();
+                    self.smooth(&mut each.steps, target);
+                }
+                Action::Parallel { branches, .. } => {
+                    branches.iter_mut().for_each(|branch| self.smooth(branch, target));
+                }
+                Action::Branch(cases) => {
+                    let meant = cases.iter().position(|case| holds(&case.steps, target));
+                    for (index, case) in cases.iter_mut().enumerate() {
+                        let is_taken = index == meant.unwrap_or(0);
+                        case.condition =
+                            Some(if is_taken { Filter::any() } else { self.never.clone() });
+                        self.smooth(&mut case.steps, target);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Something that is answered at once, in place of what waits.
+    fn call(&self, activity: &str) -> Action {
+        let input = self.nothing.clone();
+        Action::Call { activity: activity.to_owned(), version: None, input }
+    }
+
+    fn play(&self, plan: &Workflow, failing: Option<&str>) -> Story {
+        let now = Timestamp::default();
+        let tenant = TenantFacts { id: TenantId(0), slug: String::new(), name: String::new() };
+        let trigger = json!({ "id": "rehearsal", "payload": {} });
+        let id = RunId::new(0, now, 0);
+        let origin = Origin { id, version: 1, tenant, trigger, vars: json!({}) };
+        let (mut run, _) = Run::create(plan, origin);
+        let (mut now, mut undone) = (now, Vec::new());
+        for _ in 0..TURNS_MAX {
+            let Some(effect) = run.outstanding().into_iter().min_by_key(order) else { break };
+            if let Effect::Wake { at, .. } = &effect {
+                now = now.max(*at);
+            }
+            for record in run.advance(plan, answer(effect, failing), now) {
+                if let Entry::UndoSucceeded { step, .. } = &record.entry {
+                    undone.push(id_of(step).to_owned());
+                }
+            }
+            now = now + Duration::from_millis(1);
+        }
+        let succeeded = run.steps.iter().filter(|step| step.status == StepStatus::Succeeded);
+        let done = succeeded.map(|step| id_of(&step.id).to_owned()).collect();
+        Story { run, undone, done }
+    }
+}
+
+fn holds(steps: &[Step], id: &str) -> bool {
+    steps.iter().any(|step| step.id == id || step.lists().iter().any(|list| holds(list, id)))
+}
+
+/// What can be done now comes before what is due later.
+fn order(effect: &Effect) -> Timestamp {
+    match effect {
+        Effect::Wake { at, .. } => *at,
+        _ => Timestamp::default(), // All others are owed at once.
+    }
+}
+
+fn answer(effect: Effect, failing: Option<&str>) -> Input {
+    match effect {
+        Effect::Start => Input::Start,
+        Effect::Wake { at, timer } => Input::TimerFired { at, timer },
+        Effect::Undo { step, attempt } => Input::Undone { step, attempt, output: Value::Null },
+        Effect::Execute { step, attempt } if failing == Some(id_of(&step)) => {
+            let failure = Failure::terminal("rehearsal", "this step is meant to fail");
+            Input::Failed { step, attempt, failure }
+        }
+        Effect::Execute { step, attempt } => {
+            // Something to put back, so that the undo of the step is shown as well.
+            let (output, undo) = (json!({}), Value::Bool(true));
+            Input::Completed { step, attempt, output, undo }
+        }
+        Effect::AwaitEvent { step } => Input::EventCame { step, event: json!({}) },
+        Effect::AwaitDecision { step } => {
+            let (by, comment) = ("rehearsal".to_owned(), String::new());
+            Input::Decided { step, decision: Decision::Approved, by, comment }
+        }
+        Effect::AwaitRun { step, run, .. } | Effect::StopRun { step, run } => {
+            Input::ChildAsked { step, run }
+        }
+    }
+}
