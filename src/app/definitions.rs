@@ -212,6 +212,21 @@ impl App {
         })
     }
 
+    /// Tells what a version of a saved workflow does if each of its steps fails.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown workflow or version.
+    pub fn rehearse_workflow(
+        &self,
+        who: &Principal,
+        name: &str,
+        version: u32,
+    ) -> Result<Vec<Rehearsed>, Error> {
+        let row = self.read(who, |view| version_of(view, name, version))?;
+        let workflow = Engine::compile(&row)?;
+        Ok(rehearse(&workflow, self.engine().activities().catalogue()))
+    }
+
     /// Returns the canonical form of a definition that is not saved.
     pub(super) fn canonical(
         &self,

@@ -136,6 +136,8 @@ enum Shape {
     Previous(RecordKind),
     /// Something like this value: an object's keys are described, and more are allowed.
     Like(Value),
+    /// An object such as this one, whose keys are the sender's own.
+    Free(Value),
 }
 
 impl Part {
@@ -149,6 +151,7 @@ impl Part {
                 schema
             }
             Shape::Like(example) => like(example),
+            Shape::Free(_) => json!({ "type": "object" }),
         }
     }
 
@@ -156,7 +159,7 @@ impl Part {
         match &self.shape {
             Shape::Record(kind) => Value::Object(sample::record(*kind)),
             Shape::Previous(kind) => Value::Object(sample::previous(*kind)),
-            Shape::Like(example) => example.clone(),
+            Shape::Like(example) | Shape::Free(example) => example.clone(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a workflow does when one of its steps fails: the run core itself is driven, with a world
 //! in which everything succeeds but that step.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -49,6 +49,25 @@ pub struct IfFails {
     pub told: Vec<String>,
 }
 
+impl IfFails {
+    /// Tells it in one line, such as `undoes mark, hold; leaves page; skips tell; ends as failed`.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let undone: Vec<&str> = self.undone.iter().map(|it| it.step.as_str()).collect();
+        let stays: Vec<&str> = self.stays.iter().map(|it| it.step.as_str()).collect();
+        let parts = [
+            ("undoes", undone.join(", ")),
+            ("leaves", stays.join(", ")),
+            ("runs", self.runs.join(", ")),
+            ("skips", self.skipped.join(", ")),
+        ];
+        let told = parts.into_iter().filter(|(_, names)| !names.is_empty());
+        let mut told: Vec<String> = told.map(|(word, names)| format!("{word} {names}")).collect();
+        told.push(format!("ends as {}", self.outcome));
+        told.join("; ")
+    }
+}
+
 /// A step that is undone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -77,13 +96,35 @@ pub struct Stays {
 pub fn rehearse(workflow: &Workflow, catalogue: &Catalogue) -> Vec<Rehearsed> {
     let Some(stage) = Stage::new(workflow, catalogue) else { return Vec::new() };
     let steps = workflow.all_steps();
-    let can_fail = steps.into_iter().filter(|step| match &step.action {
+    let can_fail = steps.iter().filter(|step| match &step.action {
         Action::Call { .. } | Action::Run { .. } => true,
         Action::Wait(wait) => wait.timeout.is_some() && wait.on_timeout == OnTimeout::Fail,
         Action::Sleep { .. } => step.approval.is_some(),
         Action::Branch(_) | Action::Each(_) | Action::Parallel { .. } => false,
     });
-    can_fail.map(|step| stage.fail(step)).collect()
+    // Most steps stand outside of branches, so that the same plan serves them all.
+    let mut plans: BTreeMap<Vec<usize>, (Workflow, Story)> = BTreeMap::new();
+    let mut rehearsed = Vec::new();
+    for step in can_fail {
+        let ways = ways_to(&step.id, &steps);
+        let (plan, well) = plans.entry(ways).or_insert_with(|| {
+            let plan = stage.plan(&step.id);
+            let well = stage.play(&plan, None);
+            (plan, well)
+        });
+        rehearsed.push(stage.fail(step, plan, well));
+    }
+    rehearsed
+}
+
+/// Returns which case of each branch leads to a step; the first where none does.
+fn ways_to(target: &str, steps: &[&Step]) -> Vec<usize> {
+    let cases = steps.iter().filter_map(|step| match &step.action {
+        Action::Branch(cases) => Some(cases),
+        _ => None, // Nothing else chooses.
+    });
+    let chosen = cases.map(|cases| cases.iter().position(|case| holds(&case.steps, target)));
+    chosen.map(Option::unwrap_or_default).collect()
 }
 
 /// A world in which everything succeeds but one step.
@@ -110,9 +151,8 @@ impl<'a> Stage<'a> {
         Some(Stage { workflow, catalogue, nothing, one_item, never })
     }
 
-    fn fail(&self, step: &Step) -> Rehearsed {
-        let plan = self.plan(&step.id);
-        let (well, badly) = (self.play(&plan, None), self.play(&plan, Some(&step.id)));
+    fn fail(&self, step: &Step, plan: &Workflow, well: &Story) -> Rehearsed {
+        let badly = self.play(plan, Some(&step.id));
         let only = |one: &Story, other: &Story| -> Vec<String> {
             let ids = plan.all_steps().into_iter().filter(|it| !it.is_group() && it.id != step.id);
             let ids = ids.map(|it| it.id.clone());
@@ -123,8 +163,8 @@ impl<'a> Stage<'a> {
         let if_fails = IfFails {
             undone: badly.undone.iter().map(|id| self.undone(id)).collect(),
             stays,
-            skipped: only(&well, &badly),
-            runs: only(&badly, &well),
+            skipped: only(well, &badly),
+            runs: only(&badly, well),
             outcome: status.as_str().to_owned(),
             told: Vec::new(),
         };
@@ -282,5 +322,80 @@ fn answer(effect: Effect, failing: Option<&str>) -> Input {
         Effect::AwaitRun { step, run, .. } | Effect::StopRun { step, run } => {
             Input::ChildAsked { step, run }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::workflow::document::{Format, TextLimits, parse_text};
+    use super::super::workflow::parse::restore;
+    use super::*;
+
+    fn told(steps: &str) -> Vec<String> {
+        let text = format!("name: w\nsteps:\n{steps}");
+        let raw = parse_text(&text, Format::Yaml, TextLimits::default()).expect(&text);
+        let workflow = restore(&raw).expect(&text);
+        let rehearsed = rehearse(&workflow, &Catalogue::default());
+        let told = |it: &Rehearsed| format!("{}: {}", it.step, it.if_fails.sentence());
+        rehearsed.iter().map(told).collect()
+    }
+
+    #[test]
+    fn what_was_done_is_undone_in_reverse_order() {
+        let steps = "- {id: a, activity: x, compensate: auto}
+- {id: b, activity: x, compensate: {activity: y, input: {}}}
+- {id: c, activity: x, compensate: none}
+- {id: d, activity: x}
+- {id: e, activity: x}";
+        assert_eq!(
+            told(steps),
+            [
+                "a: skips b, c, d, e; ends as failed",
+                "b: undoes a; skips c, d, e; ends as failed",
+                "c: undoes b, a; skips d, e; ends as failed",
+                "d: undoes b, a; leaves c; skips e; ends as failed",
+                "e: undoes b, a; leaves c, d; ends as failed",
+            ]
+        );
+    }
+
+    #[test]
+    fn each_step_says_what_its_own_failure_means() {
+        let steps = "- {id: a, activity: x, compensate: auto}
+- {id: b, activity: x, compensate: auto, onFailure: continue}
+- {id: c, activity: x, compensate: auto, onFailure: abort}";
+        assert_eq!(
+            told(steps),
+            [
+                "a: skips b, c; ends as failed",
+                "b: ends as succeeded",
+                "c: leaves a, b; ends as failed",
+            ]
+        );
+    }
+
+    #[test]
+    fn steps_inside_others_fail_where_they_stand() {
+        let steps = "- {id: a, activity: x, compensate: auto}
+- id: choose
+  branch:
+    - {if: {x: {~eq: 1}}, steps: [{id: b, activity: x, compensate: auto}, {id: c, activity: x}]}
+    - {else: true, steps: [{id: d, activity: x}]}
+- id: each
+  onFailure: continue
+  forEach: {items: [1, 2], steps: [{id: e, activity: x, compensate: auto}, {id: f, activity: x}]}
+- {id: g, waitFor: {event: 'ticket:created', timeout: 1h}}";
+        assert_eq!(
+            told(steps),
+            [
+                "a: skips b, c, e, f, g; ends as failed",
+                "b: undoes a; skips c, e, f, g; ends as failed",
+                "c: undoes b, a; skips e, f, g; ends as failed",
+                "d: undoes a; skips e, f, g; ends as failed",
+                "e: skips f; ends as succeeded",
+                "f: undoes e; ends as succeeded",
+                "g: undoes e, b, a; leaves c, f; ends as failed",
+            ]
+        );
     }
 }

@@ -7,6 +7,7 @@ mod architecture;
 mod audit;
 mod backtest;
 mod bad_input;
+mod checks;
 mod connections;
 mod contract;
 mod explain;

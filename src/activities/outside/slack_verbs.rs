@@ -188,7 +188,7 @@ impl Verb {
             source: "slack".to_owned(),
             description: description.to_owned(),
             input_schema: self.input_schema(),
-            output_schema: output_schema(),
+            output_schema: output_schema(self),
             reach: Reach::Outside,
             compensation: match self.inverse() {
                 Some(_) => Compensation::Offered,
@@ -252,7 +252,11 @@ fn field(name: &str, need: Need) -> Value {
     schema
 }
 
-fn output_schema() -> Value {
+fn output_schema(verb: Verb) -> Value {
+    let mut required = vec!["ok", "channel"];
+    if !matches!(verb, CreateChannel | ArchiveChannel) {
+        required.push("ts");
+    }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",
@@ -263,6 +267,6 @@ fn output_schema() -> Value {
             "message": { "description": "The message as Slack keeps it" },
             "name": { "type": "string", "description": "Of the reaction or the channel" },
         },
-        "required": ["ok", "channel"],
+        "required": required,
     })
 }

@@ -376,11 +376,14 @@ const ALLOW_ABSENCE: &str = "append `| default(…)` to allow absence";
 
 /// Values have no methods: what other languages call is a filter here.
 fn called_path(text: &str, scanned: &Scanned) -> Option<Fault> {
-    let is_called = |end: usize| text[end..].trim_start().starts_with('(');
+    let is_called = |end: usize| {
+        let rest = text[end..].strip_prefix('.').unwrap_or(&text[end..]);
+        rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_').starts_with('(')
+    };
     let called = scanned.occurrences.iter().find(|occurrence| is_called(occurrence.span.end))?;
     Some(Fault {
         offset: called.span.start,
-        detail: format!("`{}` is no function", called.path),
+        detail: format!("`{}` cannot be called", called.path),
         hint: Some("values have no methods; write {{ path | filter }}, such as | upper".to_owned()),
     })
 }

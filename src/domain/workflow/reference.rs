@@ -343,13 +343,18 @@ impl Subject<'_> {
                 break;
             }
         }
+        let has_failed = path.segments().next() == Some("steps") && {
+            let place: Vec<&str> = path.segments().take(2).collect();
+            let place = format!("{}.status", place.join("."));
+            doubt == "error" && view.facts.hold(&place, Operator::Eq, &"failed".into())
+        };
         let never_timed_out = path.segments().next() == Some("steps") && {
             let place: Vec<&str> = path.segments().take(3).collect();
             let place = format!("{}.timedOut", place.join("."));
             view.facts.hold(&place, Operator::IsNull, &true.into())
                 || view.facts.hold(&place, Operator::Neq, &true.into())
         };
-        if never_timed_out || view.facts.is_present(&prefix) {
+        if has_failed || never_timed_out || view.facts.is_present(&prefix) {
             return;
         }
         let detail = format!("`{path}`: `{doubt}` need not be there");

@@ -36,6 +36,7 @@ fn pages() -> Vec<(&'static str, String)> {
         versions: vec![samples::workflow("escalate-urgent", true)],
         runs: samples::runs().data[..4].to_vec(),
         newest_event: Some("evt_01KAQ00003".to_owned()),
+        rehearsal: vec![samples::rehearsed("notify", HOSTILE)],
     };
     let open = samples::workflow("escalate-urgent", true);
     let list = ["escalate-urgent", "csat-survey", "nightly-report", "vip-routing"];
