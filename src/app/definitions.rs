@@ -270,13 +270,8 @@ impl App {
             let (names, others) = self.neighbours(who, &workflow.name)?;
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let others: Vec<&Workflow> = others.iter().map(|other| &**other).collect();
-            let calls = calls::check(workflow, document, &others, &names);
             validation.warnings.extend(cycle::warnings(workflow, &others));
-            validation.warnings.extend(calls.warnings);
-            validation.problems.extend(calls.problems);
-        }
-        if !validation.problems.is_empty() {
-            validation.workflow = None;
+            validation.warnings.extend(calls::check(workflow, document, &others, &names));
         }
         Ok(validation)
     }

@@ -168,6 +168,7 @@ impl<'a> Stage<'a> {
             outcome: status.as_str().to_owned(),
             told: Vec::new(),
         };
+        let if_fails = IfFails { told: self.told(&if_fails.runs), ..if_fails };
         Rehearsed { step: step.id.clone(), if_fails }
     }
 
@@ -179,6 +180,16 @@ impl<'a> Stage<'a> {
         };
         let by = if activity.is_some() { "activity" } else { "platform" };
         Undone { step: id.to_owned(), by, activity }
+    }
+
+    /// Returns whom the steps write to that run because of the failure.
+    fn told(&self, runs: &[String]) -> Vec<String> {
+        let inputs = runs.iter().filter_map(|id| match &self.workflow.find(id)?.action {
+            Action::Call { input, .. } => Some(input.source()),
+            _ => None, // Nothing else writes to anybody.
+        });
+        let names = inputs.filter_map(|input| input.get("channel").or_else(|| input.get("to")));
+        names.map(|name| name.as_str().map_or_else(|| name.to_string(), str::to_owned)).collect()
     }
 
     fn stays(&self, story: &Story, failed: &Step) -> Vec<Stays> {

@@ -416,8 +416,8 @@ pub const CODES: &[Code] = &[
     ),
     row(
         "run_cycle",
-        Either,
-        "Workflows start each other in a circle: an error where nothing can end it.",
+        Warning,
+        "Workflows start each other in a circle.",
         "let an `if` end it, or remove one of the `run` steps",
     ),
     row(

@@ -46,6 +46,9 @@ impl Subject<'_> {
         };
         let filter = filter.trim();
         let (name, argument) = filter.split_once('(').unwrap_or((filter, ""));
+        if !is_chain(before) || (!argument.is_empty() && !argument.ends_with(')')) {
+            return Shape::unknown(); // Only a part of what is computed goes through the filter.
+        }
         match name.trim() {
             "default" | "d" => {
                 let argument = argument.trim_end_matches(')').trim();
@@ -66,6 +69,15 @@ impl Subject<'_> {
             _ => Shape::unknown(), // Others depend on what they work on.
         }
     }
+}
+
+/// A path, or something in brackets, and filters behind it.
+fn is_chain(text: &str) -> bool {
+    let base = text.split('|').next().unwrap_or_default().trim();
+    let is_bracketed = base.starts_with('(')
+        && base.ends_with(')')
+        && !base[1..base.len() - 1].contains(['(', ')']);
+    is_bracketed || is_path(base)
 }
 
 fn is_path(text: &str) -> bool {
