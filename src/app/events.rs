@@ -12,7 +12,7 @@ use super::page::PageRequest;
 use super::principal::{Kind, Principal};
 use super::views::{EventView, Page};
 use crate::domain::event::{Actor, Event};
-use crate::domain::event_type;
+use crate::domain::event_type::{self, Pattern};
 use crate::domain::id::RunId;
 use crate::domain::problem::Problem;
 use crate::domain::time::Timestamp;
@@ -55,7 +55,7 @@ impl From<Accepted> for AcceptedEvent {
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
     /// This type in any spelling, or all that begin as `ticket:*` does.
-    pub kind: Option<String>,
+    pub kind: Option<Pattern>,
     /// This source.
     pub source: Option<String>,
     /// This subject.
@@ -186,18 +186,10 @@ impl App {
 impl EventFilter {
     fn holds(&self, stored: &StoredEvent) -> bool {
         let event = &stored.event;
-        self.kind.as_ref().is_none_or(|kind| is_of_kind(&event.kind, kind))
+        self.kind.as_ref().is_none_or(|kind| kind.covers(&event.kind))
             && self.source.as_ref().is_none_or(|source| event.source == *source)
             && self.subject.as_ref().is_none_or(|subject| event.subject.as_ref() == Some(subject))
             && self.matched.is_none_or(|matched| matched != stored.runs.is_empty())
-    }
-}
-
-/// Returns whether a canonical type is the one that was asked for, or one of `ticket:*`.
-pub(super) fn is_of_kind(kind: &str, asked: &str) -> bool {
-    match asked.strip_suffix('*') {
-        Some(beginning) => kind.starts_with(beginning),
-        None => kind == event_type::canonical(asked),
     }
 }
 

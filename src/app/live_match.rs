@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::App;
 use super::error::Error;
 use super::principal::Principal;
-use crate::domain::event_type;
+use crate::domain::event_type::Pattern;
 use crate::domain::filter::{Filter, Sieve, Trace};
 use crate::domain::scope::Scope;
 use crate::store::event_index::sift;
@@ -209,12 +209,13 @@ pub(super) fn newest_of(
     kind: &str,
     limit: usize,
 ) -> Result<Vec<EventKey>, Error> {
-    let Some(beginning) = kind.strip_suffix('*') else {
-        return Ok(view.events_of_kind(&event_type::canonical(kind), None, limit)?);
+    let pattern = Pattern::restore(kind);
+    let Some((beginning, _)) = pattern.as_str().split_once('*') else {
+        return Ok(view.events_of_kind(pattern.as_str(), None, limit)?);
     };
     let mut keys = Vec::new();
-    for kind in view.event_kinds(beginning)? {
-        keys.extend(view.events_of_kind(&kind, None, limit)?);
+    for kind in view.event_kinds(beginning)?.iter().filter(|kind| pattern.covers(kind)) {
+        keys.extend(view.events_of_kind(kind, None, limit)?);
     }
     keys.sort_unstable_by(|a, b| b.cmp(a));
     keys.truncate(limit);

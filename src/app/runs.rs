@@ -8,11 +8,12 @@ use tokio::time::Instant;
 use super::App;
 use super::audit::Change;
 use super::error::Error;
-use super::events::{AcceptedEvent, IncomingEvent, is_of_kind, repeated};
+use super::events::{AcceptedEvent, IncomingEvent, repeated};
 use super::page::PageRequest;
 use super::principal::Principal;
 use super::run_view::{LoadedRun, load, summary};
 use super::views::{JournalEntryView, Page, RunSummary, RunView};
+use crate::domain::event_type::Pattern;
 use crate::domain::id::RunId;
 use crate::domain::problem::Problem;
 use crate::domain::run::{Input, Status, retry_refusal};
@@ -312,10 +313,9 @@ impl RunFilter {
         (self.statuses.is_empty() || self.statuses.contains(&head.status))
             && self.workflow.as_ref().is_none_or(|name| head.workflow == *name)
             && self.until.is_none_or(|until| head.created_at < until)
-            && self
-                .event
-                .as_ref()
-                .is_none_or(|event| head.event_id == *event || is_of_kind(&head.event_kind, event))
+            && self.event.as_ref().is_none_or(|event| {
+                head.event_id == *event || Pattern::restore(event).covers(&head.event_kind)
+            })
             && text.is_none_or(|text| shows(row, &text))
     }
 }

@@ -3,11 +3,11 @@
 
 use super::App;
 use super::error::Error;
-use super::events::is_of_kind;
 use super::principal::Principal;
 use super::run_view::summary;
 use super::runs::{entry_view, run_row};
 use super::views::{EventView, JournalEntryView, RunSummary};
+use crate::domain::event_type::Pattern;
 use crate::domain::filter::Filter;
 use crate::domain::id::RunId;
 use crate::domain::run::RunHead;
@@ -55,7 +55,7 @@ impl std::fmt::Display for EventPlace {
 pub struct EventStream {
     app: App,
     who: Principal,
-    kind: Option<String>,
+    kind: Option<Pattern>,
     filter: Option<Filter>,
     place: EventKey,
     watch: Watch,
@@ -99,7 +99,7 @@ impl App {
     pub fn event_stream(
         &self,
         who: &Principal,
-        kind: Option<String>,
+        kind: Option<Pattern>,
         filter: Option<Filter>,
         start: Start,
     ) -> Result<EventStream, Error> {
@@ -157,8 +157,7 @@ impl EventStream {
     }
 
     fn passes(&self, stored: &StoredEvent) -> bool {
-        let is_of_kind = self.kind.as_ref().is_none_or(|kind| is_of_kind(&stored.event.kind, kind));
-        is_of_kind
+        self.kind.as_ref().is_none_or(|kind| kind.covers(&stored.event.kind))
             && self
                 .filter
                 .as_ref()

@@ -1,6 +1,7 @@
 //! The registry of built-in event types: their names, schemas, examples and aliases.
 
 mod compatibility;
+mod pattern;
 mod sample;
 mod table;
 
@@ -14,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::desk::{self, RecordKind};
 
 pub use compatibility::incompatibilities;
+pub use pattern::Pattern;
 
 const UID_LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const UID_LEN: usize = 29;

@@ -1,18 +1,17 @@
 //! Subscriptions to events: which ones they take, what is sent for one, when it is tried again.
 
 mod message;
-mod pattern;
 mod retry;
 
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
+use super::event_type::Pattern;
 use super::filter::Filter;
 use super::problem::Problem;
 use super::scope::Scope;
 
 pub use message::{Format, MessageFacts, body};
-pub use pattern::Pattern;
 pub use retry::{RETRY_AFTER_MAX, pause_after};
 
 /// How many patterns one subscription may have.

@@ -19,7 +19,7 @@ use crate::store::alarms::Alarm;
 use crate::store::events::EventKey;
 use crate::store::ledger::{Abort, Ledger, Receipt};
 use crate::store::seam::{Part, StoreError};
-use crate::store::tenant::{TenantTx, TenantView, Workflows};
+use crate::store::tenant::{TenantTx, TenantView, TimerChange, Workflows};
 
 use super::alarms;
 use super::deliveries::Deliveries;
@@ -61,6 +61,13 @@ pub(super) struct TenantState {
 pub(super) struct Settled<T> {
     pub(super) value: T,
     pub(super) receipt: Receipt,
+}
+
+/// What a transaction leaves for the actors to do.
+struct FollowUp {
+    started: Vec<LiveRun>,
+    timers: Vec<TimerChange>,
+    woken: Vec<RunId>,
 }
 
 impl TenantState {
@@ -119,34 +126,44 @@ impl TenantState {
     ) -> Result<Settled<T>, Abort<E>> {
         // A transaction that was refused has left what it began behind.
         self.begun_inside.take();
-        let (outcome, receipt) = self.ledger.transact(|tx| {
+        let ((value, follow_up), receipt) = self.ledger.transact(|tx| {
             let mut tx = TenantTx::new(self.id(), tx, &self.shared.clock);
             let value = decide(&mut tx)?;
-            let mut started = Vec::new();
-            if tx.workflows() == Workflows::Changed {
-                schedules::reconcile(self, &mut tx)?;
-                let before = Rc::clone(&self.listeners.borrow());
-                self.read_listeners(tx.view())?;
-                started = reconcile::settle(self, &mut tx, &before)?;
-            }
-            started.extend(intake::accept_emitted(self, &mut tx)?);
-            tx.write_counters()?;
-            Ok::<_, E>((value, started, tx.take_timers(), tx.take_woken()))
+            Ok::<_, E>((value, self.conclude(tx)?))
         })?;
+        self.follow_up(follow_up);
+        Ok(Settled { value, receipt })
+    }
+
+    /// Does inside the transaction what every change entails.
+    fn conclude(&self, mut tx: TenantTx<'_, '_>) -> Result<FollowUp, StoreError> {
+        let mut started = Vec::new();
+        if tx.workflows() == Workflows::Changed {
+            schedules::reconcile(self, &mut tx)?;
+            let before = Rc::clone(&self.listeners.borrow());
+            self.read_listeners(tx.view())?;
+            started = reconcile::settle(self, &mut tx, &before)?;
+        }
+        started.extend(intake::accept_emitted(self, &mut tx)?);
+        tx.write_counters()?;
+        let (timers, woken) = (tx.take_timers(), tx.take_woken());
+        Ok(FollowUp { started, timers, woken })
+    }
+
+    /// Tells the actors what a transaction left for them.
+    fn follow_up(&self, follow_up: FollowUp) {
         let to_send = self.deliveries.take_woken();
         if !to_send.is_empty() {
             self.tell(SendDeliveries(to_send));
         }
-        let (value, started, timers, woken) = outcome;
-        if !timers.is_empty() {
-            self.timers.do_send(TimersChanged { tenant: self.id(), changes: timers });
+        if !follow_up.timers.is_empty() {
+            self.timers.do_send(TimersChanged { tenant: self.id(), changes: follow_up.timers });
         }
-        self.hand_over(started);
+        self.hand_over(follow_up.started);
         let inside = self.begun_inside.take();
         self.hand_over(inside.started);
         self.displace(&inside.displaced);
-        self.wake(woken);
-        Ok(Settled { value, receipt })
+        self.wake(follow_up.woken);
     }
 
     /// Keeps runs that a step began until the transaction is over.

@@ -159,13 +159,17 @@ impl Ledger {
         let mut tx = Tx { ledger: self, layers: vec![Layer::default()] };
         let value = decide(&mut tx).map_err(Abort::Refused)?;
         let layer = tx.layers.swap_remove(0);
+        Ok((value, self.enter(layer)))
+    }
+
+    fn enter(&self, layer: Layer) -> Receipt {
         let mut state = self.0.borrow_mut();
         if layer.is_empty() && state.fresh.is_empty() {
-            return Ok((value, state.receipt_of_what_is_flying()));
+            return state.receipt_of_what_is_flying();
         }
         state.fresh.absorb(layer);
         state.wake.notify_one();
-        Ok((value, Receipt(Rc::clone(&state.batch))))
+        Receipt(Rc::clone(&state.batch))
     }
 
     /// Returns how many bytes are decided and not yet on their way.

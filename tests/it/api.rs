@@ -420,6 +420,8 @@ fn records_change_by_merge_and_say_which_version_they_are() {
             kinds.contains(&"ticket:updated".to_owned())
                 && kinds.contains(&"ticket:created".to_owned())
         );
+        let dotted = app.get("/v1/events?type=ticket.*").await.expect(200);
+        assert_eq!(texts(&dotted, "id"), texts(&events, "id"));
         for (action, field, value) in [
             ("escalate", "isEscalated", true),
             ("archive", "isArchived", true),

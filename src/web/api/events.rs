@@ -18,6 +18,7 @@ use crate::app::events::{EventFilter, EventOutcome, IncomingEvent};
 use crate::app::explain::Breadth;
 use crate::app::principal::Principal;
 use crate::app::streams::{EventPlace, Start};
+use crate::domain::event_type::Pattern;
 use crate::domain::filter::Filter;
 use crate::domain::problem::Problem;
 
@@ -222,7 +223,7 @@ fn nothing_accepted(rejected: &[(usize, Vec<Problem>)]) -> ApiError {
 
 async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
     let filter = EventFilter {
-        kind: query.text("type").map(str::to_owned),
+        kind: query.text("type").map(Pattern::restore),
         source: query.text("source").map(str::to_owned),
         subject: query.text("subject").map(str::to_owned),
         since: query.time("since")?,
@@ -249,7 +250,7 @@ async fn follow(
             (None, Some(since)) => Start::Since(since),
             (None, None) => Start::Now,
         };
-    let kind = query.text("type").map(str::to_owned);
+    let kind = query.text("type").map(Pattern::restore);
     let filter = query.text("filter").map(filter_of).transpose()?;
     let open = front.streams.enter(who.tenant, front.settings.streams_max)?;
     let events = app.event_stream(&who, kind, filter, start)?;

@@ -18,6 +18,7 @@ use crate::app::explain::Breadth;
 use crate::app::page::PageRequest;
 use crate::app::runs::RunFilter;
 use crate::domain::desk::RecordKind;
+use crate::domain::event_type::Pattern;
 use crate::domain::id::RunId;
 use crate::domain::run::Status;
 use crate::web::api::runs::run_id;
@@ -57,7 +58,8 @@ pub async fn workflow(
         WorkflowQuery { version: query.number("version")?, source: owned(&query, "source") };
     let view = app.workflow(&visit.who, &name, asked.version)?;
     let filter = RunFilter { workflow: Some(name.into_inner()), ..RunFilter::default() };
-    let newest = EventFilter { kind: view.event.clone(), ..EventFilter::default() };
+    let newest =
+        EventFilter { kind: view.event.as_deref().map(Pattern::restore), ..EventFilter::default() };
     let one = PageRequest { limit: 1, after: None };
     let newest = match visit.who.scopes.allow("events:read") {
         true => app.events(&visit.who, &newest, &one)?.data,
@@ -119,7 +121,7 @@ pub async fn events(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
         cursor: owned(&query, "cursor"),
     };
     let filter = EventFilter {
-        kind: asked.kind.clone(),
+        kind: asked.kind.as_deref().map(Pattern::restore),
         since: query.time("since")?,
         matched: query.flag("matched")?.filter(|_| asked.matched.is_some()),
         ..EventFilter::default()
