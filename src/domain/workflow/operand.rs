@@ -16,8 +16,9 @@ const VALUES_TOLD_MAX: usize = 12;
 impl Subject<'_> {
     pub(super) fn check_operands(&self, filter: &Filter, at: &str, view: View<'_>) {
         let condition = read(filter.source(), at);
-        if condition.truth() == Some(false) {
-            let (at, detail) = match condition.contradiction() {
+        let contradiction = condition.contradiction();
+        if contradiction.is_some() || condition.truth() == Some(false) {
+            let (at, detail) = match contradiction {
                 Some((one, other)) => {
                     let names = (one.operator.name(), other.operator.name());
                     let path = one.path.map(|path| path.to_string()).unwrap_or_default();
