@@ -89,7 +89,8 @@
 //! unit of ownership in the store · **ledger** the transactions of one part · **receipt** tells
 //! when a transaction is durable · **secret** a value that is sealed, bound to hosts and
 //! shown to nobody · **connection** another system with its settings and secrets · **hook** the path
-//! that it sends to · **webhook** a subscriber's address with the events that it wants · **delivery**
+//! that it sends to · **app** an integration that a manifest describes · **bot** what an installed
+//! app acts as · **webhook** a subscriber's address with the events that it wants · **delivery**
 //! one message at a hook or to a webhook · **form** a page that anybody may fill in · **desk** the
 //! platform's own records: tickets, accounts and so on.
 

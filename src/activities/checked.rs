@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Caller, Done, OutsideActivity, OutsideCall, PlatformActivity, UndoCall};
 use crate::domain::activity::ActivitySpec;
+use crate::domain::activity::custom::Account;
 use crate::domain::problem::{Problem, nearest, pointer_to};
 use crate::domain::run::Failure;
 use crate::store::tenant::TenantTx;
@@ -86,6 +87,10 @@ impl OutsideActivity for CheckedOutside {
 
     fn app(&self) -> Option<&'static str> {
         self.inner.app()
+    }
+
+    fn account(&self) -> Account {
+        self.inner.account()
     }
 
     fn undo(&self, input: &Value, output: &Value) -> Option<UndoCall> {

@@ -2,6 +2,7 @@
 
 mod checked;
 pub mod desk;
+pub mod installed;
 pub mod outside;
 mod platform;
 pub mod settings;
@@ -19,6 +20,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::domain::activity::custom::Account;
 use crate::domain::activity::{ActivitySpec, Catalogue};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::run::Failure;
@@ -192,6 +194,10 @@ pub trait OutsideActivity: Send + Sync {
     fn app(&self) -> Option<&'static str> {
         None
     }
+    /// Returns whose settings and secrets a call uses beside an app's connection.
+    fn account(&self) -> Account {
+        Account::Nobody
+    }
     /// Returns the call that takes back what a call with this input and output did, if there is
     /// one; only a step that says `compensate: auto` is undone by it.
     fn undo(&self, _input: &Value, _output: &Value) -> Option<UndoCall> {
@@ -218,6 +224,7 @@ pub struct Activities {
     events: Arc<EventSettings>,
     courier: Arc<Courier>,
     probe: Arc<Probe>,
+    http: HttpRequest,
 }
 
 impl Activities {
@@ -247,11 +254,11 @@ impl Activities {
         let http = HttpRequest::new(egress);
         let slack = Slack::all(&http).into_iter().map(|verb| Activity::Outside(Arc::new(verb)));
         let mail = Activity::Outside(Arc::new(SendEmail::new(egress)));
-        let outside = slack.chain([mail, Activity::Outside(Arc::new(http))]);
+        let outside = slack.chain([mail, Activity::Outside(Arc::new(http.clone()))]);
         let kept = vec![sleep::spec(), waits::wait_for_event(), waits::run_workflow()];
         let all = Activities::new(on_desk.chain(outside).collect(), kept);
         let (courier, probe) = (Arc::new(Courier::new(egress)), Arc::new(Probe::new(egress)));
-        Activities { courier, probe, ..all }
+        Activities { courier, probe, http, ..all }
     }
 
     /// Collects activities, and the specs of those that the run itself carries out. Each is held to
@@ -266,7 +273,8 @@ impl Activities {
         let egress = EgressSettings::default();
         let (courier, probe) = (Arc::new(Courier::new(&egress)), Arc::new(Probe::new(&egress)));
         let by_identifier = Arc::new(by_identifier);
-        Activities { by_identifier, catalogue, events: Arc::default(), courier, probe }
+        let http = HttpRequest::new(&egress);
+        Activities { by_identifier, catalogue, events: Arc::default(), courier, probe, http }
     }
 
     /// Returns what asks other systems whether they are there.
@@ -275,7 +283,12 @@ impl Activities {
         &self.probe
     }
 
-    /// Returns how the activity `identifier` is carried out.
+    /// Returns what makes HTTP calls.
+    fn http(&self) -> &HttpRequest {
+        &self.http
+    }
+
+    /// Returns how the built-in activity `identifier` is carried out.
     #[must_use]
     pub fn find(&self, identifier: &str) -> Option<&Activity> {
         self.by_identifier.get(identifier)
@@ -287,7 +300,7 @@ impl Activities {
         &self.courier
     }
 
-    /// Returns what every activity says of itself.
+    /// Returns what every built-in activity says of itself.
     #[must_use]
     pub fn catalogue(&self) -> &Arc<Catalogue> {
         &self.catalogue

@@ -100,7 +100,7 @@ impl App {
     pub fn owns_appliance(&self, who: &Principal) -> Result<bool, Error> {
         match who.kind {
             Kind::Local | Kind::Program => Ok(true),
-            Kind::Key | Kind::Person => {
+            Kind::Key | Kind::Bot | Kind::Person => {
                 Ok(who.scopes.is_owner() && who.home == self.first_tenant()?.id)
             }
         }
@@ -138,6 +138,11 @@ impl App {
         }
     }
 
+    /// Forgets the keys that were asked for, as after one of them was changed.
+    pub(super) fn forget_keys(&self) {
+        self.known.forget();
+    }
+
     fn person_row(&self, id: &str) -> Result<PersonRow, Error> {
         let (known, changes) = {
             let facts = self.known.0.read();
@@ -157,6 +162,9 @@ impl App {
 
     /// A key that a person made never allows more than they may now, and ends with their account.
     fn of_key(&self, row: KeyRow) -> Result<Principal, Error> {
+        if let Some(app) = row.app.clone() {
+            return self.of_bot(row, &app);
+        }
         let scopes = Scopes::new(row.scopes);
         let maker = match &row.person {
             Some(person) => Some(self.of_person(self.person_row(person)?)?),
@@ -178,6 +186,23 @@ impl App {
             teams,
             session: None,
             origin: Origin::default(),
+        })
+    }
+
+    /// A bot is what the installation of its app says: with that it ends, whatever keys there are.
+    fn of_bot(&self, row: KeyRow, app: &str) -> Result<Principal, Error> {
+        let app = self.read_of(row.tenant, |view| Ok(view.app(app)?))?;
+        let name = app.as_ref().map(|app| app.name.clone()).unwrap_or_default();
+        let installation = app.and_then(|app| app.installation);
+        let installation = installation.filter(|known| known.key_digest == row.digest);
+        let installation = installation.ok_or_else(|| refused("the app is not installed"))?;
+        Ok(Principal {
+            kind: Kind::Bot,
+            id: installation.bot_id,
+            name,
+            scopes: Scopes::new(installation.scopes),
+            teams: installation.teams,
+            ..Principal::program(row.tenant, "bot")
         })
     }
 

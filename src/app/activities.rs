@@ -1,11 +1,15 @@
 //! Activities as the API shows them.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::App;
 use super::error::Error;
-use crate::domain::activity::{ActivitySpec, Compensation};
+use super::principal::Principal;
+use crate::domain::activity::{ActivitySpec, Catalogue, Compensation};
+use crate::domain::id::TenantId;
 use crate::domain::time::format_duration;
 
 /// One operation that a step can call.
@@ -41,24 +45,36 @@ pub struct ActivityView {
 }
 
 impl App {
-    /// Lists activities by identifier.
+    /// Returns every activity that the definitions of a tenant may name: the built-in ones and
+    /// those that it installed.
     #[must_use]
-    pub fn activities(&self, category: Option<&str>) -> Vec<ActivityView> {
-        let all = self.engine().activities().catalogue().iter();
-        let wanted = all.filter(|spec| category.is_none_or(|name| spec.category == name));
+    pub fn catalogue(&self, tenant: TenantId) -> Arc<Catalogue> {
+        Arc::clone(self.engine().installed(tenant).catalogue())
+    }
+
+    /// Lists activities by identifier, each in its newest version.
+    #[must_use]
+    pub fn activities(&self, who: &Principal, category: Option<&str>) -> Vec<ActivityView> {
+        let catalogue = self.catalogue(who.tenant);
+        let wanted =
+            catalogue.iter().filter(|spec| category.is_none_or(|name| spec.category == name));
         wanted.map(|spec| ActivityView::from(&**spec)).collect()
     }
 
-    /// Returns one activity; a version behind an `@` is allowed.
+    /// Returns one activity by its identifier or a name that stands for it; a version behind an
+    /// `@` is allowed, and no version is the newest.
     ///
     /// # Errors
     /// `NotFound` when there is none.
-    pub fn activity(&self, identifier: &str) -> Result<ActivityView, Error> {
-        let plain = identifier.split_once('@').map_or(identifier, |(plain, _)| plain);
-        let catalogue = self.engine().activities().catalogue();
-        let spec = catalogue.find(catalogue.bare(plain)).cloned();
-        spec.map(|spec| ActivityView::from(&*spec))
-            .ok_or_else(|| Error::NotFound { what: "activity", id: identifier.to_owned() })
+    pub fn activity(&self, who: &Principal, identifier: &str) -> Result<ActivityView, Error> {
+        let missing = || Error::NotFound { what: "activity", id: identifier.to_owned() };
+        let (plain, version) = match identifier.split_once('@') {
+            Some((plain, version)) => (plain, Some(version.parse().map_err(|_| missing())?)),
+            None => (identifier, None),
+        };
+        let catalogue = self.catalogue(who.tenant);
+        let spec = catalogue.find_version(catalogue.bare(plain), version);
+        spec.map(|spec| ActivityView::from(&**spec)).ok_or_else(missing)
     }
 }
 

@@ -109,7 +109,7 @@ fn may_decide(who: &Principal, approvers: &[String]) -> bool {
     }
     match who.kind {
         Kind::Person => approvers.iter().any(|named| names_person(named, who)),
-        Kind::Key | Kind::Local | Kind::Program => {
+        Kind::Key | Kind::Bot | Kind::Local | Kind::Program => {
             let mut keys = approvers.iter().filter_map(|name| name.strip_prefix("key:")).peekable();
             keys.peek().is_none() || keys.any(|key| key == who.name || key == who.id)
         }

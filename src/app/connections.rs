@@ -367,6 +367,11 @@ impl App {
             if before.is_none() {
                 return Err(Error::NotFound { what: "connection", id: own });
             }
+            if own.starts_with("app:") {
+                let detail =
+                    "it holds the settings of an app; uninstall the app instead".to_owned();
+                return Err(Error::Conflict { code: "belongs_to_app", detail });
+            }
             tx.remove_connection(&own);
             tx.forget_deliveries(&own)?;
             Ok(())

@@ -259,8 +259,9 @@ impl App {
         let find = |name: &str| known_event(name, &own);
         let built_in = built_in().iter().map(|known| known.kind);
         let names: Vec<&str> = built_in.chain(own.iter().map(|row| row.kind.as_str())).collect();
+        let catalogue = self.catalogue(who.tenant);
         let known = Known {
-            catalogue: self.engine().activities().catalogue(),
+            catalogue: &catalogue,
             event_type: &find,
             event_names: &names,
             limits: DefinitionLimits::default(),
@@ -358,7 +359,9 @@ fn known_event(name: &str, own: &[EventTypeRow]) -> Option<KnownEvent> {
         return Some(KnownEvent { kind: row.kind.clone(), schema: row.schema.clone() });
     }
     let family = kind.split(':').next().unwrap_or("");
-    let foreign = built_in().iter().all(|known| known.kind.split(':').next() != Some(family));
+    // Thena calls events of one's own `app:…`, so a few of ours do not claim that family.
+    let foreign = family == "app"
+        || built_in().iter().all(|known| known.kind.split(':').next() != Some(family));
     let well_formed = kind.contains(':') || kind.contains('.');
     (foreign && well_formed)
         .then(|| KnownEvent { kind: kind.into_owned(), schema: Value::Bool(true) })

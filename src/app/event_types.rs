@@ -186,7 +186,7 @@ impl App {
         removed
     }
 
-    fn registration(&self, wanted: NewEventType) -> Result<EventTypeRow, Error> {
+    pub(super) fn registration(&self, wanted: NewEventType) -> Result<EventTypeRow, Error> {
         let kind = wanted.kind;
         let mut problems = Vec::new();
         let fits = |c: char| c.is_ascii_alphanumeric() || "_-.:/".contains(c);
@@ -234,6 +234,11 @@ impl App {
         })
     }
 
+    /// Forgets the schemas that were compiled, as after a change of any.
+    pub(super) fn forget_schemas(&self) {
+        self.schemas.0.write().clear();
+    }
+
     /// Returns what is wrong with a payload of a canonical type; a type without a registration
     /// takes any payload.
     pub(super) fn schema_problems(
@@ -275,7 +280,7 @@ impl App {
 }
 
 /// Writes a registration; a schema that differs from the one before is its next version.
-fn register(
+pub(super) fn register(
     tx: &mut TenantTx<'_, '_>,
     mut row: EventTypeRow,
     strictness: Strictness,

@@ -219,6 +219,7 @@ pub(super) fn repeated(event: Event, role: &str, origin: &str) -> IncomingEvent 
 pub(super) fn actor(who: &Principal) -> Actor {
     let kind = match who.kind {
         Kind::Person => "USER",
+        Kind::Bot => "BOT",
         Kind::Key | Kind::Local | Kind::Program => "KEY",
     };
     let email = who.email.clone().unwrap_or_default();

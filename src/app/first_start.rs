@@ -65,6 +65,7 @@ impl App {
             last_used_at: None,
             created_by: Some("configuration".to_owned()),
             person: None,
+            app: None,
         };
         if self.has_key()? {
             return Ok(());

@@ -89,6 +89,7 @@ impl App {
             last_used_at: None,
             created_by: Some(who.email.clone().unwrap_or_else(|| who.name.clone())),
             person: (who.kind == Kind::Person).then(|| who.id.clone()),
+            app: None,
         };
         Ok((row, key))
     }

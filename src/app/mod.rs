@@ -3,7 +3,10 @@
 
 pub mod access;
 pub mod activities;
+pub mod app_events;
+mod app_webhooks;
 pub mod approvals;
+pub mod apps;
 pub mod audit;
 pub mod backtest;
 pub mod connection_test;
@@ -25,6 +28,8 @@ pub mod first_start;
 pub mod forms;
 pub mod hooks;
 pub mod idempotency;
+pub mod installations;
+mod installed_activities;
 mod joined;
 pub mod keys;
 pub mod links;

@@ -37,6 +37,8 @@ pub enum Kind {
     Person,
     /// An API key, or a browser that signed in with one.
     Key,
+    /// The bot of an installed app.
+    Bot,
     /// A person with access to the box.
     Local,
     /// The program itself.
@@ -61,6 +63,7 @@ impl Kind {
         match self {
             Kind::Person => "person",
             Kind::Key => "key",
+            Kind::Bot => "bot",
             Kind::Local => "commandLine",
             Kind::Program => "program",
         }

@@ -81,7 +81,7 @@ impl App {
         let tenant = self.tenant(who.tenant)?;
         let person = match who.kind {
             Kind::Person => Some(show(&self.own(who)?)),
-            Kind::Key | Kind::Local | Kind::Program => None,
+            Kind::Key | Kind::Bot | Kind::Local | Kind::Program => None,
         };
         let user = match &who.email {
             Some(email) => {
@@ -196,7 +196,7 @@ impl App {
     fn own(&self, who: &Principal) -> Result<PersonRow, Error> {
         let row = match who.kind {
             Kind::Person => self.read_of(APPLIANCE, |view| Ok(view.person(&who.id)?))?,
-            Kind::Key | Kind::Local | Kind::Program => None,
+            Kind::Key | Kind::Bot | Kind::Local | Kind::Program => None,
         };
         row.ok_or_else(|| Error::Conflict {
             code: "not_a_person",

@@ -13,7 +13,7 @@ use super::principal::Principal;
 use super::run_view::LoadedRun;
 use super::views::RunView;
 use super::workflows::RunRequest;
-use crate::domain::activity::Catalogue;
+use crate::domain::activity::{ActivitySpec, Catalogue};
 use crate::domain::event::Event;
 use crate::domain::id::RunId;
 use crate::domain::problem::{Problem, nearest};
@@ -89,8 +89,13 @@ impl App {
             trigger: given.seen(&event),
             vars: Value::Object(Map::new()),
         };
-        let catalogue = self.engine().activities().catalogue();
-        let stage = Stage { catalogue, request: &request, workflow: &workflow, now: self.now() };
+        let catalogue = self.catalogue(who.tenant);
+        let stage = Stage {
+            catalogue: &catalogue,
+            request: &request,
+            workflow: &workflow,
+            now: self.now(),
+        };
         let (run, problems) = stage.play(origin);
         let run = LoadedRun::of(run, Arc::clone(&workflow), event, given).view(self.now());
         let matches = trace.as_ref().is_none_or(|trace| trace.result);
@@ -231,7 +236,7 @@ impl Stage<'_> {
     }
 
     fn misfits(&self, run: &Run, step: &str) -> Vec<Problem> {
-        let spec = self.activity(step).and_then(|activity| self.catalogue.find(activity));
+        let spec = self.spec(step);
         let validator = spec.and_then(|spec| jsonschema::validator_for(&spec.input_schema).ok());
         let Some(validator) = validator else { return Vec::new() };
         let place = pointer_of(&self.workflow.steps, "/steps", id_of(step)).unwrap_or_default();
@@ -255,7 +260,7 @@ impl Stage<'_> {
         if let Some(Action::Run { .. }) = self.workflow.step_at(step).map(|step| &step.action) {
             return json!({ "runId": "sample", "status": "succeeded", "result": null });
         }
-        let spec = self.activity(step).and_then(|activity| self.catalogue.find(activity));
+        let spec = self.spec(step);
         spec.map_or(Value::Null, |spec| sample(&spec.output_schema, 0))
     }
 
@@ -268,9 +273,11 @@ impl Stage<'_> {
         json!({ "id": "sample", "type": kind, "payload": payload.unwrap_or_else(|| json!({})) })
     }
 
-    fn activity(&self, step: &str) -> Option<&str> {
+    fn spec(&self, step: &str) -> Option<&Arc<ActivitySpec>> {
         match &self.workflow.step_at(step)?.action {
-            Action::Call { activity, .. } => Some(activity),
+            Action::Call { activity, version, .. } => {
+                self.catalogue.find_version(activity, *version)
+            }
             Action::Sleep { .. }
             | Action::Wait(_)
             | Action::Branch(_)

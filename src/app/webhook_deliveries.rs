@@ -269,7 +269,7 @@ impl App {
         let room = self.room(view, webhook)?;
         let row = found(view, webhook)?;
         let subscription = Subscription::restore(&row.types, row.filter.as_ref());
-        let subscription = subscription.map_err(Error::Invalid)?;
+        let subscription = subscription.map_err(Error::Invalid)?.of_teams(row.teams);
         let narrower = match &replay.types {
             Some(types) => {
                 let own = view.event_types()?;

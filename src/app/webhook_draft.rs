@@ -133,7 +133,7 @@ impl Checks {
         Some(problem.with_hint("leave it out, and one is made"))
     }
 
-    fn url_problem(&self, url: &str) -> Option<Problem> {
+    pub(super) fn url_problem(&self, url: &str) -> Option<Problem> {
         if url.trim().is_empty() {
             return Some(Problem::new("/url", "required", "`url` is required"));
         }
@@ -166,6 +166,8 @@ impl WebhookRow {
             filter: None,
             description: String::new(),
             format: Format::default(),
+            app: None,
+            teams: Vec::new(),
             header_names: Vec::new(),
             headers: None,
             secrets: Vec::new(),

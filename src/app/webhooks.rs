@@ -57,8 +57,11 @@ pub struct WebhookView {
     pub filter: Option<Value>,
     /// What it is for.
     pub description: String,
-    /// `event` or `thena`.
+    /// `event` or `thena`; `installation` for what an app is told of its own life.
     pub format: String,
+    /// The app that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
     /// The headers that are sent beside ours, without their values.
     pub headers: BTreeMap<String, String>,
     /// Whether events are delivered.
@@ -205,6 +208,7 @@ impl App {
         let (row, state, now) = self
             .write(who, Change::of("webhook.change", id.as_str()), move |tx, change| {
                 let mut row = found(tx.view(), &id)?;
+                check_own(&row)?;
                 change.before(&row);
                 let before = (row.enabled, row.url.clone());
                 checks.complete(&mut row, draft, Vec::new())?;
@@ -252,6 +256,11 @@ impl App {
     /// # Errors
     /// `NotFound` when the tenant has no such subscription.
     pub async fn delete_webhook(&self, who: &Principal, id: &str) -> Result<(), Error> {
+        self.read(who, |view| check_own(&found(view, id)?))?;
+        self.remove_webhook(who, id).await
+    }
+
+    pub(super) async fn remove_webhook(&self, who: &Principal, id: &str) -> Result<(), Error> {
         loop {
             let (by, id) = (who.id.clone(), id.to_owned());
             let change = Change::of("webhook.remove", id.as_str());
@@ -338,7 +347,7 @@ impl App {
         Ok(WebhookTrial { delivered, attempt: attempt.into(), request })
     }
 
-    fn checks(&self, who: &Principal) -> Result<Checks, Error> {
+    pub(super) fn checks(&self, who: &Principal) -> Result<Checks, Error> {
         let own = self.read(who, |view| Ok(view.event_types()?))?;
         let built_in = built_in().iter().map(|known| known.kind.to_owned());
         let settings = self.engine().settings();
@@ -355,7 +364,7 @@ impl App {
         })
     }
 
-    fn new_secret(&self) -> Secret {
+    pub(super) fn new_secret(&self) -> Secret {
         let mut bytes = [0; 32];
         for chunk in bytes.chunks_mut(8) {
             chunk.copy_from_slice(&self.clock().random().to_be_bytes());
@@ -371,7 +380,7 @@ impl App {
 
 impl Checks {
     /// Seals a secret as the newest of the row's version.
-    fn seal_secret(&self, row: &WebhookRow, secret: &Secret) -> SealedSecret {
+    pub(super) fn seal_secret(&self, row: &WebhookRow, secret: &Secret) -> SealedSecret {
         let sealed = self.sealer.seal(place(self.tenant, &row.id, row.version), secret);
         SealedSecret { part: SealedPart { sealed, version: row.version }, until: None }
     }
@@ -392,6 +401,7 @@ impl WebhookView {
             filter: row.filter,
             description: row.description,
             format: row.format.as_str().to_owned(),
+            app: row.app,
             headers: row.header_names.into_iter().map(|name| (name, HIDDEN.to_owned())).collect(),
             enabled: row.enabled,
             disabled_reason,
@@ -414,6 +424,14 @@ impl WebhookView {
 /// Returns a subscription of the tenant.
 pub(super) fn found(view: TenantView<'_>, id: &str) -> Result<WebhookRow, Error> {
     view.webhook(id)?.ok_or_else(|| Error::NotFound { what: "webhook", id: id.to_owned() })
+}
+
+/// What belongs to an app is changed through its manifest.
+fn check_own(row: &WebhookRow) -> Result<(), Error> {
+    let Some(app) = &row.app else { return Ok(()) };
+    let detail =
+        format!("this subscription belongs to the app `{app}`, whose manifest describes it");
+    Err(Error::Conflict { code: "belongs_to_app", detail })
 }
 
 /// Returns a message as it is sent, without the values that are not shown.

@@ -238,8 +238,8 @@ impl App {
             created_by: version.created_by,
             trigger_event,
         };
-        let catalogue = self.engine().activities().catalogue();
-        to_thena(&workflow, &meta, catalogue).map_err(Error::Invalid)
+        let catalogue = self.catalogue(who.tenant);
+        to_thena(&workflow, &meta, &catalogue).map_err(Error::Invalid)
     }
 
     /// Returns a workflow as YAML: the text that was saved, comments included, or one made of it.

@@ -1,10 +1,13 @@
 //! What an activity says of itself, as data: from it come checks, forms, the API's list and docs.
 
+pub mod custom;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use regex::Regex;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::workflow::Retry;
@@ -21,7 +24,8 @@ pub enum Reach {
 }
 
 /// Whether and how a finished step of an activity can be undone without being told how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Compensation {
     /// Nothing to undo: it only reads or computes.
     NotNeeded,
@@ -77,45 +81,98 @@ pub struct ActivitySpec {
     pub throttle: Option<Throttle>,
 }
 
-/// Every activity that definitions may name, by identifier.
+/// Every activity that definitions may name, by identifier, in every version that is offered.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
-    specs: BTreeMap<String, Arc<ActivitySpec>>,
+    /// The versions in order; none is without one.
+    specs: BTreeMap<String, Vec<Arc<ActivitySpec>>>,
+    /// The identifiers that a short name stands for.
+    aliases: BTreeMap<String, Vec<String>>,
 }
 
 impl Catalogue {
-    /// Collects specs; a later one replaces an earlier one of the same identifier.
+    /// Collects specs; a later one replaces an earlier one of the same identifier and version.
     #[must_use]
     pub fn new(specs: impl IntoIterator<Item = ActivitySpec>) -> Catalogue {
-        let by_identifier =
-            specs.into_iter().map(|spec| (spec.identifier.clone(), Arc::new(spec))).collect();
-        Catalogue { specs: by_identifier }
+        let mut catalogue = Catalogue::default();
+        for spec in specs {
+            catalogue.add(spec);
+        }
+        catalogue
     }
 
-    /// Returns the spec of `identifier`, if there is one.
+    /// Adds a spec in its version.
+    pub fn add(&mut self, spec: ActivitySpec) {
+        let versions = self.specs.entry(spec.identifier.clone()).or_default();
+        versions.retain(|known| known.version != spec.version);
+        versions.push(Arc::new(spec));
+        versions.sort_by_key(|known| known.version);
+    }
+
+    /// Lets a short name stand for an identifier.
+    pub fn add_alias(&mut self, alias: &str, identifier: &str) {
+        let known = self.aliases.entry(alias.to_owned()).or_default();
+        if known.iter().all(|known| known != identifier) {
+            known.push(identifier.to_owned());
+        }
+    }
+
+    /// Returns the newest spec of `identifier`, if there is one.
     #[must_use]
     pub fn find(&self, identifier: &str) -> Option<&Arc<ActivitySpec>> {
-        self.specs.get(identifier)
+        self.specs.get(identifier)?.last()
     }
 
-    /// Returns a name without the `-<APP>-<ORG>` of an installed app's activity, when only the
-    /// bare name is known.
+    /// Returns the spec of `identifier` in a version; `None` is the newest.
     #[must_use]
-    pub fn bare<'n>(&self, name: &'n str) -> &'n str {
+    pub fn find_version(
+        &self,
+        identifier: &str,
+        version: Option<u32>,
+    ) -> Option<&Arc<ActivitySpec>> {
+        let Some(version) = version else { return self.find(identifier) };
+        self.specs.get(identifier)?.iter().find(|spec| spec.version == version)
+    }
+
+    /// Returns the versions of `identifier` that are offered, in order.
+    pub fn versions(&self, identifier: &str) -> impl Iterator<Item = u32> {
+        self.specs.get(identifier).into_iter().flatten().map(|spec| spec.version)
+    }
+
+    /// Returns the identifier that a name stands for: itself where it is one, the identifier behind
+    /// a short name that only one activity has, or the name without the `-<APP>-<ORG>` of another
+    /// installation where that is known. A name that nobody has is returned as it is.
+    #[must_use]
+    pub fn bare<'n>(&'n self, name: &'n str) -> &'n str {
         static INSTALLED: LazyLock<Regex> = LazyLock::new(|| {
             Regex::new("^(.+)-[A-Z0-9]{6,}-[A-Z0-9]{6,}$")
                 .expect("the pattern is constant and valid")
         });
-        if self.find(name).is_some() {
-            return name;
+        if let Some(known) = self.meant(name) {
+            return known;
         }
         let short = INSTALLED.captures(name).and_then(|parts| parts.get(1));
-        let short = short.map(|part| part.as_str());
-        short.filter(|short| self.find(short).is_some()).unwrap_or(name)
+        short.and_then(|short| self.meant(short.as_str())).unwrap_or(name)
     }
 
-    /// Returns every spec in order of its identifier.
+    /// Returns the identifiers that a short name may stand for; several when apps share it.
+    #[must_use]
+    pub fn sharing(&self, name: &str) -> &[String] {
+        self.aliases.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    fn meant<'n>(&'n self, name: &'n str) -> Option<&'n str> {
+        if self.specs.contains_key(name) {
+            return Some(name);
+        }
+        match self.sharing(name) {
+            [only] => Some(only),
+            _ => None, // Nobody has it, or it is not clear whose is meant.
+        }
+    }
+
+    /// Returns the newest spec of every activity in order of its identifier.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<ActivitySpec>> {
-        self.specs.values()
+        self.specs.values().filter_map(|versions| versions.last())
     }
 }

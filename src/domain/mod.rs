@@ -11,6 +11,7 @@ pub mod form;
 pub mod hook;
 pub mod id;
 pub mod mail;
+pub mod manifest;
 pub mod path;
 pub mod problem;
 pub mod rehearsal;

@@ -10,6 +10,7 @@ use super::event_type::Pattern;
 use super::filter::Filter;
 use super::problem::Problem;
 use super::scope::Scope;
+use super::workflow::team;
 
 pub use message::{Format, MessageFacts, body};
 pub use retry::{RETRY_AFTER_MAX, pause_after};
@@ -22,6 +23,8 @@ const TYPES_MAX: usize = 100;
 pub struct Subscription {
     patterns: Vec<Pattern>,
     filter: Option<Filter>,
+    /// None for every team.
+    teams: Vec<String>,
 }
 
 impl Subscription {
@@ -55,7 +58,9 @@ impl Subscription {
         }
         let filter = filter.map(|raw| Filter::parse(raw, "/filter")).transpose();
         match filter {
-            Ok(filter) if problems.is_empty() => Ok(Subscription { patterns, filter }),
+            Ok(filter) if problems.is_empty() => {
+                Ok(Subscription { patterns, filter, teams: Vec::new() })
+            }
             Ok(_) => Err(problems),
             Err(more) => Err([problems, more].concat()),
         }
@@ -72,7 +77,13 @@ impl Subscription {
     ) -> Result<Subscription, Vec<Problem>> {
         let patterns = types.iter().map(|text| Pattern::restore(text)).collect();
         let filter = filter.map(|raw| Filter::parse(raw, "/filter")).transpose()?;
-        Ok(Subscription { patterns, filter })
+        Ok(Subscription { patterns, filter, teams: Vec::new() })
+    }
+
+    /// Limits it to the events of some teams and to those that are of none.
+    #[must_use]
+    pub fn of_teams(self, teams: Vec<String>) -> Subscription {
+        Subscription { teams, ..self }
     }
 
     /// Returns the types in their canonical spelling, each once.
@@ -91,6 +102,13 @@ impl Subscription {
     /// the event when a filter needs it, and kept for the next subscription.
     #[must_use]
     pub fn wants(&self, event: &Event, scope: &mut Option<Scope>) -> bool {
+        if !self.teams.is_empty() {
+            let names = team::names_of(&event.payload);
+            let is_own = |name: &&str| self.teams.iter().any(|team| team == name);
+            if !names.is_empty() && !names.iter().any(is_own) {
+                return false;
+            }
+        }
         let Some(filter) = &self.filter else { return true };
         filter.matches(scope.get_or_insert_with(|| Scope::of_event(event.to_value())))
     }

@@ -4,22 +4,51 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::activities::OutsideActivity;
 use crate::activities::outside::connection::Connection;
+use crate::domain::activity::custom::Account;
 use crate::domain::run::Failure;
 use crate::store::connections::ConnectionRow;
 use crate::store::tenant::TenantView;
 
 use super::tenant_state::TenantState;
 
-/// Returns the tenant's connection of `app`: the one that the input names, or else the only one.
-pub(super) fn open(tenant: &TenantState, app: &str, input: &Value) -> Result<Connection, Failure> {
-    let read = tenant.ledger.transact(|tx| TenantView::new(tenant.id(), &*tx).connections());
-    let Ok((rows, _)) = read else {
-        let message = "the connections cannot be read now";
-        return Err(Failure::retryable("connection_unreadable", message));
+/// Returns what a call of `activity` goes over, if it needs anything.
+pub(super) fn of_call(
+    tenant: &TenantState,
+    activity: &dyn OutsideActivity,
+    input: &Value,
+) -> Result<Option<Connection>, Failure> {
+    match activity.account() {
+        Account::Nobody => activity.app().map(|app| open(tenant, app, input)).transpose(),
+        Account::Connection(name) => named(tenant, &name).map(Some),
+    }
+}
+
+/// Returns the connection of this name, whatever its app.
+fn named(tenant: &TenantState, name: &str) -> Result<Connection, Failure> {
+    let read = tenant.ledger.transact(|tx| TenantView::new(tenant.id(), &*tx).connection(name));
+    let Ok((row, _)) = read else { return Err(unreadable()) };
+    let missing = || {
+        let message = format!("there is no connection `{name}`; make it with POST /v1/connections");
+        Failure::terminal("connection_missing", message)
     };
+    opened(tenant, row.ok_or_else(missing)?)
+}
+
+fn unreadable() -> Failure {
+    Failure::retryable("connection_unreadable", "the connections cannot be read now")
+}
+
+/// Returns the tenant's connection of `app`: the one that the input names, or else the only one.
+fn open(tenant: &TenantState, app: &str, input: &Value) -> Result<Connection, Failure> {
+    let read = tenant.ledger.transact(|tx| TenantView::new(tenant.id(), &*tx).connections());
+    let Ok((rows, _)) = read else { return Err(unreadable()) };
     let wanted = input.get("connection").and_then(Value::as_str);
-    let row = choose(rows.into_iter().filter(|row| row.app == app).collect(), app, wanted)?;
+    opened(tenant, choose(rows.into_iter().filter(|row| row.app == app).collect(), app, wanted)?)
+}
+
+fn opened(tenant: &TenantState, row: ConnectionRow) -> Result<Connection, Failure> {
     let mut secrets = BTreeMap::new();
     let now = tenant.shared.clock.now();
     for name in row.secrets.keys() {

@@ -59,7 +59,9 @@ impl Deliveries {
         let rows = view.webhooks()?.into_iter().filter(|row| row.enabled);
         let read =
             rows.filter_map(|row| match Subscription::restore(&row.types, row.filter.as_ref()) {
-                Ok(subscription) => Some(Subscribed { id: row.id, subscription }),
+                Ok(subscription) => {
+                    Some(Subscribed { id: row.id, subscription: subscription.of_teams(row.teams) })
+                }
                 Err(problems) => {
                     warn!(webhook.id = %row.id, "Leaving it out, its filter: {problems:?}");
                     None

@@ -221,8 +221,8 @@ impl LiveRun {
         step: String,
         attempt: u32,
     ) -> Option<Input> {
-        let activity = match &self.workflow.step_at(&step)?.action {
-            Action::Call { activity, .. } => activity,
+        let (activity, pinned) = match &self.workflow.step_at(&step)?.action {
+            Action::Call { activity, version, .. } => (activity, *version),
             Action::Run { .. } => return Some(self.start_child(tenant, tx, step, attempt)),
             Action::Sleep { .. }
             | Action::Wait(_)
@@ -231,12 +231,12 @@ impl LiveRun {
             | Action::Parallel { .. } => return None,
         };
         let input = self.run.input(&step);
-        let outcome = match tenant.activities().find(activity) {
-            Some(Activity::Outside(_)) => return None,
-            Some(Activity::Platform(found)) => {
+        let outcome = match tenant.find_activity(activity, pinned, self.run.created_at) {
+            Ok(Activity::Outside(_)) => return None,
+            Ok(Activity::Platform(found)) => {
                 tx.attempt(|tx| found.run(tx, &self.caller(tenant), input), panicked)
             }
-            None => Err(unknown_activity(activity)),
+            Err(failure) => Err(failure),
         };
         let label = if outcome.is_ok() { "succeeded" } else { "failed" };
         tenant.shared.metrics.attempt_ended(activity, label);
@@ -257,20 +257,22 @@ impl LiveRun {
         let caller = self.caller(tenant);
         let definition = self.workflow.step_at(&step)?;
         let called = match &definition.compensate {
-            Undo::Call { activity, .. } => {
-                Some((activity.clone(), state.compensation.input.clone()))
+            Undo::Call { activity, version, .. } => {
+                Some((activity.clone(), *version, state.compensation.input.clone()))
             }
-            Undo::Auto => UndoCall::read(&state.undo).map(|call| (call.activity, call.input)),
+            Undo::Auto => UndoCall::read(&state.undo).map(|call| (call.activity, None, call.input)),
             Undo::None => None,
         };
         let outcome = match called {
-            Some((activity, input)) => match tenant.activities().find(&activity) {
-                Some(Activity::Outside(_)) => return None,
-                Some(Activity::Platform(found)) => tx
-                    .attempt(|tx| found.run(tx, &caller, &input), panicked)
-                    .map(|done| done.output),
-                None => Err(unknown_activity(&activity)),
-            },
+            Some((activity, pinned, input)) => {
+                match tenant.find_activity(&activity, pinned, self.run.created_at) {
+                    Ok(Activity::Outside(_)) => return None,
+                    Ok(Activity::Platform(found)) => tx
+                        .attempt(|tx| found.run(tx, &caller, &input), panicked)
+                        .map(|done| done.output),
+                    Err(failure) => Err(failure),
+                }
+            }
             None if matches!(definition.action, Action::Run { .. }) => {
                 let run = state.undo["run"].as_str().and_then(|id| id.parse().ok())?;
                 self.undo_child(tx, run)?
@@ -328,8 +330,4 @@ pub(super) fn deadlines_of(run: &Run) -> BTreeSet<Timestamp> {
 
 fn panicked(message: String) -> Failure {
     Failure::retryable("panic", format!("the activity panicked: {message}"))
-}
-
-fn unknown_activity(activity: &str) -> Failure {
-    Failure::terminal("unknown_activity", format!("there is no activity `{activity}` any more"))
 }

@@ -42,6 +42,7 @@ use parking_lot::RwLock;
 use tokio::sync::oneshot;
 
 use crate::activities::Activities;
+use crate::activities::installed::Installed;
 use crate::clock::Clock;
 use crate::domain::event;
 use crate::domain::id::{RunId, TenantId};
@@ -126,6 +127,7 @@ impl Engine {
             leapt: parking_lot::Mutex::default(),
             clock,
             activities,
+            installed: RwLock::default(),
             settings,
             metrics,
             sealer,
@@ -314,6 +316,13 @@ impl Engine {
     /// Fails when the definition can no longer be read.
     pub fn compile(row: &VersionRow) -> Result<Arc<Workflow>, StoreError> {
         Shared::compile(row)
+    }
+
+    /// Returns what the steps of a tenant can do: the built-in activities and its own.
+    #[must_use]
+    pub fn installed(&self, tenant: TenantId) -> Arc<Installed> {
+        let known = self.shared.installed.read().get(&tenant).cloned();
+        known.unwrap_or_else(|| Arc::new(Installed::new(&self.shared.activities, Vec::new())))
     }
 
     /// Returns what a tenant's supervisor sees of its runs.

@@ -112,6 +112,8 @@ mod tests {
             filter: None,
             description: String::new(),
             format: Format::Event,
+            app: None,
+            teams: Vec::new(),
             header_names: Vec::new(),
             headers: None,
             secrets: secrets.iter().enumerate().map(seal).collect(),

@@ -126,27 +126,30 @@ impl RunActor {
     fn prepare(&self, effect: &Effect) -> Option<PreparedCall> {
         let run = &self.live.run;
         let step_of = |path: &str| self.live.workflow.step_at(path);
-        let (identifier, template, input, key, timeout) = match effect {
+        let ((identifier, pinned), template, input, key, timeout) = match effect {
             Effect::Execute { step, .. } => {
                 let definition = step_of(step)?;
-                let Action::Call { activity, input, .. } = &definition.action else { return None };
-                let key = run.idempotency_key(step);
-                (activity.clone(), Some(input), run.input(step).clone(), key, definition.timeout)
+                let Action::Call { activity, version, input } = &definition.action else {
+                    return None;
+                };
+                let (key, called) = (run.idempotency_key(step), (activity.clone(), *version));
+                (called, Some(input), run.input(step).clone(), key, definition.timeout)
             }
             Effect::Undo { step, .. } => {
                 let definition = step_of(step)?;
                 let (state, key) = (run.step(step)?, run.undo_key(step));
-                let (activity, template, input) = match &definition.compensate {
-                    Undo::Call { activity, input, .. } => {
-                        (activity.clone(), Some(input), state.compensation.input.clone())
+                let (called, template, input) = match &definition.compensate {
+                    Undo::Call { activity, version, input } => {
+                        let called = (activity.clone(), *version);
+                        (called, Some(input), state.compensation.input.clone())
                     }
                     Undo::Auto => {
                         let UndoCall { activity, input } = UndoCall::read(&state.undo)?;
-                        (activity, None, input)
+                        ((activity, None), None, input)
                     }
                     Undo::None => return None,
                 };
-                (activity, template, input, key, definition.timeout)
+                (called, template, input, key, definition.timeout)
             }
             Effect::Wake { .. }
             | Effect::Start
@@ -155,15 +158,12 @@ impl RunActor {
             | Effect::AwaitRun { .. }
             | Effect::StopRun { .. } => return None,
         };
-        let Some(Activity::Outside(activity)) = self.tenant.activities().find(&identifier) else {
-            return None;
-        };
-        let activity = Arc::clone(activity);
+        let found = self.tenant.find_activity(&identifier, pinned, run.created_at);
+        let Ok(Activity::Outside(activity)) = found else { return None };
         let opened = || {
             let secrets = template.map(|template| secrets::open(&self.tenant, template));
-            let app = activity.app();
-            let connection = app.map(|app| connections::open(&self.tenant, app, &input));
-            Ok((secrets.transpose()?.unwrap_or_default(), connection.transpose()?))
+            let connection = connections::of_call(&self.tenant, &*activity, &input)?;
+            Ok((secrets.transpose()?.unwrap_or_default(), connection))
         };
         let call = opened().map(|(secrets, connection)| OutsideCall {
             input: input.clone(),

@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
 use crate::activities::Activities;
+use crate::activities::installed::Installed;
 use crate::clock::Clock;
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::time::Timestamp;
@@ -33,6 +34,8 @@ pub struct Shared {
     /// The last stretch of time that the clock leapt over.
     pub(super) leapt: Mutex<Option<Leap>>,
     pub(super) activities: Activities,
+    /// What the steps of each tenant can do, as its own thread read it last.
+    pub(super) installed: RwLock<HashMap<TenantId, Arc<Installed>>>,
     pub(super) settings: EngineSettings,
     pub(super) metrics: Arc<Metrics>,
     pub(super) sealer: Arc<Sealer>,

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use actix::Addr;
 use tokio::sync::Semaphore;
 
-use crate::activities::Activities;
+use crate::activities::installed::Installed;
+use crate::activities::{Activities, Activity};
 use crate::domain::id::{RunId, TenantId};
-use crate::domain::run::{Entry, Input, Origin, Run, TenantFacts};
+use crate::domain::run::{Entry, Failure, Input, Origin, Run, TenantFacts};
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::Workflow;
 use crate::store::access::TenantRow;
@@ -19,7 +20,7 @@ use crate::store::alarms::Alarm;
 use crate::store::events::EventKey;
 use crate::store::ledger::{Abort, Ledger, Receipt};
 use crate::store::seam::{Part, StoreError};
-use crate::store::tenant::{TenantTx, TenantView, TimerChange, Workflows};
+use crate::store::tenant::{self, TenantTx, TenantView, TimerChange, Workflows};
 
 use super::alarms;
 use super::deliveries::Deliveries;
@@ -49,6 +50,8 @@ pub(super) struct TenantState {
     pub(super) may_wait: Cell<bool>,
     /// Runs that were begun by steps of the transaction that goes on.
     begun_inside: RefCell<intake::Begun>,
+    /// What its steps can do.
+    installed: RefCell<Arc<Installed>>,
     pub(super) deliveries: Deliveries,
     timers: Addr<Timers>,
     pressure: Arc<AtomicUsize>,
@@ -79,7 +82,9 @@ impl TenantState {
         timers: Addr<Timers>,
         pressure: &Arc<AtomicUsize>,
     ) -> Result<Rc<TenantState>, Abort<StoreError>> {
+        let installed = Arc::new(Installed::new(&shared.activities, Vec::new()));
         let state = TenantState {
+            installed: RefCell::new(installed),
             facts: TenantFacts { id: row.id, slug: row.slug, name: row.name },
             part,
             calls: Rc::new(Semaphore::new(shared.settings.outside_calls_max)),
@@ -100,6 +105,7 @@ impl TenantState {
         let (newest, _) = state.ledger.transact(|tx| {
             let view = TenantView::new(state.facts.id, &*tx);
             state.read_listeners(view)?;
+            state.read_activities(view)?;
             state.may_wait.set(view.has_waits()?);
             let newest = view.newest_event()?;
             let mut tx = TenantTx::new(state.facts.id, tx, &state.shared.clock);
@@ -116,6 +122,16 @@ impl TenantState {
 
     pub(super) fn activities(&self) -> &Activities {
         &self.shared.activities
+    }
+
+    /// Returns how an activity is carried out for a run that began then.
+    pub(super) fn find_activity(
+        &self,
+        identifier: &str,
+        pinned: Option<u32>,
+        run_began: Timestamp,
+    ) -> Result<Activity, Failure> {
+        self.installed.borrow().find(identifier, pinned, run_began)
     }
 
     /// Runs `decide`, accepts the events that follow from it, and hands over the runs that these
@@ -138,6 +154,9 @@ impl TenantState {
     /// Does inside the transaction what every change entails.
     fn conclude(&self, mut tx: TenantTx<'_, '_>) -> Result<FollowUp, StoreError> {
         let mut started = Vec::new();
+        if tx.activities() == tenant::Activities::Changed {
+            self.read_activities(tx.view())?;
+        }
         if tx.workflows() == Workflows::Changed {
             schedules::reconcile(self, &mut tx)?;
             let before = Rc::clone(&self.listeners.borrow());
@@ -343,6 +362,14 @@ impl TenantState {
         let workflow = Shared::compile(&row)?;
         self.definitions.borrow_mut().insert(key, Arc::clone(&workflow));
         Ok(Some(workflow))
+    }
+
+    fn read_activities(&self, view: TenantView<'_>) -> Result<(), StoreError> {
+        let rows = view.custom_activities()?;
+        let installed = Arc::new(Installed::new(&self.shared.activities, rows));
+        self.shared.installed.write().insert(self.id(), Arc::clone(&installed));
+        *self.installed.borrow_mut() = installed;
+        Ok(())
     }
 
     fn read_listeners(&self, view: TenantView<'_>) -> Result<(), StoreError> {

@@ -62,6 +62,10 @@ pub struct KeyRow {
     /// The id of the person who made it, if a person did: it never allows more than they may.
     #[serde(default)]
     pub person: Option<String>,
+    /// The uid of the app whose bot it is, if it is one: then the app's installation says what it
+    /// may do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
 }
 
 /// A signed-in browser, kept by the digest of its cookie.

@@ -4,9 +4,11 @@
 /// Families of `Space::Row`.
 #[repr(u8)]
 pub(super) enum Row {
+    App = b'P',
     Approval = b'Y',
     AuditRecord = b'A',
     Connection = b'C',
+    CustomActivity = b'c',
     Delivery = b'D',
     EventType = b'E',
     EventTypeSchema = b'f',

@@ -3,10 +3,12 @@
 pub mod access;
 pub mod alarms;
 pub mod approvals;
+pub mod apps;
 pub mod audit;
 pub mod codec;
 pub mod connections;
 pub mod counters;
+pub mod custom_activities;
 pub mod deliveries;
 mod envelope;
 pub mod event_index;

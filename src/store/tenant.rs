@@ -69,7 +69,18 @@ pub struct TenantTx<'t, 'a> {
     timers: Vec<TimerChange>,
     woken: Vec<RunId>,
     workflows: Workflows,
+    activities: Activities,
     tally: Tally,
+}
+
+/// Whether a transaction changed which activities the tenant has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activities {
+    /// They are as they were.
+    #[default]
+    Unchanged,
+    /// They must be read again.
+    Changed,
 }
 
 /// Whether a transaction changed what events start.
@@ -107,8 +118,8 @@ impl<'t, 'a> TenantTx<'t, 'a> {
     #[must_use]
     pub fn new(tenant: TenantId, tx: &'t mut Tx<'a>, clock: &'t Clock) -> TenantTx<'t, 'a> {
         let now = clock.now();
-        let (emitted, timers, woken, workflows, tally) = Default::default();
-        TenantTx { tenant, tx, clock, now, emitted, timers, woken, workflows, tally }
+        let (emitted, timers, woken, workflows, activities, tally) = Default::default();
+        TenantTx { tenant, tx, clock, now, emitted, timers, woken, workflows, activities, tally }
     }
 
     /// Returns the tenant.
@@ -161,6 +172,12 @@ impl<'t, 'a> TenantTx<'t, 'a> {
         self.workflows
     }
 
+    /// Returns whether the activities of the tenant were changed.
+    #[must_use]
+    pub fn activities(&self) -> Activities {
+        self.activities
+    }
+
     /// Runs `attempt`; its changes and events are taken back when it fails or panics.
     ///
     /// # Errors
@@ -175,21 +192,22 @@ impl<'t, 'a> TenantTx<'t, 'a> {
         // The savepoint's layers are cut back below, so nothing half-written is seen after a panic.
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             tx.savepoint(|tx| {
-                let (emitted, timers, woken, workflows, tally) = Default::default();
-                let mut inner =
-                    TenantTx { tenant, tx, clock, now, emitted, timers, woken, workflows, tally };
+                let mut inner = TenantTx { now, ..TenantTx::new(tenant, tx, clock) };
                 let value = attempt(&mut inner)?;
-                let TenantTx { emitted, timers, woken, workflows, tally, .. } = inner;
-                Ok((value, (emitted, timers, woken), workflows, tally))
+                let TenantTx { emitted, timers, woken, workflows, activities, tally, .. } = inner;
+                Ok((value, (emitted, timers, woken), (workflows, activities), tally))
             })
         }));
         match caught {
-            Ok(Ok((value, (emitted, timers, woken), workflows, tally))) => {
+            Ok(Ok((value, (emitted, timers, woken), (workflows, activities), tally))) => {
                 self.tally.absorb(tally);
                 self.emitted.extend(emitted);
                 self.timers.extend(timers);
                 self.woken.extend(woken);
                 self.note_workflows(workflows);
+                if activities == Activities::Changed {
+                    self.note_activities();
+                }
                 Ok(value)
             }
             Ok(Err(error)) => Err(error),
@@ -220,6 +238,10 @@ impl<'t, 'a> TenantTx<'t, 'a> {
         if workflows == Workflows::Changed {
             self.workflows = Workflows::Changed;
         }
+    }
+
+    pub(super) fn note_activities(&mut self) {
+        self.activities = Activities::Changed;
     }
 
     pub(super) fn tally(&mut self) -> &mut Tally {

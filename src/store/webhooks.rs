@@ -33,6 +33,12 @@ pub struct WebhookRow {
     pub description: String,
     /// The shape of a message.
     pub format: Format,
+    /// The uid of the app that it belongs to, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// The teams whose events it gets, and those of no team; none for every team.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub teams: Vec<String>,
     /// The names of the headers that are sent beside ours.
     #[serde(default)]
     pub header_names: Vec<String>,

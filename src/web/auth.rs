@@ -83,7 +83,8 @@ fn credential(request: &ServiceRequest) -> Option<Credential> {
         let is_bearer = scheme.eq_ignore_ascii_case("bearer");
         return is_bearer.then(|| Credential::Key(key.trim().to_owned()));
     }
-    if let Some(key) = text(headers, "x-api-key") {
+    // Thena's apps show the key of their bot in a header of its own.
+    if let Some(key) = text(headers, "x-api-key").or_else(|| text(headers, "x-bot-key")) {
         return Some(Credential::Key(key.to_owned()));
     }
     if request.request().conn_data::<Local>().is_some() {
@@ -123,6 +124,7 @@ mod tests {
             ("authorization", "bearer  abc", Some(Credential::Key("abc".to_owned()))),
             ("authorization", "Basic abc", None),
             ("x-api-key", "abc", Some(Credential::Key("abc".to_owned()))),
+            ("x-bot-key", "abc", Some(Credential::Key("abc".to_owned()))),
             ("cookie", "ergane_session=t", Some(Credential::Session("t".to_owned()))),
             ("accept", "*/*", None),
         ] {

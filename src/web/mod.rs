@@ -55,6 +55,7 @@ pub static GROUPS: &[&Group] = &[
     &api::approvals::GROUP,
     &api::schedules::GROUP,
     &api::activities::GROUP,
+    &api::apps::GROUP,
     &api::event_types::GROUP,
     &api::filters::GROUP,
     &api::tickets::GROUP,

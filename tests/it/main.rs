@@ -3,6 +3,7 @@
 mod acceptance;
 mod api;
 mod approvals;
+mod apps;
 mod architecture;
 mod audit;
 mod backtest;

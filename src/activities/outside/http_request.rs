@@ -61,12 +61,31 @@ impl OutsideActivity for HttpRequest {
 
     fn call(&self, call: OutsideCall) -> BoxFuture<'static, Result<Value, Failure>> {
         let caller = Arc::clone(&self.0);
-        async move { caller.call(&call).await }.boxed()
+        async move { caller.call(&call, Redirects::Followed).await }.boxed()
+    }
+}
+
+/// What is done when an answer leads elsewhere.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Redirects {
+    Followed,
+    /// It is a refusal: the request holds what is meant for its first address alone.
+    Refused,
+}
+
+impl HttpRequest {
+    /// Calls an endpoint as the activity does, but is not led elsewhere.
+    pub(super) fn call_there(
+        &self,
+        call: OutsideCall,
+    ) -> BoxFuture<'static, Result<Value, Failure>> {
+        let caller = Arc::clone(&self.0);
+        async move { caller.call(&call, Redirects::Refused).await }.boxed()
     }
 }
 
 impl Caller {
-    async fn call(&self, call: &OutsideCall) -> Result<Value, Failure> {
+    async fn call(&self, call: &OutsideCall, redirects: Redirects) -> Result<Value, Failure> {
         let begun = Instant::now();
         let wanted = call.input.get("timeoutMs").and_then(Value::as_u64);
         let limit = wanted.map_or(call.timeout, |ms| call.timeout.min(Duration::from_millis(ms)));
@@ -77,6 +96,7 @@ impl Caller {
             let response = self.send(&request, deadline, limit).await?;
             let next = match response.status() {
                 status if request.expects(status.as_u16()) => None,
+                _ if redirects == Redirects::Refused => None, // Judged as it is.
                 _ => next_hop(&request, &response, &self.egress)?, // None unless it redirects.
             };
             let Some(next) = next else {

@@ -7,6 +7,7 @@ pub mod egress;
 pub(super) mod http_request;
 mod letter;
 pub mod mail_server;
+pub(super) mod operation;
 pub mod probe;
 mod request;
 pub(super) mod send_email;

@@ -230,8 +230,8 @@ impl App {
             created_by: version.created_by,
             trigger_event,
         };
-        let catalogue = self.engine().activities().catalogue();
-        let (mut body, beyond) = as_far_as_thena(&workflow, &meta, catalogue);
+        let catalogue = self.catalogue(who.tenant);
+        let (mut body, beyond) = as_far_as_thena(&workflow, &meta, &catalogue);
         if !beyond.is_empty() {
             body["extension"] = json!({"definition": version.definition, "notInThena": beyond});
         }

@@ -26,6 +26,7 @@ pub fn rows() -> Vec<EventType> {
         channels::rows(),
         timers(),
         webhooks(),
+        channels::apps(),
         lasting(),
     ];
     groups.into_iter().flatten().collect()

@@ -18,10 +18,12 @@ pub enum Format {
     Event,
     /// Thena's `{message, messageAttributes}`.
     Thena,
+    /// What Thena tells an app of its own life; only apps have it.
+    Installation,
 }
 
 impl Format {
-    /// Every format.
+    /// Every format that users may choose.
     pub const ALL: [Format; 2] = [Format::Event, Format::Thena];
 
     /// Returns the name that users write.
@@ -30,6 +32,7 @@ impl Format {
         match self {
             Format::Event => "event",
             Format::Thena => "thena",
+            Format::Installation => "installation",
         }
     }
 
@@ -62,7 +65,42 @@ pub fn body(format: Format, event: &Event, facts: MessageFacts<'_>) -> Value {
             json!({ "type": event.kind, "timestamp": event.time, "data": data })
         }
         Format::Thena => thena(event, facts.tenant),
+        Format::Installation => installation(event, facts.tenant),
     }
+}
+
+/// The bot's key is not in it: whoever installs the app is shown it once.
+fn installation(event: &Event, tenant: TenantId) -> Value {
+    let (app, installed) = (&event.payload["app"], &event.payload["installation"]);
+    let kind = match event.kind.as_str() {
+        "app:installed" => "app:installation",
+        "app:reinstalled" => "app:reinstall",
+        "app:uninstalled" => "app:uninstall",
+        other => other, // Thena has no word for it.
+    };
+    let mut body = json!({
+        "event_id": event.id,
+        "event_type": kind,
+        "installation_id": installed["id"],
+        "team_ids": installed["teamIds"],
+        "organization_id": tenant.to_string(),
+        "application_id": app["id"],
+        "application_name": app["name"],
+        "application_metadata": app,
+        "bot_id": installed["botId"],
+        "bot_token": null,
+        "configuration": {
+            "required_settings": installed["requiredSettings"],
+            "optional_settings": installed["optionalSettings"],
+        },
+    });
+    let (by, at) = match event.kind == "app:installed" {
+        true => ("created_by", "created_at"),
+        false => ("updated_by", "updated_at"),
+    };
+    body[by] = json!(event.actor.id);
+    body[at] = json!(event.time);
+    body
 }
 
 fn thena(event: &Event, tenant: TenantId) -> Value {

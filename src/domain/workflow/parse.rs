@@ -156,7 +156,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Returns the spec of an activity; a stored definition needs none.
+    /// Returns the newest spec of an activity; a stored definition needs none.
     pub(super) fn spec(&self, identifier: &str) -> Option<Arc<ActivitySpec>> {
         match self.origin {
             Origin::Written(known) => known.catalogue.find(identifier).cloned(),

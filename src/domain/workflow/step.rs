@@ -395,17 +395,27 @@ impl<'a> Reading<'a> {
             let detail = format!("there is no activity `{}`", named.identifier);
             let problem = field.problem("unknown_activity", detail);
             let names = known.catalogue.iter().map(|spec| spec.identifier.as_str());
+            let sharing = known.catalogue.sharing(&named.identifier);
+            if !sharing.is_empty() {
+                let hint = format!("several have this name: {}; name one", sharing.join(", "));
+                return field.report(problem.with_hint(hint));
+            }
             return field.report(match nearest(&named.identifier, names) {
                 Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
                 None => problem.with_hint("choose one from the list of activities"),
             });
         };
-        if let Some(pinned) = named.pinned.filter(|pinned| *pinned != spec.version) {
-            let detail = format!("`{}` has no version {pinned}", named.identifier);
-            let problem = field.problem("unknown_version", detail);
-            let hint = format!("the version is {}; a bare name follows the newest", spec.version);
-            field.findings.problem(problem.with_hint(hint));
-        }
+        let wanted = known.catalogue.find_version(&named.identifier, named.pinned);
+        let (None, Some(pinned)) = (wanted, named.pinned) else { return wanted.cloned() };
+        let detail = format!("`{}` has no version {pinned}", named.identifier);
+        let problem = field.problem("unknown_version", detail);
+        let versions = known.catalogue.versions(&named.identifier);
+        let versions: Vec<String> = versions.map(|version| version.to_string()).collect();
+        let hint = match versions.as_slice() {
+            [only] => format!("the version is {only}; a bare name follows the newest"),
+            all => format!("the versions are {}; a bare name follows the newest", all.join(", ")),
+        };
+        field.findings.problem(problem.with_hint(hint));
         Some(spec)
     }
 

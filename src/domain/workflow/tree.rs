@@ -4,7 +4,7 @@
 //! `notify` or `loop[2].notify`. Branches and parallel steps add nothing, as ids are unique in a
 //! definition.
 
-use super::{Action, Step, Workflow};
+use super::{Action, Step, Undo, Workflow};
 
 /// A step around another one.
 #[derive(Clone, Debug)]
@@ -15,6 +15,21 @@ pub struct Around<'a> {
     pub path: String,
     /// In which of its lanes the inner one stands: the branch, or the item of a loop.
     pub lane: usize,
+}
+
+impl Step {
+    /// Returns the activities that the step calls, also to be undone.
+    pub fn calls(&self) -> impl Iterator<Item = &str> {
+        let does = match &self.action {
+            Action::Call { activity, .. } => Some(activity.as_str()),
+            _ => None, // Nothing else names an activity.
+        };
+        let undoes = match &self.compensate {
+            Undo::Call { activity, .. } => Some(activity.as_str()),
+            Undo::Auto | Undo::None => None,
+        };
+        does.into_iter().chain(undoes)
+    }
 }
 
 impl Workflow {

@@ -51,11 +51,11 @@ pub static GROUP: Group = Group {
     made: &[],
 };
 
-async fn list(app: web::Data<App>, Caller(_): Caller, query: Query) -> Answer {
-    let data = app.activities(query.text("category"));
+async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
+    let data = app.activities(&who, query.text("category"));
     Ok(HttpResponse::Ok().json(json!({"data": data, "nextCursor": null})))
 }
 
-async fn show(app: web::Data<App>, Caller(_): Caller, id: web::Path<String>) -> Answer {
-    Ok(HttpResponse::Ok().json(app.activity(&id)?))
+async fn show(app: web::Data<App>, Caller(who): Caller, id: web::Path<String>) -> Answer {
+    Ok(HttpResponse::Ok().json(app.activity(&who, &id)?))
 }

@@ -4,6 +4,7 @@ pub mod account_entries;
 pub mod accounts;
 pub mod activities;
 pub mod approvals;
+pub mod apps;
 pub mod audit;
 pub mod comments;
 pub mod connections;

@@ -5,6 +5,7 @@
 //! `errors: [{path, code, message}]`, and what is wrong with a body is 400. Names, identifiers and
 //! uids all name a workflow. What Thena cannot say of a workflow stands under `extension`.
 
+mod apps;
 pub mod envelope;
 mod executions;
 mod moment;
@@ -92,6 +93,36 @@ pub static GROUP: Group = Group {
             .named("thena_tasks_list", "Lists the tasks of an execution, in order.")
             .scope("runs:read")
             .answers(200, "ThenaTaskList"),
+        Route::post("/api/v1/apps/create-app", || web::to(apps::create))
+            .named("thena_apps_create", "Makes an app of a manifest.")
+            .scope("apps:write")
+            .body("AppManifest")
+            .answers(201, "ThenaApp"),
+        Route::patch("/api/v1/apps/{id}/update-app", || web::to(apps::update))
+            .named("thena_apps_update", "Changes parts of a manifest and tells what differs.")
+            .scope("apps:write")
+            .body("AppManifest")
+            .answers(200, "ThenaAppUpdate"),
+        Route::post("/api/v1/apps/install", || web::to(apps::install))
+            .named("thena_apps_install", "Installs an app on teams.")
+            .scope("apps:write")
+            .body("ThenaAppInstallation")
+            .answers(201, "ThenaInstalledApp"),
+        Route::post("/api/v1/apps/reinstall", || web::to(apps::reinstall))
+            .named("thena_apps_reinstall", "Changes an installation and its bot's key.")
+            .scope("apps:write")
+            .body("ThenaAppInstallation")
+            .answers(201, "ThenaInstalledApp"),
+        Route::post("/api/v1/apps/uninstall", || web::to(apps::uninstall))
+            .named("thena_apps_uninstall", "Takes an app away.")
+            .scope("apps:write")
+            .body("ThenaAppInstallation")
+            .answers(200, "ThenaUninstalledApp"),
+        Route::post("/api/v1/incoming-webhook/events", || web::to(apps::publish))
+            .named("thena_apps_publish", "Publishes an event of the app whose bot's key is sent.")
+            .known()
+            .body("ThenaAppEvent")
+            .answers(200, "ThenaPublished"),
     ],
     schemas: &[
         ("ThenaDefinition", include_str!("schemas/definition.json")),
@@ -99,6 +130,50 @@ pub static GROUP: Group = Group {
         ("ThenaWorkflowPage", include_str!("schemas/workflow_page.json")),
         ("ThenaExecutionPage", include_str!("schemas/execution_page.json")),
         ("ThenaTaskList", include_str!("schemas/task_list.json")),
+        (
+            "ThenaApp",
+            r#"{"type":"object","properties":{"uid":{"type":"string"},"appId":{"type":"string"},
+                "clientId":{"type":"string"},"clientSecret":{"type":["string","null"]},
+                "name":{"type":"string"},"slug":{"type":"string"},
+                "description":{"type":"string"},"visibility":{"type":"string"},
+                "manifest":{"type":"object"}}}"#,
+        ),
+        (
+            "ThenaAppUpdate",
+            r#"{"type":"object","properties":{"status":{"enum":["success","unchanged"]},
+                "message":{"type":"string"},"changes":{"type":"array","items":{"type":"object",
+                "properties":{"path":{"type":"string"},"oldValue":{},"newValue":{}}}}}}"#,
+        ),
+        (
+            "ThenaAppInstallation",
+            r#"{"type":"object","required":["appId"],"properties":{"appId":{"type":"string"},
+                "teamIds":{"type":"array","items":{"type":"string"}},
+                "appConfiguration":{"type":"object","properties":{
+                    "required_settings":{},"optional_settings":{}}}}}"#,
+        ),
+        (
+            "ThenaInstalledApp",
+            r#"{"type":"object","properties":{"appName":{"type":"string"},
+                "botSub":{"type":"string"},"botTokenKey":{"type":"string"},
+                "botToken":{"type":"string"},"appInstalledForTeams":{"type":"array"},
+                "appIdentifier":{"type":"string"},"metadata":{"type":"object"}}}"#,
+        ),
+        (
+            "ThenaUninstalledApp",
+            r#"{"type":"object","properties":{"status":{"type":"boolean"},
+                "message":{"type":"string"},"data":{"type":"object"}}}"#,
+        ),
+        (
+            "ThenaAppEvent",
+            r#"{"type":"object","required":["event_name"],"properties":{
+                "event_name":{"type":"string"},"payload":{}}}"#,
+        ),
+        (
+            "ThenaPublished",
+            r#"{"type":"object","properties":{"success":{"type":"boolean"},
+                "messageId":{"type":"string"},
+                "timestamp":{"type":"string","format":"date-time"}}}"#,
+        ),
         (
             "ThenaRegistry",
             r#"{"type":"object","required":["data"],"properties":{"data":{"type":"array",

@@ -15,8 +15,8 @@ use crate::domain::event_type;
 use crate::domain::filter::OperatorInfo;
 use crate::domain::time::parse_duration;
 
-pub(super) async fn activities(app: web::Data<App>, Caller(_): Caller, _: Query) -> Answer {
-    let data: Value = app.activities(None).iter().map(activity).collect();
+pub(super) async fn activities(app: web::Data<App>, Caller(who): Caller, _: Query) -> Answer {
+    let data: Value = app.activities(&who, None).iter().map(activity).collect();
     Ok(HttpResponse::Ok().json(json!({"data": data})))
 }
 

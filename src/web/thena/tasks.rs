@@ -16,7 +16,9 @@ const SLEEP: &str = "workflows:sleep-platform";
 const WAIT: &str = "workflows:wait-for-event-platform";
 const RUN: &str = "workflows:run-workflow-platform";
 /// Failures that say that the caller may not do it, whoever asks again.
-const UNAUTHORIZED: [&str; 7] = [
+const UNAUTHORIZED: [&str; 9] = [
+    "app_not_installed",
+    "app_lacks_scope",
     "unauthorized",
     "forbidden",
     "missing_scope",

@@ -1,6 +1,7 @@
 //! The pages for people: parse, call, render. Each page is listed once, in `PAGES`.
 
 mod actions;
+pub mod apps;
 pub mod assets;
 pub mod audit;
 pub mod dashboard;
@@ -226,6 +227,10 @@ pub static PAGES: Group = Group {
         Route::post("/people/{id}/{deed}", || web::to(people::act))
             .named("page_people_act", "Disables, enables, resets or removes somebody.")
             .page("people:write"),
+        Route::get("/apps", || web::to(apps::list))
+            .named("page_apps", "Lists apps, where they are installed and what they can do.")
+            .page("apps:read")
+            .query(&[CURSOR]),
         Route::get("/audit", || web::to(audit::show))
             .named("page_audit", "Lists who changed what.")
             .page("audit:read")

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::apps::AppRow;
+use crate::app::apps::{AppView, InstallationView};
 use crate::app::audit::{ActorView, AuditView, FromView};
 use crate::app::people::PersonView;
 use crate::app::profile::{MeView, MyTenant};
 use crate::app::schedules::{FiringView, MissedView, NextView, ScheduleView};
 use crate::app::sessions::SessionView;
 use crate::app::views::*;
+use crate::app::webhooks::{DeliveryCounts, WebhookView};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::id::RunId;
 use crate::domain::problem::Problem;
@@ -576,6 +579,65 @@ pub fn sessions(agent: &str) -> Vec<SessionView> {
         current,
     };
     vec![one("ses_1", false), one("ses_2", true)]
+}
+
+/// An app that is installed and one that is not, all of whose texts are `text`.
+pub fn apps(text: &str) -> Page<AppRow> {
+    let app = |installation: Option<InstallationView>| AppView {
+        id: "A01KB0XS0W".to_owned(),
+        slug: text.to_owned(),
+        name: text.to_owned(),
+        version: text.to_owned(),
+        revision: 2,
+        description: text.to_owned(),
+        category: "communication".to_owned(),
+        visibility: "private".to_owned(),
+        author: text.to_owned(),
+        activities: vec![text.to_owned()],
+        webhooks: Value::Null,
+        manifest: Value::Null,
+        installation,
+        created_at: NOW,
+        created_by: text.to_owned(),
+        updated_at: NOW,
+    };
+    let installation = InstallationView {
+        id: "I01KB0XS0W".to_owned(),
+        team_ids: vec!["G1".to_owned()],
+        scopes: vec![text.to_owned()],
+        bot_id: "B01KB0XS0W".to_owned(),
+        key_prefix: "erg_01234567".to_owned(),
+        settings: serde_json::Map::new(),
+        installed_at: NOW,
+        installed_by: text.to_owned(),
+        updated_at: NOW,
+    };
+    let webhook = WebhookView {
+        id: "wh_1".to_owned(),
+        url: text.to_owned(),
+        types: vec![],
+        filter: None,
+        description: text.to_owned(),
+        format: "thena".to_owned(),
+        app: None,
+        headers: Default::default(),
+        enabled: false,
+        disabled_reason: Some(text.to_owned()),
+        disabled_at: None,
+        previous_secret_until: None,
+        deliveries: DeliveryCounts { pending: 1, delivered: 2, dead: 3 },
+        failing_since: None,
+        last_delivered_at: None,
+        last_failed_at: None,
+        created_at: NOW,
+        created_by: text.to_owned(),
+        updated_at: NOW,
+    };
+    let rows = vec![
+        AppRow { app: app(Some(installation)), webhooks: vec![webhook] },
+        AppRow { app: app(None), webhooks: vec![] },
+    ];
+    Page { data: rows, next_cursor: None }
 }
 
 /// Two records of the audit.

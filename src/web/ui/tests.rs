@@ -103,6 +103,8 @@ fn access_pages() -> Vec<(&'static str, String)> {
         ("join", join::page(away, "token", Some(samples::invited())).to_string()),
         ("people", people::page(shell("/people"), samples::people("Ada")).to_string()),
         ("people-none", people::page(shell("/people"), vec![]).to_string()),
+        ("apps", apps::page(shell("/apps"), None, samples::apps("Pager")).to_string()),
+        ("apps-none", apps::page(shell("/apps"), None, no_page()).to_string()),
         ("audit", audit::page(shell("/audit"), &Default::default(), &samples::audit()).to_string()),
         ("audit-none", audit::page(shell("/audit"), &Default::default(), &no_page()).to_string()),
         ("profile", account(profile::Outcome::None)),
@@ -232,6 +234,7 @@ fn hostile_access_pages() -> Vec<(&'static str, String)> {
             )
             .to_string(),
         ),
+        ("apps", apps::page(shell.clone(), None, samples::apps(HOSTILE)).to_string()),
         ("audit", audit::page(shell, &Default::default(), &hostile_audit()).to_string()),
     ]
 }

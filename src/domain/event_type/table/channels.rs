@@ -1,4 +1,4 @@
-//! What comes from Slack, by mail and through forms.
+//! What comes from Slack, by mail and through forms, and what becomes of apps.
 
 use serde_json::{Value, json};
 
@@ -106,6 +106,33 @@ fn forms() -> Vec<EventType> {
                 Shape::Free(json!({ "email": "kim@wedding.example", "topic": "Login" })),
             )
             .maybe("submittedAt", plain(json!("2026-11-23T10:00:00.000Z"))),
+    ]
+}
+
+/// Returns the event types of the life of apps.
+pub(super) fn apps() -> Vec<EventType> {
+    let app = json!({ "id": "A01KB0XS0W0000000000000000", "slug": "pager", "name": "Pager" });
+    let installation = json!({
+        "id": "I01KB0XS0W0000000000000000", "teamIds": ["G01KB0XS0W0000000000000000"],
+        "botId": "B01KB0XS0W0000000000000000", "scopes": ["tickets:read"],
+        "requiredSettings": { "region": "eu" }, "optionalSettings": {},
+    });
+    let about = |kind, name, description| {
+        row(kind, name, description).among("Apps").with("app", plain(app.clone()))
+    };
+    vec![
+        about("app:installed", "App installed", "An app was installed on teams.")
+            .also(&["app:installation"])
+            .with("installation", plain(installation.clone())),
+        about("app:reinstalled", "App reinstalled", "The settings or teams of an app changed.")
+            .also(&["app:reinstall"])
+            .with("installation", plain(installation.clone())),
+        about("app:uninstalled", "App uninstalled", "An app was taken away.")
+            .also(&["app:uninstall"])
+            .with("installation", plain(installation.clone())),
+        about("app:updated", "App updated", "An app has another manifest.")
+            .maybe("installation", plain(installation))
+            .maybe("changes", plain(json!([]))),
     ]
 }
 
