@@ -136,8 +136,8 @@ impl App {
         definition: &Definition,
     ) -> Result<Verdict, Error> {
         let checked = self.validation(who, &definition.document)?;
-        let catalogue = self.engine().activities().catalogue();
-        let rehearsal = checked.workflow.as_ref().map(|workflow| rehearse(workflow, catalogue));
+        let catalogue = self.catalogue(who.tenant);
+        let rehearsal = checked.workflow.as_ref().map(|workflow| rehearse(workflow, &catalogue));
         Ok(Verdict {
             valid: checked.workflow.is_some(),
             problems: Told::all(checked.problems, checked.warnings.clone()),
@@ -224,7 +224,7 @@ impl App {
     ) -> Result<Vec<Rehearsed>, Error> {
         let row = self.read(who, |view| version_of(view, name, version))?;
         let workflow = Engine::compile(&row)?;
-        Ok(rehearse(&workflow, self.engine().activities().catalogue()))
+        Ok(rehearse(&workflow, &self.catalogue(who.tenant)))
     }
 
     /// Returns the canonical form of a definition that is not saved.
