@@ -9,8 +9,8 @@ use crate::domain::problem::{Problem, nearest, pointer_to};
 /// How many workflows a circle that is told of may have.
 const CIRCLE_MAX: usize = 6;
 
-/// Warns of what the steps of `saved`, which was read from `raw`, start: `names` are all workflows of
-/// its tenant, `others` those that are active.
+/// Warns of what the steps of `saved`, which was read from `raw`, start: `names` are all workflows
+/// of its tenant, `others` those that are active.
 #[must_use]
 pub fn check(saved: &Workflow, raw: &Value, others: &[&Workflow], names: &[&str]) -> Vec<Problem> {
     let mut found = Vec::new();

@@ -56,7 +56,8 @@ pub const CODES: &[Code] = &[
         "syntax",
         Error,
         "The text is no JSON or YAML.",
-        "quote text that holds `{{`, `: `, ` #` or begins with `*`, `&`, `@`, `%` or a backtick; indent with spaces",
+        "quote text that holds `{{`, `: ` or ` #`, or begins with `*`, `&`, `@`, `%` or a \
+         backtick; indent with spaces",
     ),
     row(
         "duplicate_key",
@@ -86,7 +87,8 @@ pub const CODES: &[Code] = &[
         "wrong_type",
         Error,
         "The value is of another type than is needed here.",
-        "give a value of the type that is asked for; YAML reads 1.10, true and null as values, and \"1.10\" as text",
+        "give a value of the type that is asked for; YAML reads 1.10, true and null as values, \
+         and \"1.10\" as text",
     ),
     row("missing", Error, "Something that is needed is not there.", "add it"),
     row("unknown_key", Error, "The key means nothing here.", "remove it, or correct its name"),
@@ -340,7 +342,7 @@ pub const CODES: &[Code] = &[
         "secret_not_allowed",
         Error,
         "A secret stands in a field that would show it.",
-        "use secrets in fields that the activity marks for them, such as headers of an HTTP request",
+        "use secrets in fields that the activity marks for them, such as headers of a request",
     ),
     row(
         "unknown_activity",

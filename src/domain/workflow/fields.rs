@@ -23,7 +23,7 @@ pub(super) struct Findings {
 
 impl Findings {
     pub(super) fn problem(&self, problem: Problem) {
-        debug_assert!(find(&problem.code).is_some(), "`{}` is in no table", problem.code);
+        debug_assert!(find(&problem.code).is_some(), "`{}` has no row in `codes.rs`", problem.code);
         let problem = hinted(problem);
         let mut problems = self.problems.borrow_mut();
         match problems.len() {
@@ -38,7 +38,7 @@ impl Findings {
     }
 
     pub(super) fn warning(&self, problem: Problem) {
-        debug_assert!(find(&problem.code).is_some(), "`{}` is in no table", problem.code);
+        debug_assert!(find(&problem.code).is_some(), "`{}` has no row in `codes.rs`", problem.code);
         let mut warnings = self.warnings.borrow_mut();
         // One expression may read the same place twice.
         let is_told = warnings.iter().any(|told| {
