@@ -3,7 +3,6 @@
 pub mod beside;
 pub mod doors;
 mod housekeeping;
-mod key;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +19,8 @@ use crate::engine::{Engine, Parts};
 use crate::metrics::Metrics;
 use crate::store::redb_store::{RedbStore, StoreSettings};
 use crate::store::seal::KeyCheck;
+use crate::store::seal_keys::SealKeys;
 use crate::store::seam::Store;
-
-use key::SealKey;
 
 /// How long opening may take before it is given up: a large file is walked after a crash.
 const OPEN_MAX: Duration = Duration::from_secs(600);
@@ -48,7 +46,7 @@ impl Appliance {
         metrics: Arc<Metrics>,
         secret_key: &str,
     ) -> anyhow::Result<Appliance> {
-        let key = SealKey::find(secret_key, &store.data_dir)?;
+        let key = SealKeys::find(secret_key, &store.data_dir)?;
         let opened = RedbStore::open(store).with_context(|| {
             format!("cannot use the data directory {}", store.data_dir.display())
         })?;

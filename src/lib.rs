@@ -85,7 +85,8 @@
 //! run · **window** what a gate remembers of one key · **workflow** a named, versioned definition · **step** one
 //! activity in it · **activity** an operation that a step calls · **run** one execution of one
 //! workflow version · **attempt** one try of a step · **journal** what a run recorded, in order ·
-//! **compensation** undoing a finished step · **effect** what the world owes a run · **part** the
+//! **compensation** undoing a finished step · **incident** a step that waits for somebody after its
+//! failure · **doubt** an incident because nobody knows whether a call happened · **effect** what the world owes a run · **part** the
 //! unit of ownership in the store · **ledger** the transactions of one part · **receipt** tells
 //! when a transaction is durable · **secret** a value that is sealed, bound to hosts and
 //! shown to nobody · **connection** another system with its settings and secrets · **hook** the path

@@ -10,8 +10,8 @@ use jsonschema::{ValidationError, Validator};
 use serde_json::{Value, json};
 
 use super::{Caller, Done, OutsideActivity, OutsideCall, PlatformActivity, UndoCall};
-use crate::domain::activity::ActivitySpec;
 use crate::domain::activity::custom::Account;
+use crate::domain::activity::{ActivitySpec, Settling};
 use crate::domain::problem::{Problem, nearest, pointer_to};
 use crate::domain::run::Failure;
 use crate::store::tenant::TenantTx;
@@ -89,12 +89,33 @@ impl OutsideActivity for CheckedOutside {
         self.inner.app()
     }
 
+    fn app_for(&self, input: &Value) -> Option<&'static str> {
+        self.inner.app_for(input)
+    }
+
     fn account(&self) -> Account {
         self.inner.account()
     }
 
     fn undo(&self, input: &Value, output: &Value) -> Option<UndoCall> {
         self.inner.undo(input, output)
+    }
+
+    fn settles(&self) -> Settling {
+        self.inner.settles()
+    }
+
+    fn lookup(&self, call: OutsideCall) -> BoxFuture<'static, Result<Option<Value>, Failure>> {
+        let (output, schema) = (Arc::clone(&self.output), self.spec.output_schema.clone());
+        let answer = self.inner.lookup(call);
+        async move {
+            let Some(value) = answer.await? else { return Ok(None) };
+            match output.problems(&schema, &value).as_slice() {
+                [] => Ok(Some(value)),
+                problems => Err(invalid("invalid_output", problems)),
+            }
+        }
+        .boxed()
     }
 
     fn call(&self, call: OutsideCall) -> BoxFuture<'static, Result<Value, Failure>> {

@@ -2,6 +2,7 @@
 
 mod checked;
 pub mod desk;
+pub mod identity;
 pub mod installed;
 pub mod outside;
 mod platform;
@@ -16,30 +17,36 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::domain::activity::custom::Account;
-use crate::domain::activity::{ActivitySpec, Catalogue};
+use crate::domain::activity::{ActivitySpec, Catalogue, Settling};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::run::Failure;
 use crate::domain::secret::{BoundSecrets, Mask};
 use crate::store::tenant::TenantTx;
 
 use checked::{CheckedOutside, CheckedPlatform};
+use outside::ai_prompt::AiPrompt;
 use outside::connection::Connection;
 use outside::courier::Courier;
+use outside::graphql::GraphQl;
 use outside::http_request::HttpRequest;
+use outside::jira::Jira;
+use outside::linear::Linear;
 use outside::probe::Probe;
 use outside::send_email::SendEmail;
 use outside::slack::Slack;
+use outside::token::{self, Grant, Token, Untold};
 use platform::{OnDesk, accounts, comments, contacts, publish_event, sleep};
 use platform::{teams, threads, ticket_verbs, tickets, transform, users, waits};
 use settings::{EgressSettings, EventSettings};
 
 /// Every built-in activity on the platform's own records.
-const ON_DESK: [OnDesk; 29] = [
+const ON_DESK: [OnDesk; 31] = [
     tickets::CREATE,
     tickets::UPDATE,
     tickets::GET,
@@ -50,6 +57,8 @@ const ON_DESK: [OnDesk; 29] = [
     ticket_verbs::SEND_SURVEY,
     ticket_verbs::ARCHIVE,
     ticket_verbs::UNARCHIVE,
+    ticket_verbs::BULK_ARCHIVE,
+    ticket_verbs::BULK_UNARCHIVE,
     ticket_verbs::ADD_TAGS,
     ticket_verbs::REMOVE_TAGS,
     comments::CREATE,
@@ -80,6 +89,8 @@ pub struct Caller {
     pub cause: Option<Cause>,
     /// How many bytes of each text of a comment the events that follow carry at most.
     pub comment_text_bytes_max: usize,
+    /// The teams whose tickets it reads and changes; none for every team.
+    pub teams: Vec<String>,
 }
 
 impl Caller {
@@ -87,7 +98,7 @@ impl Caller {
     #[must_use]
     pub fn new(actor: Actor, cause: Option<Cause>) -> Caller {
         let comment_text_bytes_max = EventSettings::default().comment_text_bytes_max;
-        Caller { actor, cause, comment_text_bytes_max }
+        Caller { actor, cause, comment_text_bytes_max, teams: Vec::new() }
     }
 
     /// Describes the platform itself, as when a deadline passes.
@@ -194,6 +205,10 @@ pub trait OutsideActivity: Send + Sync {
     fn app(&self) -> Option<&'static str> {
         None
     }
+    /// Returns the app whose connection a call with this input needs.
+    fn app_for(&self, _input: &Value) -> Option<&'static str> {
+        self.app()
+    }
     /// Returns whose settings and secrets a call uses beside an app's connection.
     fn account(&self) -> Account {
         Account::Nobody
@@ -202,6 +217,16 @@ pub trait OutsideActivity: Send + Sync {
     /// one; only a step that says `compensate: auto` is undone by it.
     fn undo(&self, _input: &Value, _output: &Value) -> Option<UndoCall> {
         None
+    }
+    /// Returns how a call whose outcome is unknown is settled, unless its step says otherwise.
+    fn settles(&self) -> Settling {
+        Settling::Repeat
+    }
+    /// Asks the other system whether an earlier call with this key has happened: its output, or
+    /// `None` when it has not. It is made before such a call is repeated, by activities that settle
+    /// their doubts in this way, and changes nothing there; when it fails, the doubt stays.
+    fn lookup(&self, _call: OutsideCall) -> BoxFuture<'static, Result<Option<Value>, Failure>> {
+        ready(Ok(None)).boxed()
     }
     /// Calls the other system.
     fn call(&self, call: OutsideCall) -> BoxFuture<'static, Result<Value, Failure>>;
@@ -252,9 +277,16 @@ impl Activities {
     pub fn built_in(egress: &EgressSettings) -> Activities {
         let on_desk = ON_DESK.into_iter().map(|found| Activity::Platform(Arc::new(found)));
         let http = HttpRequest::new(egress);
-        let slack = Slack::all(&http).into_iter().map(|verb| Activity::Outside(Arc::new(verb)));
-        let mail = Activity::Outside(Arc::new(SendEmail::new(egress)));
-        let outside = slack.chain([mail, Activity::Outside(Arc::new(http.clone()))]);
+        let slack = Slack::all(&http).into_iter().map(outside);
+        let jira = Jira::all(&http).into_iter().map(outside);
+        let linear = Linear::all(&http).into_iter().map(outside);
+        let single = [
+            outside(SendEmail::new(egress)),
+            outside(AiPrompt::new(&http)),
+            outside(GraphQl::new(&http)),
+            outside(http.clone()),
+        ];
+        let outside = slack.chain(jira).chain(linear).chain(single);
         let kept = vec![sleep::spec(), waits::wait_for_event(), waits::run_workflow()];
         let all = Activities::new(on_desk.chain(outside).collect(), kept);
         let (courier, probe) = (Arc::new(Courier::new(egress)), Arc::new(Probe::new(egress)));
@@ -267,7 +299,8 @@ impl Activities {
     pub fn new(activities: Vec<Activity>, kept_by_run: Vec<ActivitySpec>) -> Activities {
         let activities: Vec<Activity> = activities.into_iter().map(Activity::checked).collect();
         let specs = activities.iter().map(Activity::spec).chain(kept_by_run);
-        let catalogue = Arc::new(Catalogue::new(specs));
+        let settling = activities.iter().filter_map(Activity::settling);
+        let catalogue = Arc::new(Catalogue::new(specs).with_settling(settling));
         let by_identifier =
             activities.into_iter().map(|activity| (activity.spec().identifier, activity)).collect();
         let egress = EgressSettings::default();
@@ -275,6 +308,14 @@ impl Activities {
         let by_identifier = Arc::new(by_identifier);
         let http = HttpRequest::new(&egress);
         Activities { by_identifier, catalogue, events: Arc::default(), courier, probe, http }
+    }
+
+    /// Asks an authorization server for a token.
+    ///
+    /// # Errors
+    /// Returns why there is none.
+    pub async fn token(&self, grant: &Grant) -> Result<Token, Untold> {
+        token::fetch(&self.http, grant).await
     }
 
     /// Returns what asks other systems whether they are there.
@@ -307,11 +348,22 @@ impl Activities {
     }
 }
 
+fn outside(activity: impl OutsideActivity + 'static) -> Activity {
+    Activity::Outside(Arc::new(activity))
+}
+
 impl Activity {
     fn checked(self) -> Activity {
         match self {
             Activity::Platform(inner) => Activity::Platform(Arc::new(CheckedPlatform::new(inner))),
             Activity::Outside(inner) => Activity::Outside(Arc::new(CheckedOutside::new(inner))),
+        }
+    }
+
+    fn settling(&self) -> Option<(String, Settling)> {
+        match self {
+            Activity::Platform(_) => None,
+            Activity::Outside(activity) => Some((activity.spec().identifier, activity.settles())),
         }
     }
 

@@ -38,6 +38,12 @@ fn ticket_cases() -> Vec<Case> {
                    "priorityName": "high", "metadata": {"a": 1}, "customFields": {"c": "d"}}),
             |_| (UPDATE, json!({"id": "WED-1", "title": "C"})),
         ),
+        ("tickets:bulk-archive-platform", json!({"ticketIds": ["WED-1", "WED-2"]}), |_| {
+            ("tickets:unarchive-ticket-platform", json!({"id": "WED-1"}))
+        }),
+        ("tickets:bulk-unarchive-platform", json!({"ticketIds": ["WED-2"]}), |_| {
+            ("tickets:archive-ticket-platform", json!({"id": "WED-2"}))
+        }),
         (
             "tickets:assign-ticket-platform",
             json!({"ticketId": "WED-1", "email": "ana@ours.test"}),
@@ -225,7 +231,9 @@ fn every_activity_is_documented_and_its_schemas_are_schemas() {
     for spec in bench.activities.catalogue().iter() {
         let identifier = &spec.identifier;
         assert!(seen.insert(identifier.clone()), "{identifier} is there twice");
-        let is_ours = identifier.ends_with("-platform") || identifier.starts_with("slack.");
+        let apps = ["slack.", "jira.", "linear.", "ai.", "http."];
+        let is_ours =
+            identifier.ends_with("-platform") || apps.iter().any(|app| identifier.starts_with(app));
         assert!(is_ours, "{identifier}");
         assert!(spec.description.ends_with('.') && spec.name.len() > 3, "{identifier}");
         assert!(!spec.description.contains("  "), "{identifier}: {}", spec.description);
@@ -241,7 +249,7 @@ fn every_activity_is_documented_and_its_schemas_are_schemas() {
             assert!(property["description"].is_string(), "{identifier}: {name}");
         }
     }
-    assert_eq!(super::ON_DESK.len() + 12, seen.len());
+    assert_eq!(super::ON_DESK.len() + 31, seen.len());
 }
 
 #[test]

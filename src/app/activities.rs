@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::error::Error;
 use super::principal::Principal;
-use crate::domain::activity::{ActivitySpec, Catalogue, Compensation};
+use crate::domain::activity::{ActivitySpec, Catalogue, Compensation, Reach};
 use crate::domain::id::TenantId;
 use crate::domain::time::format_duration;
 
@@ -40,6 +40,9 @@ pub struct ActivityView {
     pub retry: Value,
     /// `none`, `auto`, `offered` or `manual`.
     pub compensation: &'static str,
+    /// How a call is settled whose outcome is unknown: `repeat`, `lookup` or `ask`; null where it
+    /// cannot be.
+    pub in_doubt: Option<&'static str>,
     /// What the caller must be allowed to do.
     pub scopes: Vec<String>,
 }
@@ -58,7 +61,7 @@ impl App {
         let catalogue = self.catalogue(who.tenant);
         let wanted =
             catalogue.iter().filter(|spec| category.is_none_or(|name| spec.category == name));
-        wanted.map(|spec| ActivityView::from(&**spec)).collect()
+        wanted.map(|spec| ActivityView::of(spec, &catalogue)).collect()
     }
 
     /// Returns one activity by its identifier or a name that stands for it; a version behind an
@@ -74,7 +77,15 @@ impl App {
         };
         let catalogue = self.catalogue(who.tenant);
         let spec = catalogue.find_version(catalogue.bare(plain), version);
-        spec.map(|spec| ActivityView::from(&**spec)).ok_or_else(missing)
+        spec.map(|spec| ActivityView::of(spec, &catalogue)).ok_or_else(missing)
+    }
+}
+
+impl ActivityView {
+    fn of(spec: &ActivitySpec, catalogue: &Catalogue) -> ActivityView {
+        let settling = catalogue.settling(&spec.identifier).as_str();
+        let in_doubt = (spec.reach == Reach::Outside).then_some(settling);
+        ActivityView { in_doubt, ..ActivityView::from(spec) }
     }
 }
 
@@ -111,6 +122,7 @@ impl From<&ActivitySpec> for ActivityView {
                 Compensation::Offered => "offered",
                 Compensation::Manual => "manual",
             },
+            in_doubt: None,
             scopes: spec.scopes.clone(),
         }
     }

@@ -106,7 +106,7 @@ impl WebhookPlan {
             (Some(row), _) => row,
             (None, Some(_)) => self.blank(tx, app, which, secret)?,
         };
-        row.url = url.clone().unwrap_or(row.url);
+        row.url = url.clone().unwrap_or_default();
         if which == Which::Events {
             row.types.clone_from(&self.types);
         }

@@ -54,6 +54,7 @@ impl App {
             rows.truncate(page.limit);
             let last = rows.last().filter(|_| more);
             let next_cursor = last.map(|row| format!("{}/{}", row.run, row.step));
+            rows.retain(|row| view.sees_workflow(&row.workflow));
             Ok(Page { data: rows.into_iter().map(shown).collect(), next_cursor })
         })
     }

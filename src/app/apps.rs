@@ -250,7 +250,10 @@ impl App {
         let row = self.read(who, |view| found(view, name))?;
         check_absent(&row)?;
         for webhook in row.events_webhook.iter().chain(&row.lifecycle_webhook) {
-            self.remove_webhook(who, webhook).await?;
+            match self.remove_webhook(who, webhook).await {
+                Ok(()) | Err(Error::NotFound { .. }) => {} // Perhaps by a removal that was cut off.
+                Err(error) => return Err(error),
+            }
         }
         let uid = row.uid;
         self.write(who, Change::of("app.remove", &uid), move |tx, change| {

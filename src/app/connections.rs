@@ -14,13 +14,14 @@ use super::hooks::rules_of;
 use super::page::PageRequest;
 use super::principal::Principal;
 use super::views::Page;
+use crate::domain::connection;
 use crate::domain::hook::{SIGNATURES, Sender};
 use crate::domain::id::TenantId;
 use crate::domain::problem::{Problem, nearest, pointer_to};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::store::access::APPLIANCE;
-use crate::store::connections::{ConnectionRow, SealedValue};
+use crate::store::connections::{ConnectionRow, SealedValue, Unauthorized};
 use crate::store::seal::Sealer;
 use crate::store::tenant::TenantTx;
 
@@ -33,7 +34,7 @@ const SETTINGS_BYTES_MAX: usize = 64 * 1024;
 /// How long a secret that was replaced holds when nobody says.
 const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 /// What people put among the settings by mistake, where it would be shown.
-const SECRET_NAMES: [&str; 9] = [
+const SECRET_NAMES: [&str; 12] = [
     "password",
     "token",
     "secret",
@@ -43,7 +44,13 @@ const SECRET_NAMES: [&str; 9] = [
     "appToken",
     "webhookSecret",
     "clientSecret",
+    "apiToken",
+    "accessToken",
+    "refreshToken",
 ];
+
+/// Secrets for which tokens are given.
+const GRANTING: [&str; 2] = ["clientSecret", "refreshToken"];
 
 /// A connection as the API shows it.
 #[derive(Clone, Debug, Serialize)]
@@ -65,6 +72,11 @@ pub struct ConnectionView {
     pub created_at: Timestamp,
     /// When it was changed last.
     pub updated_at: Timestamp,
+    /// `ok`, or `unauthorized` while the other system does not believe who asks.
+    pub state: &'static str,
+    /// Since when it does not, and what it said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unauthorized: Option<Unauthorized>,
 }
 
 /// What is told of a secret.
@@ -171,6 +183,13 @@ impl SecretChanges {
         tx: &mut TenantTx<'_, '_>,
     ) -> Result<(), Error> {
         let now = tx.now();
+        if !self.by_name.is_empty() {
+            // What was not believed was another secret, and so was what a token was given for.
+            row.unauthorized = None;
+            if GRANTING.iter().any(|name| self.by_name.contains_key(*name)) {
+                row.secrets.remove("accessToken");
+            }
+        }
         for (name, change) in self.by_name {
             let old = row.secrets.remove(&name).unwrap_or_default();
             let mut values = match &change.current {
@@ -292,6 +311,7 @@ impl App {
                     version: 1,
                     created_at: tx.now(),
                     updated_at: tx.now(),
+                    unauthorized: None,
                 };
                 wanted.secrets.apply(&mut row, &sealer, tx)?;
                 tx.put_connection(&row);
@@ -445,6 +465,8 @@ impl App {
             version: row.version,
             created_at: row.created_at,
             updated_at: row.updated_at,
+            state: if row.unauthorized.is_some() { "unauthorized" } else { "ok" },
+            unauthorized: row.unauthorized,
         })
     }
 }
@@ -464,6 +486,7 @@ fn check(name: &str, app: &str, settings: &Map<String, Value>) -> Result<(), Err
         let at = pointer_to("/settings", misplaced);
         problems.push(Problem::new(at, "secret_in_settings", detail).with_hint(hint));
     }
+    let own = settings.clone();
     let settings = Value::Object(settings.clone());
     if settings.to_string().len() > SETTINGS_BYTES_MAX {
         let detail = format!("has more than {SETTINGS_BYTES_MAX} bytes of JSON");
@@ -472,7 +495,11 @@ fn check(name: &str, app: &str, settings: &Map<String, Value>) -> Result<(), Err
     if let Some(named) = settings.get("signature").filter(|named| !named.is_null()) {
         problems.extend(signature_problem(named));
     }
-    if let Some(base) = settings.get("baseUrl").filter(|base| !base.is_null())
+    let own = connection::problems(app, &own);
+    let is_base_told = own.iter().any(|problem| problem.pointer == "/settings/baseUrl");
+    problems.extend(own);
+    if !is_base_told
+        && let Some(base) = settings.get("baseUrl").filter(|base| !base.is_null())
         && !base.as_str().is_some_and(|text| url::Url::parse(text).is_ok_and(|url| url.has_host()))
     {
         let detail = "must be a URL such as https://api.example.com";

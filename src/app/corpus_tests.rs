@@ -194,6 +194,15 @@ fn grown() -> Vec<(&'static str, String)> {
                 "trigger: {{event: 'ticket:created', filter: {{~and: [{conditions}]}}}}"
             )),
         ),
+        (
+            "too_many",
+            format!(
+                "{{name: w, steps: [{{id: a, activity: workflows:http-request-platform, \
+                 input: {{url: x}}, retry: {{on: [{}]}}}}]}}",
+                many(200, "timeout")
+            ),
+        ),
+        ("invalid_tag", with("tags: ['']")),
         ("too_many_triggers", with(&format!("triggers: [{triggers}]"))),
         (
             "too_many_resets",

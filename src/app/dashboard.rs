@@ -33,7 +33,9 @@ impl App {
         self.read(who, |view| {
             let totals = view.totals()?;
             let hours = hours(now, view.hours(since)?);
-            let failed = view.runs_before(RunList::InStatus(Status::Failed), None, FAILURES_MAX)?;
+            let mut failed =
+                view.runs_before(RunList::InStatus(Status::Failed), None, FAILURES_MAX)?;
+            failed.retain(|row| view.sees_workflow(&row.head.workflow));
             let sum = |count: fn(&HourView) -> u64| hours.iter().map(count).sum();
             let now_in = |status: Status| totals.runs[status as usize];
             Ok(DashboardView {

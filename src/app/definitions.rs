@@ -273,6 +273,9 @@ impl App {
             let others: Vec<&Workflow> = others.iter().map(|other| &**other).collect();
             validation.warnings.extend(cycle::warnings(workflow, &others));
             validation.warnings.extend(calls::check(workflow, document, &others, &names));
+            let (problems, warnings) = self.unauthorized_parts(who, workflow, document)?;
+            validation.problems.extend(problems);
+            validation.warnings.extend(warnings);
         }
         Ok(validation)
     }
@@ -309,6 +312,7 @@ impl App {
     ) -> Result<Saved, Error> {
         let by = who.name.clone();
         let name = checked.workflow.name.clone();
+        self.check_sight(who, &name)?;
         let outcome = self
             .write(who, audit::Change::of("workflow.save", &name), move |tx, change| {
                 let before = tx.view().workflow(&checked.workflow.name)?;

@@ -166,7 +166,7 @@ impl App {
     ) -> Result<Page<Record>, Error> {
         let (before, limit) = (page.after.clone(), Some(page.limit));
         let query = TicketQuery { before, limit, teams: who.teams.clone(), ..query };
-        self.read(who, |view| Ok(search_tickets(&view, &query)?.into()))
+        self.read(who, |view| Ok(search_tickets(&view, &query, None)?.into()))
     }
 
     /// Returns one record, by its id or its natural key.
@@ -453,7 +453,9 @@ impl From<Found> for Page<Record> {
 impl From<DeskError> for Error {
     fn from(error: DeskError) -> Error {
         match error {
-            DeskError::NotFound { kind, id } => Error::NotFound { what: kind.name(), id },
+            DeskError::NotFound { kind, id } | DeskError::OtherTeam { kind, id } => {
+                Error::NotFound { what: kind.name(), id }
+            }
             DeskError::Invalid(problems) => Error::Invalid(problems),
             DeskError::Conflict { code, detail } => {
                 let code = match code.as_str() {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::App;
 use super::error::Error;
 use super::principal::Principal;
-use crate::store::access::AnswerRow;
+use crate::domain::secret::Secret;
+use crate::store::access::{AnswerRow, place_of_answer};
 
 const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many answers are looked at for their age whenever one is kept.
@@ -40,7 +41,10 @@ impl App {
         let row = row.filter(|row| row.expires_at > self.now());
         Ok(row.and_then(|row| {
             let body_hash = hex::decode(&row.body_digest).ok()?.try_into().ok()?;
-            let AnswerRow { status, content_type, headers, body, .. } = row;
+            let AnswerRow { status, content_type, headers, sealed, .. } = row;
+            // One that was kept under a key that is gone is answered anew, like one that is older.
+            let body = self.sealer().open(place_of_answer(who.tenant, scope), &sealed?).ok()?;
+            let body = body.expose().to_owned();
             Some(KeptAnswer { body_hash, status, content_type, headers, body })
         }))
     }
@@ -56,12 +60,14 @@ impl App {
         kept: KeptAnswer,
     ) -> Result<(), Error> {
         let (scope, now) = (scope.to_owned(), self.now());
+        let place = place_of_answer(who.tenant, &scope);
+        let sealed = self.sealer().seal(place, &Secret::new(kept.body));
         let row = AnswerRow {
             body_digest: hex::encode(kept.body_hash),
             status: kept.status,
             content_type: kept.content_type,
             headers: kept.headers,
-            body: kept.body,
+            sealed: Some(sealed),
             expires_at: now + KEPT_FOR,
         };
         self.write_of(who.tenant, move |tx| {

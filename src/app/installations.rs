@@ -68,6 +68,8 @@ pub struct Uninstalled {
 
 /// An installation that was checked and is not written yet.
 struct Prepared {
+    /// The manifest that it was checked against.
+    revision: u32,
     installation: InstallationRow,
     given: Given,
     event_types: AppEventTypes,
@@ -237,7 +239,7 @@ impl App {
             installation.key_digest.clone_from(&key.digest);
             installation.key_prefix.clone_from(&key.prefix);
         }
-        Ok(Prepared { installation, given, event_types, fresh })
+        Ok(Prepared { revision: row.revision, installation, given, event_types, fresh })
     }
 
     async fn write_installation(
@@ -256,8 +258,8 @@ impl App {
             let mut row = found(tx.view(), &uid)?;
             let manifest = manifest_of(&row)?;
             let present = row.installation.as_ref().map(|known| known.key_digest.clone());
-            if present != former {
-                let detail = "somebody else changed the installation meanwhile".to_owned();
+            if present != former || row.revision != prepared.revision {
+                let detail = "somebody else changed the app meanwhile; look and repeat".to_owned();
                 return Err(Error::Conflict { code: "app_changed", detail });
             }
             change.before(&row);
@@ -466,6 +468,7 @@ fn put_settings(
         version: 0,
         created_at: now,
         updated_at: now,
+        unauthorized: None,
     });
     let is_secret = |key: &String| manifest.settings.iter().any(|it| it.secret && it.key == *key);
     row.secrets.retain(|key, _| is_secret(key));

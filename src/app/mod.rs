@@ -3,11 +3,13 @@
 
 pub mod access;
 pub mod activities;
+pub mod ai_usage;
 pub mod app_events;
 mod app_webhooks;
 pub mod approvals;
 pub mod apps;
 pub mod audit;
+mod authority;
 pub mod backtest;
 pub mod connection_test;
 pub mod connections;
@@ -28,6 +30,7 @@ pub mod first_start;
 pub mod forms;
 pub mod hooks;
 pub mod idempotency;
+pub mod incidents;
 pub mod installations;
 mod installed_activities;
 mod joined;
@@ -47,6 +50,7 @@ pub mod rejected;
 mod run_view;
 pub mod runs;
 pub mod schedules;
+pub mod seal_rotation;
 pub mod secrets;
 pub mod sessions;
 pub mod settings;
@@ -138,6 +142,11 @@ impl App {
         &self.engine
     }
 
+    /// Returns the keys and people that were asked for.
+    pub(crate) fn known(&self) -> &access::Known {
+        &self.known
+    }
+
     /// Returns the clock.
     #[must_use]
     pub fn clock(&self) -> &Clock {
@@ -159,7 +168,13 @@ impl App {
         who: &Principal,
         look: impl FnOnce(TenantView<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.read_of(who.tenant, look)
+        if who.teams.is_empty() {
+            return self.read_of(who.tenant, look);
+        }
+        self.read_of(who.tenant, |view| {
+            let sight = authority::sight(view, who)?;
+            look(view.through(&sight))
+        })
     }
 
     /// Reads what is committed of a tenant that was decided on by the program itself.

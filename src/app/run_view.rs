@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::error::Error;
 use super::views::{
-    ApprovalView, AttemptView, CompensationView, RunErrorView, RunSummary, RunView, StepErrorView,
-    StepView, WaitingForView,
+    Aftermath, ApprovalView, AttemptView, CompensationView, IncidentView, LeftView, RunErrorView,
+    RunSummary, RunView, StepErrorView, StepView, WaitingForView,
 };
 use crate::domain::event::Event;
 use crate::domain::run::{
     Attempt, AttemptOutcome, Decision, Doing, Entry, Failure, FailureClass, NestKind, Origin,
-    Record, Run, RunHead, StepState, StepStatus, TenantFacts, UndoStatus, retry_refusal,
+    Phase, Record, Run, RunHead, StepState, StepStatus, TenantFacts, UndoStatus, retry_refusal,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::tree::item_prefix;
@@ -82,7 +82,37 @@ impl LoadedRun {
             can_retry: retry_refusal(&self.workflow, &self.run, None).is_none(),
             trigger: Some(self.given.seen(&self.event)),
             events_gathered: self.given.events,
+            aftermath: self.aftermath(),
         }
+    }
+
+    /// Shows what failures have left.
+    fn aftermath(&self) -> Aftermath {
+        let mut on_failure = Vec::new();
+        if self.run.steps.iter().any(|state| state.handles) {
+            self.list(&self.workflow.on_failure, "", 0, &mut on_failure);
+        }
+        let incidents = self.run.incidents().map(|(step, incident)| IncidentView {
+            run: self.run.id,
+            step: step.to_owned(),
+            workflow: self.run.workflow.clone(),
+            kind: incident.kind.as_str().to_owned(),
+            code: incident.code.clone(),
+            message: incident.message.clone(),
+            since: incident.since,
+            subject: self.head.subject.clone(),
+        });
+        let left = self.run.left_to_undo(&self.workflow).into_iter().map(|step| self.left(step));
+        Aftermath { incidents: incidents.collect(), compensation_left: left.collect(), on_failure }
+    }
+
+    fn left(&self, step: String) -> LeftView {
+        let failure = self.run.step(&step).and_then(|state| state.compensation.failure.as_ref());
+        let (code, message) = match failure {
+            Some(failure) => (failure.code.clone(), failure.message.clone()),
+            None => ("not_tried".to_owned(), "the run was set aside before".to_owned()),
+        };
+        LeftView { step, code, message }
     }
 
     /// Shows a list of steps, each with those inside it behind it.
@@ -182,7 +212,7 @@ impl LoadedRun {
             UndoStatus::Abandoned => Some("failed"),
             UndoStatus::None => {
                 let index = self.run.step_index(path)?;
-                let ahead = self.run.ending.is_some() && self.run.outcome.is_none();
+                let ahead = self.run.phase == Phase::Unwinding && !self.run.ended_before();
                 let owed = self.run.standing.contains(&index) && step.compensate != Undo::None;
                 (ahead && owed).then_some("pending")
             }
@@ -241,6 +271,7 @@ fn due(doing: &Doing) -> Option<Timestamp> {
         Doing::Awaiting { until, .. } => *until,
         Doing::Deciding(gate) => gate.until,
         Doing::Nothing
+        | Doing::Stuck(_)
         | Doing::Executing { .. }
         | Doing::AwaitingRun { .. }
         | Doing::Group
@@ -284,6 +315,8 @@ pub(super) fn summary(head: &RunHead, now: Timestamp) -> RunSummary {
                 step: waiting.step.clone(),
                 approvers: waiting.approvers.clone(),
                 run: waiting.run,
+                code: waiting.code.clone(),
+                since: waiting.since,
                 ..WaitingForView::default()
             };
             WaitingForView { reason: super::waiting::reason_of(&waiting), ..waiting }

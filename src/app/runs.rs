@@ -92,7 +92,7 @@ impl App {
                     }
                     before = Some(id);
                     looked_at += 1;
-                    if filter.holds(&row) {
+                    if filter.holds(&row) && view.sees_workflow(&row.head.workflow) {
                         data.push(summary(&row.head, now));
                     }
                     if data.len() == page.limit || looked_at == LOOKED_AT_MAX {

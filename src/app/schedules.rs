@@ -163,7 +163,9 @@ impl App {
         let now = self.now();
         self.read(who, |view| {
             let key = |row: &ScheduleRow| format!("{} {:05}", row.workflow, row.trigger);
-            let page = page.cut(view.schedules()?, key);
+            let seen = view.schedules()?.into_iter();
+            let seen = seen.filter(|row| view.sees_workflow(&row.workflow)).collect();
+            let page = page.cut(seen, key);
             let shown = page.data.into_iter().map(|row| show(view, row, now));
             Ok(Page { data: shown.collect::<Result<_, _>>()?, next_cursor: page.next_cursor })
         })

@@ -14,7 +14,7 @@ use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::store::access::{APPLIANCE, SessionRow};
 use crate::store::people::PersonRow;
-use crate::store::seal::{Place, Sealed, Sealer};
+use crate::store::seal::{Sealed, Sealer};
 
 const WRONG: &str = "the mail address, the password or the code is not right";
 const CODE_MISSING: &str = "enter the code of your authenticator as well, or a recovery code";
@@ -218,17 +218,13 @@ pub(super) fn confirm(
 
 /// Seals a person's shared secret, so that the file alone makes no codes.
 pub(super) fn seal(sealer: &Sealer, person: &PersonRow, secret: &[u8]) -> Sealed {
-    sealer.seal(place(person), &Secret::new(hex::encode(secret)))
+    sealer.seal(person.authenticator(), &Secret::new(hex::encode(secret)))
 }
 
 fn open(sealer: &Sealer, person: &PersonRow, sealed: &Sealed) -> Result<Vec<u8>, Error> {
     let failed = |error: &dyn std::fmt::Display| Error::Internal(error.to_string());
-    let secret = sealer.open(place(person), sealed).map_err(|error| failed(&error))?;
+    let secret = sealer.open(person.authenticator(), sealed).map_err(|error| failed(&error))?;
     hex::decode(secret.expose()).map_err(|error| failed(&error))
-}
-
-fn place(person: &PersonRow) -> Place<'_> {
-    Place { tenant: person.tenant, kind: "authenticator", id: &person.id, version: 1 }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::domain::activity::{ActivitySpec, Catalogue};
 use crate::domain::event::Event;
 use crate::domain::id::RunId;
 use crate::domain::problem::{Problem, nearest};
-use crate::domain::run::{Decision, Effect, Failure, Input, Origin, Run, TenantFacts};
+use crate::domain::run::{Decision, Effect, Failure, Input, Origin, Resolution, Run, TenantFacts};
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::parse::KnownEvent;
@@ -180,6 +180,7 @@ impl Stage<'_> {
             | Effect::Undo { .. }
             | Effect::Wake { .. }
             | Effect::AwaitDecision { .. }
+            | Effect::AwaitResolution { .. }
             | Effect::AwaitRun { .. }
             | Effect::StopRun { .. } => false,
         }
@@ -197,6 +198,7 @@ impl Stage<'_> {
             | Effect::Undo { .. }
             | Effect::AwaitEvent { .. }
             | Effect::AwaitDecision { .. }
+            | Effect::AwaitResolution { .. }
             | Effect::AwaitRun { .. }
             | Effect::StopRun { .. } => Timestamp::default(),
         }
@@ -216,6 +218,10 @@ impl Stage<'_> {
                 let decision = if rejects { Decision::Rejected } else { Decision::Approved };
                 let (by, comment) = ("trial".to_owned(), String::new());
                 Input::Decided { step, decision, by, comment }
+            }
+            Effect::AwaitResolution { step } => {
+                let (by, comment) = ("trial".to_owned(), String::new());
+                Input::Resolved { step, resolution: Resolution::Fail, by, comment }
             }
             // No run is ever started here.
             Effect::AwaitRun { step, run, .. } | Effect::StopRun { step, run } => {

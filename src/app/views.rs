@@ -149,6 +149,12 @@ pub struct WaitingForView {
     /// The run that it waits for, for a run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
+    /// The code of the failure behind it, for an incident or a doubt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// When it began, for an incident or a doubt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// Why, in a sentence.
     pub reason: String,
     /// The number of the attempt that is in flight or to come.
@@ -188,6 +194,59 @@ pub struct RunView {
     pub trigger: Option<Value>,
     /// How many events were gathered for it; 0 when it was started by one alone.
     pub events_gathered: u32,
+    /// What its failures have left.
+    #[serde(flatten)]
+    pub aftermath: Aftermath,
+}
+
+/// What the failures of a run have left.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Aftermath {
+    /// The steps that wait for somebody.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub incidents: Vec<IncidentView>,
+    /// The steps that could not be undone, in the order in which that would be tried again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub compensation_left: Vec<LeftView>,
+    /// The steps that followed its failure, once they have begun.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub on_failure: Vec<StepView>,
+}
+
+/// A step that waits for somebody to say how its run goes on.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IncidentView {
+    /// The run.
+    pub run: RunId,
+    /// The path of the step.
+    pub step: String,
+    /// The workflow.
+    pub workflow: String,
+    /// `incident`, or `doubt` when nobody knows whether the step acted.
+    pub kind: String,
+    /// The code of the failure behind it.
+    pub code: String,
+    /// What went wrong, for a person.
+    pub message: String,
+    /// When it began.
+    pub since: Timestamp,
+    /// What the event is about that started the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+}
+
+/// A step that could not be undone.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftView {
+    /// The path of the step.
+    pub step: String,
+    /// The code of the failure that ended the last attempt; `not_tried` when there was none.
+    pub code: String,
+    /// Why, for a person.
+    pub message: String,
 }
 
 /// One step of a run.

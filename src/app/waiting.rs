@@ -55,6 +55,17 @@ pub(super) fn reason_of(waiting: &WaitingForView) -> String {
             let run = waiting.run.map_or_else(String::new, |run| format!(" {run}"));
             format!("the run{run}{step} has not ended")
         }
+        "incident" | "doubt" => {
+            let code = waiting.code.as_deref().unwrap_or("failed");
+            let since = waiting.since.map_or_else(String::new, |since| format!(" since {since}"));
+            match waiting.kind.as_str() {
+                "doubt" => format!(
+                    "nobody knows whether the call{step} happened ({code}); somebody has to say \
+                     so{since}"
+                ),
+                _ => format!("the failure{step} ({code}) waits for somebody to settle it{since}"),
+            }
+        }
         kind => format!("it waits for {kind}{step}{until}"),
     }
 }

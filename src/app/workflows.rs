@@ -132,6 +132,7 @@ impl App {
         name: &str,
         activation: Activation,
     ) -> Result<WorkflowView, Error> {
+        self.check_sight(who, name)?;
         let wanted = name.to_owned();
         let action = match activation {
             Activation::On { .. } => "workflow.enable",
@@ -165,6 +166,7 @@ impl App {
     /// # Errors
     /// `NotFound` for an unknown workflow.
     pub async fn delete_workflow(&self, who: &Principal, name: &str) -> Result<(), Error> {
+        self.check_sight(who, name)?;
         let name = name.to_owned();
         self.write(who, Change::of("workflow.delete", name.as_str()), move |tx, change| {
             let mut row = present(tx.view(), &name)?;

@@ -104,6 +104,7 @@ impl Serving {
             None => None,
         };
         app.first_start(&config.bootstrap_key).await?;
+        app.reseal_aside();
         let housekeeping = Housekeeping::start(app.clone()).await?;
         let front = Front::new(config.http.clone(), app.clock().clone())
             .with_forms_per_minute(config.intake.form_submissions_per_minute);

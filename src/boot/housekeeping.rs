@@ -17,6 +17,7 @@ enum Chore {
     Measure,
     Forget,
     CheckSchedules,
+    Reseal,
 }
 
 /// Regular work on the side.
@@ -37,6 +38,7 @@ impl Housekeeping {
         let chores_due = [
             (EVERY_MINUTE, Chore::Measure),
             (EVERY_MINUTE, Chore::CheckSchedules),
+            (EVERY_MINUTE, Chore::Reseal),
             (EVERY_TEN_MINUTES, Chore::Forget),
         ];
         for (when, chore) in chores_due {
@@ -68,6 +70,7 @@ impl Housekeeping {
 async fn perform(app: &App, chore: Chore) {
     match chore {
         Chore::Measure => app.measure_store(),
+        Chore::Reseal => app.reseal_aside(),
         Chore::CheckSchedules => {
             if let Err(error) = app.check_schedules().await {
                 warn!("Could not check the schedules: {error}");

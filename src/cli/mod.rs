@@ -23,6 +23,7 @@ mod key;
 mod openapi;
 mod printer;
 mod run;
+mod secret;
 mod serve;
 mod settings;
 mod setup_link;
@@ -78,6 +79,9 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// The key that secrets are sealed with
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
     /// People who sign in
     #[command(subcommand)]
     User(user::UserCommand),
@@ -190,6 +194,7 @@ async fn converse(command: Command, session: &mut Session<'_>) -> Result<(), Fai
         Command::Event(command) => event::run(command, session).await,
         Command::Run(command) => run::run(command, session).await,
         Command::Key(command) => key::run(command, session).await,
+        Command::Secret(command) => secret::run(command, session).await,
         Command::User(command) => user::run(command, session).await,
         Command::SetupLink => setup_link::run(session).await,
         Command::Audit(command) => audit::run(command, session).await,

@@ -37,6 +37,30 @@ pub enum Compensation {
     Manual,
 }
 
+/// How it is found out whether a call happened whose outcome is unknown, as after a timeout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Settling {
+    /// It is made again with the same key, by which the other side recognises it.
+    #[default]
+    Repeat,
+    /// The other side is asked whether it happened, and it is made again only if it did not.
+    Lookup,
+    /// A person decides.
+    Ask,
+}
+
+impl Settling {
+    /// Returns the name that users see.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Settling::Repeat => "repeat",
+            Settling::Lookup => "lookup",
+            Settling::Ask => "ask",
+        }
+    }
+}
+
 /// At most `limit` calls in each `window`, counted by `key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Throttle {
@@ -81,6 +105,9 @@ pub struct ActivitySpec {
     pub throttle: Option<Throttle>,
 }
 
+/// Further names of activities.
+const ALIASES: [(&str, &str); 1] = [("http.request", "workflows:http-request-platform")];
+
 /// Every activity that definitions may name, by identifier, in every version that is offered.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
@@ -88,6 +115,8 @@ pub struct Catalogue {
     specs: BTreeMap<String, Vec<Arc<ActivitySpec>>>,
     /// The identifiers that a short name stands for.
     aliases: BTreeMap<String, Vec<String>>,
+    /// How calls in doubt are settled, where not by repeating them.
+    settling: BTreeMap<String, Settling>,
 }
 
 impl Catalogue {
@@ -99,6 +128,19 @@ impl Catalogue {
             catalogue.add(spec);
         }
         catalogue
+    }
+
+    /// Says how the calls of activities are settled when their outcome is unknown.
+    #[must_use]
+    pub fn with_settling(self, all: impl IntoIterator<Item = (String, Settling)>) -> Catalogue {
+        let settling = all.into_iter().filter(|(_, how)| *how != Settling::Repeat).collect();
+        Catalogue { settling, ..self }
+    }
+
+    /// Returns how a call of `identifier` is settled whose outcome is unknown.
+    #[must_use]
+    pub fn settling(&self, identifier: &str) -> Settling {
+        self.settling.get(identifier).copied().unwrap_or_default()
     }
 
     /// Adds a spec in its version.
@@ -149,6 +191,9 @@ impl Catalogue {
                 .expect("the pattern is constant and valid")
         });
         if let Some(known) = self.meant(name) {
+            return known;
+        }
+        if let Some((_, known)) = ALIASES.iter().find(|(alias, _)| *alias == name) {
             return known;
         }
         let short = INSTALLED.captures(name).and_then(|parts| parts.get(1));

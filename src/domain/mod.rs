@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod business_hours;
+pub mod connection;
 pub mod desk;
 pub mod event;
 pub mod event_type;
@@ -13,6 +14,7 @@ pub mod id;
 pub mod mail;
 pub mod manifest;
 pub mod path;
+pub mod permission;
 pub mod problem;
 pub mod rehearsal;
 pub mod role;

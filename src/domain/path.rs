@@ -153,11 +153,30 @@ impl Path {
         // A bare name that the scope itself binds, such as a loop's own, is the innermost one; a
         // root that is not bound here may still be a field of the payload.
         if root.get(self.first()).is_some() {
-            return walk(root, &self.segments);
+            return walk(root, &self.segments).or_else(|| self.find_id(root));
         }
         let event = root.get("trigger")?;
         let payload = event.get("payload").and_then(|payload| walk(payload, &self.segments));
-        payload.or_else(|| walk(event, &self.segments))
+        payload.or_else(|| walk(event, &self.segments)).or_else(|| self.find_id(root))
+    }
+
+    /// Finds the `ticketId` of a payload that has only the `ticket`, as Thena's own samples name it.
+    fn find_id<'a>(&self, root: &'a Value) -> Option<Cow<'a, Value>> {
+        let record = root.get("trigger")?.get("payload")?.get(self.record_of_id()?)?;
+        record.get("id").map(Cow::Borrowed)
+    }
+
+    /// Returns the record of the payload whose id this path may mean.
+    #[must_use]
+    pub fn record_of_id(&self) -> Option<&str> {
+        let name = match self.segments.as_slice() {
+            [only] if !self.rooted => &only.name,
+            [first, second, last] if &*first.name == "trigger" && &*second.name == "payload" => {
+                &last.name
+            }
+            _ => return None, // Deeper down, a name is what it says.
+        };
+        name.strip_suffix("Id").filter(|record| !record.is_empty())
     }
 }
 
@@ -501,6 +520,23 @@ mod tests {
         for text in ["", ".", "a..b", "a.", "a b", "a[", "a[b]", "a[\"b", "a|b", "context", &long] {
             assert!(Path::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_id_of_a_record_is_found_under_its_own_name() {
+        let scope = |payload: Value| Scope::of_event(json!({ "type": "a:b", "payload": payload }));
+        let found = |text: &str, payload: Value| {
+            let path = Path::parse(text).unwrap();
+            path.lookup(&scope(payload)).value.map(Cow::into_owned)
+        };
+        let ticket = json!({ "ticket": { "id": "t1" } });
+        let context = "context.event.message.payload.ticketId";
+        for text in ["ticketId", "trigger.payload.ticketId", context] {
+            assert_eq!(found(text, ticket.clone()), Some(json!("t1")), "{text}");
+            assert_eq!(found(text, json!({ "ticketId": 5 })), Some(json!(5)), "{text}");
+        }
+        assert_eq!(found("ticket.ticketId", ticket.clone()), None);
+        assert_eq!(found("accountId", ticket), None);
     }
 
     #[test]

@@ -96,7 +96,9 @@ pub struct Stays {
 pub fn rehearse(workflow: &Workflow, catalogue: &Catalogue) -> Vec<Rehearsed> {
     let Some(stage) = Stage::new(workflow, catalogue) else { return Vec::new() };
     let steps = workflow.all_steps();
-    let can_fail = steps.iter().filter(|step| match &step.action {
+    // What follows a failure runs only then, and its own failure changes nothing.
+    let follows = |step: &Step| holds(&workflow.on_failure, &step.id);
+    let can_fail = steps.iter().filter(|step| !follows(step)).filter(|step| match &step.action {
         Action::Call { .. } | Action::Run { .. } => true,
         Action::Wait(wait) => wait.timeout.is_some() && wait.on_timeout == OnTimeout::Fail,
         Action::Sleep { .. } => step.approval.is_some(),
@@ -229,6 +231,7 @@ impl<'a> Stage<'a> {
         plan.timeout = None;
         plan.concurrency = None;
         self.smooth(&mut plan.steps, target);
+        self.smooth(&mut plan.on_failure, target);
         plan
     }
 
@@ -286,7 +289,9 @@ impl<'a> Stage<'a> {
             if let Effect::Wake { at, .. } = &effect {
                 now = now.max(*at);
             }
-            for record in run.advance(plan, answer(effect, failing), now) {
+            // Nobody settles what waits for an operator: the story ends there.
+            let Some(input) = answer(effect, failing) else { break };
+            for record in run.advance(plan, input, now) {
                 if let Entry::UndoSucceeded { step, .. } = &record.entry {
                     undone.push(id_of(step).to_owned());
                 }
@@ -311,8 +316,8 @@ fn order(effect: &Effect) -> Timestamp {
     }
 }
 
-fn answer(effect: Effect, failing: Option<&str>) -> Input {
-    match effect {
+fn answer(effect: Effect, failing: Option<&str>) -> Option<Input> {
+    Some(match effect {
         Effect::Start => Input::Start,
         Effect::Wake { at, timer } => Input::TimerFired { at, timer },
         Effect::Undo { step, attempt } => Input::Undone { step, attempt, output: Value::Null },
@@ -333,7 +338,8 @@ fn answer(effect: Effect, failing: Option<&str>) -> Input {
         Effect::AwaitRun { step, run, .. } | Effect::StopRun { step, run } => {
             Input::ChildAsked { step, run }
         }
-    }
+        Effect::AwaitResolution { .. } => return None,
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Everything that a scope can be about.
-pub const RESOURCES: [&str; 26] = [
+pub const RESOURCES: [&str; 29] = [
     "custom-fields",
     "custom-objects",
     "organization",
@@ -30,7 +30,19 @@ pub const RESOURCES: [&str; 26] = [
     "comments",
     "demo",
     "people",
+    "http",
+    "slack",
+    "mail",
 ];
+
+/// Those that are about acting in another system.
+const CONNECTED: [&str; 3] = ["http", "slack", "mail"];
+
+/// Returns whether a scope's resource is another system: one of ours, or one that an app brings.
+#[must_use]
+pub fn is_connected(resource: &str) -> bool {
+    CONNECTED.contains(&resource) || !RESOURCES.contains(&resource)
+}
 
 const DESK: &[&str] = &["tickets", "accounts", "contacts", "teams", "users", "tags", "comments"];
 const MODEL: &[&str] = &["custom-fields", "custom-objects", "organization"];

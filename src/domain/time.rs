@@ -25,6 +25,12 @@ impl Timestamp {
         self.0
     }
 
+    /// Returns the day in UTC, such as `2026-11-23`.
+    #[must_use]
+    pub fn day(self) -> String {
+        self.to_string().split('T').next().unwrap_or_default().to_owned()
+    }
+
     /// Returns how long after `earlier` this is, or zero if it is not after it.
     #[must_use]
     pub fn since(self, earlier: Timestamp) -> Duration {

@@ -98,6 +98,13 @@ impl Subscription {
         self.patterns.iter().any(|pattern| pattern.covers(kind))
     }
 
+    /// Returns whether it names this canonical type, alone or with its family, and not just by
+    /// taking every event.
+    #[must_use]
+    pub fn names_kind(&self, kind: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.as_str() != "*" && pattern.covers(kind))
+    }
+
     /// Returns whether the filter holds for an event of a type that is taken; `scope` is made of
     /// the event when a filter needs it, and kept for the next subscription.
     #[must_use]

@@ -20,7 +20,7 @@ pub(super) fn of_call(
     input: &Value,
 ) -> Result<Option<Connection>, Failure> {
     match activity.account() {
-        Account::Nobody => activity.app().map(|app| open(tenant, app, input)).transpose(),
+        Account::Nobody => activity.app_for(input).map(|app| open(tenant, app, input)).transpose(),
         Account::Connection(name) => named(tenant, &name).map(Some),
     }
 }
@@ -48,7 +48,9 @@ fn open(tenant: &TenantState, app: &str, input: &Value) -> Result<Connection, Fa
     opened(tenant, choose(rows.into_iter().filter(|row| row.app == app).collect(), app, wanted)?)
 }
 
-fn opened(tenant: &TenantState, row: ConnectionRow) -> Result<Connection, Failure> {
+/// Opens the secrets of a connection that hold now.
+pub(super) fn opened(tenant: &TenantState, row: ConnectionRow) -> Result<Connection, Failure> {
+    tenant.renewals.note(&row);
     let mut secrets = BTreeMap::new();
     let now = tenant.shared.clock.now();
     for name in row.secrets.keys() {

@@ -90,6 +90,11 @@ impl Deliveries {
         Ok(())
     }
 
+    /// Returns whether a subscription names a type, and not just every type that there is.
+    pub(super) fn names(&self, kind: &str) -> bool {
+        self.subscribed.borrow().iter().any(|subscribed| subscribed.subscription.names_kind(kind))
+    }
+
     /// Has a subscription looked at when the transaction is over.
     pub(super) fn wake(&self, webhook: &str) {
         self.woken.borrow_mut().insert(webhook.to_owned());

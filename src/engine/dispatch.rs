@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::Addr;
+use futures_util::FutureExt;
 use serde_json::Value;
 
 use crate::activities::{OutsideActivity, OutsideCall, UndoCall};
@@ -14,6 +15,7 @@ use crate::store::tenant::panic_message;
 
 use super::run_actor::{Delivery, RunActor};
 use super::tenant_state::TenantState;
+use super::tokens;
 
 /// How much longer than its own timeout an activity may take before it is given up on.
 const GRACE: Duration = Duration::from_secs(2);
@@ -25,6 +27,8 @@ pub(super) struct PreparedCall {
     pub(super) activity: Arc<dyn OutsideActivity>,
     /// The call, or why it cannot even be made.
     pub(super) call: Result<OutsideCall, Failure>,
+    /// Whether the other side is asked first if it has happened already.
+    pub(super) looks_up: bool,
 }
 
 /// Makes the call and tells the run what came of it.
@@ -41,7 +45,12 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
     tenant.shared.calls_in_flight.fetch_add(1, Ordering::SeqCst);
     let limit = call.timeout + GRACE;
     // In a task of its own, so that its panic ends the attempt and nothing else.
-    let mut task = actix::spawn(prepared.activity.call(call));
+    let (activity, looks_up) = (Arc::clone(&prepared.activity), prepared.looks_up);
+    let make: tokens::Make = Box::new(move |call| match looks_up {
+        true => looked_up(Arc::clone(&activity), call).boxed(),
+        false => activity.call(call),
+    });
+    let mut task = actix::spawn(tokens::call(Rc::clone(&tenant), call, make));
     let outcome = match tokio::time::timeout(limit, &mut task).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => Err(panicked(error)),
@@ -51,9 +60,10 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
         }
     };
     // The other side may say back what it was told.
+    let known = tenant.known_secrets();
     let outcome = match outcome {
-        Ok(output) => Ok(mask.value(output)),
-        Err(failure) => Err(failure.masked(&mask)),
+        Ok(output) => Ok(known.value(mask.value(output))),
+        Err(failure) => Err(failure.masked(&mask).masked(&known)),
     };
     tenant.shared.calls_in_flight.fetch_sub(1, Ordering::SeqCst);
     drop(permit);
@@ -66,6 +76,19 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
     let undo = outcome.as_ref().ok().and_then(|output| prepared.activity.undo(&input, output));
     let undo = undo.as_ref().map_or(Value::Null, UndoCall::written);
     deliver(prepared.effect, outcome, undo, &run);
+}
+
+/// Makes the call, unless the other side says that it has happened already.
+async fn looked_up(
+    activity: Arc<dyn OutsideActivity>,
+    call: OutsideCall,
+) -> Result<Value, Failure> {
+    match activity.lookup(call.clone()).await {
+        Ok(Some(output)) => Ok(output),
+        Ok(None) => activity.call(call).await,
+        // Whether it happened is as unknown as before.
+        Err(failure) => Err(Failure { class: FailureClass::InDoubt, ..failure }),
+    }
 }
 
 fn deliver(effect: Effect, outcome: Result<Value, Failure>, undo: Value, run: &Addr<RunActor>) {

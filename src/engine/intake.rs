@@ -320,6 +320,8 @@ pub(super) fn begin_with(
         waits: Default::default(),
         looked_back: Default::default(),
         gates: Default::default(),
+        incidents: Default::default(),
+        was_loaded: false,
         has_mail: false,
         is_cut: false,
     };

@@ -8,7 +8,8 @@ use crate::activities::{Activity, Caller, UndoCall};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::id::RunId;
 use crate::domain::run::{
-    Compensation, Effect, Entry, Failure, Gate, Input, Outcome, Record, Run, RunError, Status,
+    Compensation, Effect, Entry, Failure, Gate, Incident, Input, Outcome, Record, Run, RunError,
+    Status,
 };
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::{Action, Priority, Undo, Workflow};
@@ -50,6 +51,10 @@ pub(super) struct LiveRun {
     pub(super) looked_back: BTreeSet<String>,
     /// The approvals in the list, by step.
     pub(super) gates: BTreeMap<String, Gate>,
+    /// The incidents in the list, by step.
+    pub(super) incidents: BTreeMap<String, Incident>,
+    /// Whether it was built from the store, and calls that it is owed may have happened.
+    pub(super) was_loaded: bool,
     /// Whether there may be notices for it.
     pub(super) has_mail: bool,
     /// Whether it has more to do than fits into one transaction.
@@ -75,6 +80,7 @@ impl LiveRun {
             let Some(input) = next.take() else { break };
             let records = self.run.advance(&self.workflow, input, tx.now());
             self.publish_approvals(tenant, tx, &records);
+            self.publish_turns(tenant, tx, &records)?;
             self.unwritten.extend(records);
             if turn == TURNS_MAX {
                 self.is_cut = true; // What it owes is still owed when it looks again.
@@ -155,6 +161,7 @@ impl LiveRun {
         self.keep_deadlines(tx);
         self.keep_waits(tenant, tx);
         self.keep_approvals(tx);
+        self.keep_incidents(tx);
         if ended {
             self.tell_parent(tx)?;
         }
@@ -183,6 +190,7 @@ impl LiveRun {
             Entry::Finished { outcome: Outcome::Failed, compensation: undone, error: Some(error) };
         let record = Record { at: tx.now(), entry };
         self.run.apply(&self.workflow, &record);
+        self.publish_turns(tenant, tx, std::slice::from_ref(&record))?;
         self.unwritten.push(record);
         self.write(tenant, tx)
     }
@@ -205,7 +213,9 @@ impl LiveRun {
                     self.end_of_child(tenant, tx, step, attempt, run)?
                 }
                 Effect::StopRun { step, run } => Some(self.stop_child(tx, step, run)),
-                Effect::Start | Effect::AwaitDecision { .. } => None,
+                Effect::Start | Effect::AwaitDecision { .. } | Effect::AwaitResolution { .. } => {
+                    None
+                }
             };
             if input.is_some() {
                 return Ok(input);
@@ -234,7 +244,8 @@ impl LiveRun {
         let outcome = match tenant.find_activity(activity, pinned, self.run.created_at) {
             Ok(Activity::Outside(_)) => return None,
             Ok(Activity::Platform(found)) => {
-                tx.attempt(|tx| found.run(tx, &self.caller(tenant), input), panicked)
+                let caller = self.caller_of(tenant, tx.view(), activity);
+                caller.and_then(|by| tx.attempt(|tx| found.run(tx, &by, input), panicked))
             }
             Err(failure) => Err(failure),
         };
@@ -254,8 +265,16 @@ impl LiveRun {
         attempt: u32,
     ) -> Option<Input> {
         let state = self.run.step(&step)?;
-        let caller = self.caller(tenant);
         let definition = self.workflow.step_at(&step)?;
+        // What was written as the undo is a call like any other; what the platform puts back is not.
+        let caller = match &definition.compensate {
+            Undo::Call { activity, .. } => self.caller_of(tenant, tx.view(), activity),
+            Undo::Auto | Undo::None => Ok(self.restorer(tenant, tx.view())),
+        };
+        let caller = match caller {
+            Ok(caller) => caller,
+            Err(failure) => return Some(Input::UndoFailed { step, attempt, failure }),
+        };
         let called = match &definition.compensate {
             Undo::Call { activity, version, .. } => {
                 Some((activity.clone(), *version, state.compensation.input.clone()))

@@ -1,6 +1,8 @@
 //! The actors: one root supervisor for each part, one supervisor and one event router for each
 //! tenant, one actor for each run that has work. Nothing outside this layer sees an actor.
 
+mod acting;
+mod ai_usage;
 mod alarms;
 mod bell;
 mod children;
@@ -9,7 +11,9 @@ mod deliveries;
 mod delivery;
 mod dispatch;
 mod gates;
+mod incidents;
 mod intake;
+mod known_secrets;
 mod lasting;
 mod listeners;
 mod live;
@@ -19,6 +23,7 @@ mod reconcile;
 mod root;
 mod router;
 mod run_actor;
+mod run_events;
 mod schedules;
 mod secrets;
 pub mod settings;
@@ -26,6 +31,7 @@ mod shared;
 mod supervisor;
 mod tenant_state;
 mod timers;
+mod tokens;
 mod waiting;
 mod windows;
 
@@ -43,10 +49,11 @@ use tokio::sync::oneshot;
 
 use crate::activities::Activities;
 use crate::activities::installed::Installed;
+use crate::activities::outside::connection::Connection;
 use crate::clock::Clock;
 use crate::domain::event;
 use crate::domain::id::{RunId, TenantId};
-use crate::domain::run::Input;
+use crate::domain::run::{Failure, Input};
 use crate::domain::workflow::Workflow;
 use crate::metrics::Metrics;
 use crate::store::access::TenantRow;
@@ -191,6 +198,25 @@ impl Engine {
         self.on_thread(tenant, move |state, reply| {
             let outcome = state.transact(decide);
             answer_when_durable(outcome, reply);
+        })
+        .await
+    }
+
+    /// Opens a connection as a call gets it, with a token that holds where it needs one.
+    ///
+    /// # Errors
+    /// Fails when the engine cannot be asked; that there is no token is the inner failure.
+    pub async fn connection(
+        &self,
+        tenant: TenantId,
+        name: String,
+    ) -> Result<Result<Connection, Failure>, Refusal<StoreError>> {
+        self.on_thread(tenant, move |state, reply| {
+            let state = Rc::clone(state);
+            actix::spawn(async move {
+                // Whoever asked may have gone.
+                let _ = reply.send(Ok(tokens::opened(&state, &name).await));
+            });
         })
         .await
     }

@@ -8,12 +8,15 @@ use actix::{Actor, AsyncContext, Context, Handler, Message};
 use tokio::sync::oneshot;
 
 use crate::activities::{Activity, OutsideCall, UndoCall};
-use crate::domain::run::{Effect, Input};
+use crate::domain::activity::Settling;
+use crate::domain::run::{Effect, Failure, Input};
 use crate::domain::workflow::{Action, Undo};
 use crate::store::ledger::{Abort, Receipt};
 use crate::store::seam::{CommitError, StoreError};
-use crate::store::tenant::TenantTx;
+use crate::store::tenant::{TenantTx, TenantView};
 
+use super::acting::authorised;
+use super::ai_usage;
 use super::connections;
 use super::dispatch::{PreparedCall, perform};
 use super::live::LiveRun;
@@ -42,6 +45,8 @@ pub(super) struct RunActor {
     first: Option<Delivery>,
     /// What was already asked of the outside, so that it is asked once.
     asked: BTreeSet<Effect>,
+    /// What had been asked of the outside when the run was lost from memory.
+    interrupted: BTreeSet<Effect>,
     exit: Exit,
 }
 
@@ -53,7 +58,8 @@ impl RunActor {
         first: Option<Delivery>,
     ) -> RunActor {
         let (asked, exit) = (BTreeSet::new(), Exit::Panicked);
-        RunActor { live, tenant, instance, first, asked, exit }
+        let interrupted = if live.was_loaded { live.run.outstanding() } else { BTreeSet::new() };
+        RunActor { live, tenant, instance, first, asked, interrupted, exit }
     }
 
     fn move_on(&mut self, delivery: Option<Delivery>, ctx: &mut Context<RunActor>) {
@@ -138,8 +144,10 @@ impl RunActor {
             Effect::Undo { step, .. } => {
                 let definition = step_of(step)?;
                 let (state, key) = (run.step(step)?, run.undo_key(step));
+                let mut timeout = definition.timeout;
                 let (called, template, input) = match &definition.compensate {
-                    Undo::Call { activity, version, input } => {
+                    Undo::Call { activity, version, input, timeout: own, .. } => {
+                        timeout = own.unwrap_or(timeout);
                         let called = (activity.clone(), *version);
                         (called, Some(input), state.compensation.input.clone())
                     }
@@ -149,18 +157,21 @@ impl RunActor {
                     }
                     Undo::None => return None,
                 };
-                (called, template, input, key, definition.timeout)
+                (called, template, input, key, timeout)
             }
             Effect::Wake { .. }
             | Effect::Start
             | Effect::AwaitEvent { .. }
             | Effect::AwaitDecision { .. }
+            | Effect::AwaitResolution { .. }
             | Effect::AwaitRun { .. }
             | Effect::StopRun { .. } => return None,
         };
         let found = self.tenant.find_activity(&identifier, pinned, run.created_at);
         let Ok(Activity::Outside(activity)) = found else { return None };
+        let looks_up = self.is_in_doubt(effect) && activity.settles() == Settling::Lookup;
         let opened = || {
+            self.check_identity(effect, &identifier)?;
             let secrets = template.map(|template| secrets::open(&self.tenant, template));
             let connection = connections::of_call(&self.tenant, &*activity, &input)?;
             Ok((secrets.transpose()?.unwrap_or_default(), connection))
@@ -172,7 +183,38 @@ impl RunActor {
             secrets,
             connection,
         });
-        Some(PreparedCall { effect: effect.clone(), name: identifier, activity, call })
+        Some(PreparedCall { effect: effect.clone(), name: identifier, activity, call, looks_up })
+    }
+
+    /// Returns whether a call may have happened already, in an earlier attempt or before the run
+    /// was lost from memory, and its step leaves it to the activity to find out.
+    fn is_in_doubt(&self, effect: &Effect) -> bool {
+        let Effect::Execute { step, .. } = effect else { return false };
+        let run = &self.live.run;
+        let may_have = run.step(step).is_some_and(|state| state.in_doubt);
+        let definition = self.live.workflow.step_at(step);
+        (may_have || self.interrupted.contains(effect))
+            && definition.is_some_and(|step| step.in_doubt.is_none())
+    }
+
+    /// What the platform offers as the undo of a call needs no scope: see `LiveRun::restorer`.
+    fn check_identity(&self, effect: &Effect, activity: &str) -> Result<(), Failure> {
+        let (live, tenant) = (&self.live, &*self.tenant);
+        let is_offered = matches!(effect, Effect::Undo { step, .. } if live
+            .workflow
+            .step_at(step)
+            .is_some_and(|step| step.compensate == Undo::Auto));
+        if is_offered || live.workflow.executing_agent().is_none() {
+            return Ok(());
+        }
+        let read = tenant.ledger.transact(|tx| {
+            let view = TenantView::new(tenant.id(), &*tx);
+            Ok::<_, StoreError>(authorised(tenant, view, &live.workflow, activity))
+        });
+        match read {
+            Ok((outcome, _)) => outcome.map(drop),
+            Err(_) => Err(Failure::retryable("identity_unreadable", "it cannot be read who acts")),
+        }
     }
 
     /// Ends the actor. Messages that are already on their way are given back to the supervisor.
@@ -196,7 +238,10 @@ fn advance(
     tx: &mut TenantTx<'_, '_>,
     input: Option<Input>,
 ) -> Result<(), StoreError> {
+    live.doubt_interrupted(tenant, tx)?;
     if let Some(input) = input {
+        let input = live.informed(tenant, input);
+        ai_usage::count(tx, &live.workflow, &input)?;
         if let Input::Retry { version: Some(version), .. } = &input {
             let name = &live.workflow.name;
             if let Some(workflow) = tenant.definition(tx.view(), name, *version)? {

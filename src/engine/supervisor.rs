@@ -21,6 +21,7 @@ use crate::store::tenant::TenantView;
 use super::deliveries;
 use super::live::LiveRun;
 use super::run_actor::{Delivery, RunActor};
+use super::run_events;
 use super::tenant_state::TenantState;
 
 /// How many runs are loaded from the store before other work has its turn.
@@ -193,6 +194,7 @@ impl TenantSupervisor {
             });
             tx.count_run(&row.head.workflow, Some(before), Status::Failed);
             tx.put_run(Some(before), &row);
+            run_events::publish_given_up(tx, &row.head, row.depth);
             Ok::<_, StoreError>(())
         });
         if let Err(Abort::Refused(error)) = outcome {

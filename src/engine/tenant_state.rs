@@ -13,6 +13,7 @@ use crate::activities::installed::Installed;
 use crate::activities::{Activities, Activity};
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::run::{Entry, Failure, Input, Origin, Run, TenantFacts};
+use crate::domain::secret::Mask;
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::Workflow;
 use crate::store::access::TenantRow;
@@ -25,15 +26,18 @@ use crate::store::tenant::{self, TenantTx, TenantView, TimerChange, Workflows};
 use super::alarms;
 use super::deliveries::Deliveries;
 use super::gates::show_given;
+use super::incidents::incidents_of;
 use super::intake;
 use super::listeners::Listeners;
 use super::live::{LiveRun, deadlines_of};
 use super::reconcile;
 use super::run_actor::{Delivery, RunActor};
+use super::run_events::SUCCEEDED;
 use super::schedules;
 use super::shared::Shared;
 use super::supervisor::{Adopt, Deliver, Down, SendDeliveries, TenantSupervisor, Wake};
 use super::timers::{Timers, TimersChanged};
+use super::tokens::Renewals;
 use super::waiting::gates_of;
 
 /// One tenant on the thread of its part.
@@ -48,11 +52,16 @@ pub(super) struct TenantState {
     pub(super) calls: Rc<Semaphore>,
     /// Whether any run may wait for an event, so that events need not look when none does.
     pub(super) may_wait: Cell<bool>,
+    /// Whether a workflow or a subscriber has asked for runs that succeed.
+    pub(super) hears_of_success: Cell<bool>,
     /// Runs that were begun by steps of the transaction that goes on.
     begun_inside: RefCell<intake::Begun>,
     /// What its steps can do.
     installed: RefCell<Arc<Installed>>,
     pub(super) deliveries: Deliveries,
+    pub(super) renewals: Renewals,
+    /// What is taken out of everything that calls bring back; `None` until it is needed.
+    pub(super) known_secrets: RefCell<Option<Rc<Mask>>>,
     timers: Addr<Timers>,
     pressure: Arc<AtomicUsize>,
     runs: RefCell<HashMap<RunId, (u64, Addr<RunActor>)>>,
@@ -89,13 +98,16 @@ impl TenantState {
             part,
             calls: Rc::new(Semaphore::new(shared.settings.outside_calls_max)),
             deliveries: Deliveries::new(shared.settings.deliveries_in_flight_max),
+            renewals: Renewals::default(),
             shared,
             ledger,
             listeners: RefCell::default(),
             newest_event: Cell::new(EventKey(0)),
             supervisor: RefCell::default(),
             may_wait: Cell::new(true),
+            hears_of_success: Cell::new(false),
             begun_inside: RefCell::default(),
+            known_secrets: RefCell::default(),
             timers,
             pressure: Arc::clone(pressure),
             runs: RefCell::default(),
@@ -324,6 +336,8 @@ impl TenantState {
             priority: row.priority,
             deadlines: deadlines_of(&run),
             gates: gates_of(&run),
+            incidents: incidents_of(&run),
+            was_loaded: true,
             waits: Default::default(),
             looked_back: Default::default(),
             parent: row.parent,
@@ -375,7 +389,11 @@ impl TenantState {
     fn read_listeners(&self, view: TenantView<'_>) -> Result<(), StoreError> {
         let listeners =
             Listeners::read(view, |name, version| self.definition(view, name, version))?;
+        let is_heard = !listeners.of(SUCCEEDED).is_empty();
         *self.listeners.borrow_mut() = Rc::new(listeners);
-        self.deliveries.read(view)
+        self.known_secrets.take();
+        self.deliveries.read(view)?;
+        self.hears_of_success.set(is_heard || self.deliveries.names(SUCCEEDED));
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! The engine over a simulated store: what is accepted is run, whatever the store does meanwhile.
 
+mod doubts;
 mod schedules;
 mod triggers;
 
@@ -207,6 +208,7 @@ fn start(
         vec![
             Activity::Platform(Arc::new(Echo)),
             Activity::Outside(Arc::new(Call(Arc::clone(calls)))),
+            Activity::Outside(Arc::new(doubts::Forgetful(Arc::clone(calls)))),
         ],
         Vec::new(),
     );

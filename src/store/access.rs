@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::family::{Dedupe, Meta};
 use super::key::{Key, Prefix};
+use super::seal::{Place, Sealed};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, from_json};
 use crate::domain::id::TenantId;
@@ -111,10 +112,17 @@ pub struct AnswerRow {
     /// The other headers that belong to the answer: its tag, its place.
     #[serde(default)]
     pub headers: Vec<(String, String)>,
-    /// The body that was answered.
-    pub body: String,
+    /// The body that was answered, sealed for [`place_of_answer`]: it may hold what is shown once.
+    #[serde(default)]
+    pub sealed: Option<Sealed>,
     /// When it may be forgotten.
     pub expires_at: Timestamp,
+}
+
+/// Returns where the seal of a kept answer belongs; `scope` names its caller, path and key.
+#[must_use]
+pub fn place_of_answer(tenant: TenantId, scope: &str) -> Place<'_> {
+    Place { tenant, kind: "answer", id: scope, version: 1 }
 }
 
 impl TenantView<'_> {

@@ -11,7 +11,7 @@ use super::family::{Meta, Row};
 use super::key::{Key, Prefix};
 use super::seal::{Place, Sealed, Sealer, Unopened};
 use super::seam::{Direction, Space, StoreError};
-use super::tenant::{TenantTx, TenantView, from_json};
+use super::tenant::{TenantTx, TenantView, Workflows, from_json};
 use crate::domain::id::TenantId;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
@@ -32,12 +32,25 @@ pub struct ConnectionRow {
     /// Each secret by its name; several values where one is being exchanged for another, the newest
     /// first.
     pub secrets: BTreeMap<String, Vec<SealedValue>>,
-    /// Grows with every change.
+    /// Grows with every change that somebody asks for.
     pub version: u64,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was changed last.
     pub updated_at: Timestamp,
+    /// Since when the other system does not believe who asks; `None` while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unauthorized: Option<Unauthorized>,
+}
+
+/// That the other system does not believe who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unauthorized {
+    /// Since when.
+    pub since: Timestamp,
+    /// What it said.
+    pub reason: String,
 }
 
 /// One value of a secret.
@@ -90,7 +103,7 @@ impl ConnectionRow {
     }
 }
 
-fn sealed_id(connection: &str, secret: &str) -> String {
+pub(super) fn sealed_id(connection: &str, secret: &str) -> String {
     format!("{connection}/{secret}")
 }
 
@@ -127,11 +140,13 @@ impl TenantTx<'_, '_> {
     pub fn put_connection(&mut self, row: &ConnectionRow) {
         let key = Key::of(self.tenant()).tag(CONNECTION).text(&row.name).done();
         self.put_json(Space::Row, key, row);
+        self.note_workflows(Workflows::Changed);
     }
 
     /// Removes a connection.
     pub fn remove_connection(&mut self, name: &str) {
         self.remove(Space::Row, Key::of(self.tenant()).tag(CONNECTION).text(name).done());
+        self.note_workflows(Workflows::Changed);
     }
 
     /// Gives the short name of a hook to a tenant.

@@ -4,6 +4,7 @@
 /// Families of `Space::Row`.
 #[repr(u8)]
 pub(super) enum Row {
+    AiUsage = b'u',
     App = b'P',
     Approval = b'Y',
     AuditRecord = b'A',
@@ -13,6 +14,7 @@ pub(super) enum Row {
     EventType = b'E',
     EventTypeSchema = b'f',
     Form = b'F',
+    Incident = b'I',
     Record = b'r',
     RejectedEvent = b'J',
     Schedule = b'Z',

@@ -1,6 +1,7 @@
 //! Where state lives: the seam, its implementations, and typed access to what they keep.
 
 pub mod access;
+pub mod ai_usage;
 pub mod alarms;
 pub mod approvals;
 pub mod apps;
@@ -17,6 +18,7 @@ pub mod events;
 mod family;
 pub mod forms;
 pub mod inbox;
+pub mod incidents;
 pub mod key;
 mod layer;
 pub mod ledger;
@@ -24,10 +26,12 @@ pub mod people;
 pub mod records;
 pub mod redb_store;
 pub mod rejected;
+pub mod reseal;
 pub mod roofline;
 pub mod runs;
 pub mod schedules;
 pub mod seal;
+pub mod seal_keys;
 pub mod seam;
 pub mod secrets;
 pub mod sim;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::access::APPLIANCE;
 use super::family::Meta;
 use super::key::Key;
-use super::seal::Sealed;
+use super::seal::{Place, Sealed};
 use super::seam::{Space, StoreError};
 use super::tenant::{TenantTx, TenantView};
 use crate::domain::id::TenantId;
@@ -47,6 +47,14 @@ pub struct PersonRow {
     pub created_by: String,
     /// When they signed in last.
     pub signed_in_at: Option<Timestamp>,
+}
+
+impl PersonRow {
+    /// Returns where the seal of the authenticator's secret belongs.
+    #[must_use]
+    pub fn authenticator(&self) -> Place<'_> {
+        Place { tenant: self.tenant, kind: "authenticator", id: &self.id, version: 1 }
+    }
 }
 
 /// One-time codes of a person's authenticator.

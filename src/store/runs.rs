@@ -88,7 +88,8 @@ impl TenantView<'_> {
     /// # Errors
     /// Fails on an unreadable or damaged record.
     pub fn run(&self, id: RunId) -> Result<Option<RunRow>, StoreError> {
-        self.json(Space::Run, &run_key(self, id))
+        let row: Option<RunRow> = self.json(Space::Run, &run_key(self, id))?;
+        Ok(row.filter(|row| self.sees_workflow(&row.head.workflow)))
     }
 
     /// Returns what a run was given beside its event.

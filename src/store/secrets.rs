@@ -6,7 +6,7 @@ use super::family::Row;
 use super::key::{Key, Prefix};
 use super::seal::{Place, Sealed};
 use super::seam::{Direction, Space, StoreError};
-use super::tenant::{TenantTx, TenantView, from_json};
+use super::tenant::{TenantTx, TenantView, Workflows, from_json};
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
 
@@ -57,14 +57,16 @@ impl TenantView<'_> {
 }
 
 impl TenantTx<'_, '_> {
-    /// Writes a secret.
+    /// Writes a secret; what steps see is masked with it from now on.
     pub fn put_secret(&mut self, row: &SecretRow) {
         let key = Key::of(self.tenant()).tag(SECRET).text(&row.name).done();
         self.put_json(Space::Row, key, row);
+        self.note_workflows(Workflows::Changed);
     }
 
     /// Removes a secret.
     pub fn remove_secret(&mut self, name: &str) {
         self.remove(Space::Row, Key::of(self.tenant()).tag(SECRET).text(name).done());
+        self.note_workflows(Workflows::Changed);
     }
 }

@@ -1,5 +1,6 @@
 //! Access to one tenant's records and to nothing else: every key begins with the tenant.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -20,13 +21,33 @@ use crate::domain::time::Timestamp;
 pub struct TenantView<'a> {
     tenant: TenantId,
     reads: &'a dyn Reads,
+    sight: Option<&'a Sight>,
+}
+
+/// What somebody does not see of a tenant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// The workflows of other teams, by name.
+    pub hidden: BTreeSet<String>,
 }
 
 impl<'a> TenantView<'a> {
     /// Narrows what can be read to one tenant.
     #[must_use]
     pub fn new(tenant: TenantId, reads: &'a dyn Reads) -> TenantView<'a> {
-        TenantView { tenant, reads }
+        TenantView { tenant, reads, sight: None }
+    }
+
+    /// Hides from the reader what they do not see: workflows, and with them their runs.
+    #[must_use]
+    pub fn through(self, sight: &'a Sight) -> TenantView<'a> {
+        TenantView { sight: Some(sight), ..self }
+    }
+
+    /// Returns whether the reader sees a workflow and its runs.
+    #[must_use]
+    pub fn sees_workflow(&self, name: &str) -> bool {
+        self.sight.is_none_or(|sight| !sight.hidden.contains(name))
     }
 
     /// Returns the tenant.
@@ -83,7 +104,8 @@ pub enum Activities {
     Changed,
 }
 
-/// Whether a transaction changed what events start.
+/// Whether a transaction changed what is kept in memory: what events start, who is told, and what
+/// must not be seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Workflows {
     /// They are as they were.

@@ -75,6 +75,15 @@ impl TenantView<'_> {
         }
     }
 
+    /// Returns whether any run of the tenant waits for an event of `kind`.
+    ///
+    /// # Errors
+    /// Fails on an unreadable record.
+    pub fn has_waits_for(&self, kind: &str) -> Result<bool, StoreError> {
+        let prefix = Prefix::new(Key::of(self.tenant()).tag(WAIT).text(kind));
+        Ok(!self.scan(Space::Vis, prefix.range(), Direction::Ascending, 1)?.is_empty())
+    }
+
     /// Returns whether any run of the tenant waits for an event.
     ///
     /// # Errors

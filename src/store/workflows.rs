@@ -63,6 +63,9 @@ impl TenantView<'_> {
     /// # Errors
     /// Fails on an unreadable or damaged record.
     pub fn workflow(&self, name: &str) -> Result<Option<WorkflowRow>, StoreError> {
+        if !self.sees_workflow(name) {
+            return Ok(None);
+        }
         self.json(Space::Row, &Key::of(self.tenant()).tag(WORKFLOW).text(name).done())
     }
 
@@ -73,7 +76,10 @@ impl TenantView<'_> {
     pub fn workflows(&self) -> Result<Vec<WorkflowRow>, StoreError> {
         let prefix = Prefix::new(Key::of(self.tenant()).tag(WORKFLOW));
         let rows = self.scan(Space::Row, prefix.range(), Direction::Ascending, usize::MAX)?;
-        rows.iter().map(|(key, row)| from_json(Space::Row, key, row)).collect()
+        let rows = rows.iter().map(|(key, row)| from_json(Space::Row, key, row));
+        let mut rows = rows.collect::<Result<Vec<WorkflowRow>, StoreError>>()?;
+        rows.retain(|row| self.sees_workflow(&row.name));
+        Ok(rows)
     }
 
     /// Returns one version of a workflow.

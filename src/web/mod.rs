@@ -53,6 +53,7 @@ pub static GROUPS: &[&Group] = &[
     &api::workflows::GROUP,
     &api::runs::GROUP,
     &api::approvals::GROUP,
+    &api::incidents::GROUP,
     &api::schedules::GROUP,
     &api::activities::GROUP,
     &api::apps::GROUP,
@@ -83,6 +84,7 @@ pub static GROUPS: &[&Group] = &[
     &hooks::GROUP,
     &api::system::GROUP,
     &thena::GROUP,
+    &thena::mcp::GROUP,
     &ui::PAGES,
 ];
 

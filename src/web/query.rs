@@ -26,6 +26,12 @@ pub struct Query {
 const APART: [&str; 3] = ["limit", "cursor", "wait"];
 
 impl Query {
+    /// Takes parameters that came in another way than in the address.
+    #[must_use]
+    pub fn of(pairs: Vec<(String, String)>, now: Timestamp) -> Query {
+        Query { pairs, now }
+    }
+
     /// Returns a parameter; an empty one counts as absent.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::{Answer, TestApp, config_in, send, with_app, with_config};
 
-const PASSWORD: &str = "violet kettle umbrella";
+pub const PASSWORD: &str = "violet kettle umbrella";
 
 /// A browser: it keeps its cookie, says where its forms stood, and follows no redirect.
 pub struct Browser {
@@ -35,6 +35,11 @@ impl Browser {
             Some(cookie) => request.header("cookie", cookie),
             None => request,
         }
+    }
+
+    /// Returns the cookie that it keeps.
+    pub fn cookie(&self) -> Option<&str> {
+        self.cookie.as_deref()
     }
 
     async fn keep(&mut self, request: RequestBuilder) -> Answer {
@@ -494,7 +499,7 @@ fn a_flood_of_sign_ins_holds_up_nobody_else() {
     });
 }
 
-fn unbase32(text: &str) -> Vec<u8> {
+pub fn unbase32(text: &str) -> Vec<u8> {
     let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let bits: String = text
         .chars()

@@ -47,7 +47,12 @@ impl Process {
 
     /// Starts a server on `directory`; returns how it ended if it did before it took requests.
     pub fn attempt(directory: &Path) -> Result<Process, Ended> {
-        let mut child = serve(directory).spawn().expect("the binary starts");
+        Process::of(serve(directory))
+    }
+
+    /// Starts what `serve` returned; its log may go elsewhere.
+    pub fn of(mut command: Command) -> Result<Process, Ended> {
+        let mut child = command.spawn().expect("the binary starts");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut line = String::new();
         while lines.read_line(&mut line).expect("text") > 0 {
@@ -55,8 +60,9 @@ impl Process {
                 let base = format!("http://{}", address.trim().trim_end_matches('/'));
                 // What it says later must not fill a pipe.
                 std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-                let mut log = child.stderr.take().expect("a pipe");
-                std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+                if let Some(mut log) = child.stderr.take() {
+                    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+                }
                 return Ok(Process { app: TestApp::at(base, KEY), child });
             }
             line.clear();

@@ -71,6 +71,8 @@ fn the_file_holds_no_secret_and_opens_with_its_own_key_alone() {
         assert!(!key.exists(), "a refused start leaves no key behind");
 
         std::fs::write(&key, own).expect("the key is put back");
+        let owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&key, owner).expect("it is ours");
         let (serving, app) = TestApp::open(&config).await;
         assert_eq!(app.get("/v1/secrets").await.expect(200)["data"][0]["name"], "token");
         serving.stop().await;

@@ -17,7 +17,7 @@ fn body(name: &str) -> Value {
         "filters": {"{{context.event.message.payload.ticket.title}}": {"~starts": "T"}},
         "annotations": [],
         "workflowDefinition": [transform(1, json!({"ticket": "{{context.event.message.payload.ticket.id}}"}))],
-        "executingAgent": "agent-1",
+        "executingAgent": "key:bootstrap",
         "teamId": "T88WCYYHPS",
         "metadata": {"purpose": "a test"},
     })
@@ -69,7 +69,7 @@ fn row_71_81_82_create_answers_every_documented_field() {
             ("version", json!(1)),
             ("isActive", json!(true)),
             ("teamId", json!("T88WCYYHPS")),
-            ("executingAgent", json!("agent-1")),
+            ("executingAgent", json!("key:bootstrap")),
             ("metadata", json!({"purpose": "a test"})),
             ("annotations", json!([])),
             ("filters", body("")["filters"].clone()),

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::activities::identity::UNAUTHORIZED;
 use crate::domain::desk::RecordKind;
 use crate::domain::problem::Problem;
 use crate::domain::run::Failure;
@@ -16,6 +17,14 @@ pub enum DeskError {
         /// The kind that was looked for.
         kind: RecordKind,
         /// The id or natural key that was given.
+        id: String,
+    },
+    /// The record belongs to a team that the caller is not of.
+    #[error("the {} `{id}` belongs to another team", kind.name())]
+    OtherTeam {
+        /// Its kind.
+        kind: RecordKind,
+        /// Its id.
         id: String,
     },
     /// The input is wrong; at least one problem, with pointers into it.
@@ -40,6 +49,8 @@ impl From<DeskError> for Failure {
         let message = error.to_string();
         match error {
             DeskError::NotFound { kind, id } => Failure::terminal("not_found", message)
+                .with_details(json!({ "kind": kind.name(), "id": id })),
+            DeskError::OtherTeam { kind, id } => Failure::terminal(UNAUTHORIZED, message)
                 .with_details(json!({ "kind": kind.name(), "id": id })),
             DeskError::Invalid(problems) => Failure::terminal("invalid_input", message)
                 .with_details(json!({ "problems": problems })),

@@ -70,7 +70,33 @@ impl<'d, 't, 'a> Desk<'d, 't, 'a> {
     /// Fails when there is none.
     pub fn get(&self, kind: RecordKind, key: &str) -> Result<Map<String, Value>, DeskError> {
         let found = find(&self.tx.view(), kind, key)?;
-        found.ok_or_else(|| DeskError::NotFound { kind, id: key.to_owned() })
+        let record = found.ok_or_else(|| DeskError::NotFound { kind, id: key.to_owned() })?;
+        self.check_team(kind, &record)?;
+        Ok(record)
+    }
+
+    /// Refuses tickets of other teams, and what was written to them, to a caller who is limited to
+    /// some.
+    ///
+    /// # Errors
+    /// `OtherTeam` when it is one.
+    pub fn check_team(
+        &self,
+        kind: RecordKind,
+        record: &Map<String, Value>,
+    ) -> Result<(), DeskError> {
+        let teams = &self.caller.teams;
+        if teams.is_empty() || !matches!(kind, RecordKind::Ticket | RecordKind::Comment) {
+            return Ok(());
+        }
+        let text = |name: &str| record.get(name).and_then(Value::as_str);
+        // A ticket belongs to a team; what was written may be about something that has none.
+        let team = text("teamId").or((kind == RecordKind::Ticket).then_some(""));
+        let Some(team) = team.filter(|team| !teams.iter().any(|own| own == team)) else {
+            return Ok(());
+        };
+        let id = text("id").unwrap_or(team).to_owned();
+        Err(DeskError::OtherTeam { kind, id })
     }
 
     /// Makes a record, and what follows from it: a ticket's contact and first comment. An input

@@ -5,6 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::index::natural_field;
 use crate::domain::desk::RecordKind;
+use crate::domain::filter::Filter;
+use crate::domain::scope::Scope;
 use crate::store::seam::StoreError;
 use crate::store::tenant::TenantView;
 
@@ -120,8 +122,18 @@ pub fn list(view: &TenantView<'_>, kind: RecordKind, query: &Query) -> Result<Fo
 ///
 /// # Errors
 /// Fails on an unreadable or damaged record.
-pub fn search_tickets(view: &TenantView<'_>, query: &TicketQuery) -> Result<Found, StoreError> {
-    let is_wanted = |ticket: &Record| query.matches(ticket);
+pub fn search_tickets(
+    view: &TenantView<'_>,
+    query: &TicketQuery,
+    filter: Option<&Filter>,
+) -> Result<Found, StoreError> {
+    let holds = |ticket: &Record| {
+        filter.is_none_or(|filter| {
+            let payload = Value::Object(ticket.clone());
+            filter.matches(&Scope::of_event(json!({ "payload": payload })))
+        })
+    };
+    let is_wanted = |ticket: &Record| query.matches(ticket) && holds(ticket);
     page(view, RecordKind::Ticket, query.before.as_deref(), query.limit, is_wanted)
 }
 

@@ -148,7 +148,7 @@ fn searches_narrow_by_every_field_newest_first() {
         (json!({"q": "PRINT"}), vec!["WED-1"]),
     ] {
         let wanted: TicketQuery = serde_json::from_value(query.clone()).unwrap();
-        let found = bench.desk(|desk| Ok(search_tickets(&desk.view(), &wanted)?)).unwrap();
+        let found = bench.desk(|desk| Ok(search_tickets(&desk.view(), &wanted, None)?)).unwrap();
         let named: Vec<&str> =
             found.items.iter().filter_map(|item| item["ticketIdentifier"].as_str()).collect();
         assert_eq!(named, expected, "{query}");

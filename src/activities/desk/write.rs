@@ -20,6 +20,9 @@ impl Desk<'_, '_, '_> {
         after: Option<&Map<String, Value>>,
         first_comment: Option<&Map<String, Value>>,
     ) -> Result<(), DeskError> {
+        for record in before.into_iter().chain(after) {
+            self.check_team(kind, record)?;
+        }
         let change = difference(kind, before, after);
         if change.is_empty() {
             return Ok(());

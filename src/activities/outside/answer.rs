@@ -9,6 +9,7 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
+use super::connection::refuse_credentials;
 use super::egress::refusal;
 use super::request::Request;
 use crate::clock::Clock;
@@ -61,7 +62,11 @@ impl Answer {
     /// Returns the output of a step whose call was a success, or else the failure.
     pub(super) fn judged(&self, request: &Request, took: Duration) -> Result<Value, Failure> {
         if !request.expects(self.status) {
-            return Err(self.failure(&request.mask()));
+            let mut failure = self.failure(&request.mask());
+            if self.status == 401 && request.is_proven() {
+                refuse_credentials(&mut failure);
+            }
+            return Err(failure);
         }
         Ok(json!({
             "status": self.status,

@@ -4,13 +4,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, ready};
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer;
 use super::egress::Egress;
+use super::proof::{Proof, place};
 use super::request::{Request, next_hop};
 use crate::activities::settings::EgressSettings;
 use crate::activities::{OutsideActivity, OutsideCall};
@@ -46,7 +47,9 @@ impl OutsideActivity for HttpRequest {
             source: "platform".to_owned(),
             description: "Calls an HTTP endpoint with an Idempotency-Key that stays the same \
                           through every retry. A status other than 2xx, or than those in \
-                          expectStatus, fails the step; 408, 425, 429 and 5xx are tried again."
+                          expectStatus, fails the step; 408, 425, 429 and 5xx are tried again. \
+                          Over a connection of the app `http`, a path is enough, and the \
+                          connection says who asks."
                 .to_owned(),
             input_schema: input_schema(),
             output_schema: output_schema(),
@@ -59,9 +62,15 @@ impl OutsideActivity for HttpRequest {
         }
     }
 
-    fn call(&self, call: OutsideCall) -> BoxFuture<'static, Result<Value, Failure>> {
-        let caller = Arc::clone(&self.0);
-        async move { caller.call(&call, Redirects::Followed).await }.boxed()
+    fn app_for(&self, input: &Value) -> Option<&'static str> {
+        named_connection(input).then_some("http")
+    }
+
+    fn call(&self, mut call: OutsideCall) -> BoxFuture<'static, Result<Value, Failure>> {
+        match over_connection(&mut call) {
+            Ok(proof) => self.send(call, proof),
+            Err(failure) => ready(Err(failure)).boxed(),
+        }
     }
 }
 
@@ -80,17 +89,62 @@ impl HttpRequest {
         call: OutsideCall,
     ) -> BoxFuture<'static, Result<Value, Failure>> {
         let caller = Arc::clone(&self.0);
-        async move { caller.call(&call, Redirects::Refused).await }.boxed()
+        async move { caller.call(&call, None, Redirects::Refused).await }.boxed()
     }
 }
 
+impl HttpRequest {
+    /// Makes a call that a step describes as this activity's input does, and proves who asks.
+    pub(super) fn send(
+        &self,
+        call: OutsideCall,
+        proof: Option<Proof>,
+    ) -> BoxFuture<'static, Result<Value, Failure>> {
+        let caller = Arc::clone(&self.0);
+        async move { caller.call(&call, proof, Redirects::Followed).await }.boxed()
+    }
+}
+
+/// Returns whether the input of a step names a connection.
+pub(super) fn named_connection(input: &Value) -> bool {
+    input.get("connection").is_some_and(|name| !name.is_null())
+}
+
+/// Completes a call over a connection: the address that its path leads to, and who asks.
+///
+/// # Errors
+/// Fails for good when the connection lacks something, or the address is another system's.
+pub(super) fn over_connection(call: &mut OutsideCall) -> Result<Option<Proof>, Failure> {
+    let given = |name: &str| call.input.get(name).and_then(Value::as_str);
+    let path = given("url").or_else(|| given("path")).unwrap_or_default().to_owned();
+    let Some(connection) = &call.connection else {
+        if call.input.get("url").is_none_or(Value::is_null) {
+            let message = "a path alone needs the connection that it belongs to";
+            return Err(Failure::terminal("connection_missing", message));
+        }
+        return Ok(None);
+    };
+    let base = connection.base(None)?;
+    let url = place(&base, &path)?;
+    let proof = Proof::of(connection, &base)?;
+    if let Some(input) = call.input.as_object_mut() {
+        input.insert("url".to_owned(), Value::String(url.into()));
+    }
+    Ok(Some(proof))
+}
+
 impl Caller {
-    async fn call(&self, call: &OutsideCall, redirects: Redirects) -> Result<Value, Failure> {
+    async fn call(
+        &self,
+        call: &OutsideCall,
+        proof: Option<Proof>,
+        redirects: Redirects,
+    ) -> Result<Value, Failure> {
         let begun = Instant::now();
         let wanted = call.input.get("timeoutMs").and_then(Value::as_u64);
         let limit = wanted.map_or(call.timeout, |ms| call.timeout.min(Duration::from_millis(ms)));
         let deadline = begun + limit;
-        let mut request = Request::read(call, &self.egress)?;
+        let mut request = Request::read(call, &self.egress, proof)?;
         let mut hops = 0;
         loop {
             let response = self.send(&request, deadline, limit).await?;
@@ -152,7 +206,15 @@ fn input_schema() -> Value {
                 "enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
                 "description": "GET unless told",
             },
-            "url": { "type": "string", "minLength": 1, "description": "Of http or https" },
+            "url": {
+                "type": "string", "minLength": 1,
+                "description": "Of http or https; over a connection, a path below its base",
+            },
+            "path": { "type": "string", "description": "Over a connection: below its base" },
+            "connection": {
+                "type": ["string", "null"],
+                "description": "A connection of the app `http`: its base, headers and secrets",
+            },
             "headers": {
                 "type": ["object", "null"], "additionalProperties": scalar, "x-secret": true,
                 "description": "Headers to send; null leaves one out",
@@ -184,7 +246,7 @@ fn input_schema() -> Value {
                 "description": "The statuses that are a success; 2xx unless told",
             },
         },
-        "required": ["url"],
+        "anyOf": [{ "required": ["url"] }, { "required": ["connection"] }],
         "additionalProperties": false,
     })
 }

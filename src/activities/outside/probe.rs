@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -14,7 +15,6 @@ use super::answer;
 use super::egress::Egress;
 use crate::activities::settings::EgressSettings;
 use crate::domain::run::Failure;
-use crate::domain::secret::Secret;
 
 /// How long a probe may take.
 const PROBE_MAX: Duration = Duration::from_secs(10);
@@ -45,20 +45,21 @@ impl Probe {
         Probe { egress, settings, client: OnceLock::new() }
     }
 
-    /// Calls an address, following no redirect; `bearer` proves who asks.
+    /// Calls an address, following no redirect.
     ///
     /// # Errors
     /// Returns why there is no answer.
-    pub async fn http(
+    pub async fn ask(
         &self,
         method: Method,
         address: &str,
-        bearer: Option<&Secret>,
+        headers: HeaderMap,
+        body: Option<Value>,
     ) -> Result<Heard, Failure> {
         let url = self.egress.url(address)?;
-        let mut request = self.client()?.request(method, url).timeout(PROBE_MAX);
-        if let Some(token) = bearer {
-            request = request.bearer_auth(token.expose());
+        let mut request = self.client()?.request(method, url).timeout(PROBE_MAX).headers(headers);
+        if let Some(body) = body {
+            request = request.json(&body);
         }
         let mut response = request.send().await.map_err(|error| answer::broken(&error))?;
         let status = response.status().as_u16();

@@ -8,6 +8,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::egress::Egress;
+use super::proof::Proof;
 use crate::activities::OutsideCall;
 use crate::activities::checked::invalid;
 use crate::domain::problem::{Problem, pointer_to};
@@ -42,6 +43,10 @@ pub(super) struct Request {
     body: Option<Vec<u8>>,
     expected: Vec<u16>,
     secrets: BoundSecrets,
+    /// Of a request over a connection.
+    proof: Option<Proof>,
+    /// Headers that the connection adds; they go nowhere else.
+    added: Vec<HeaderName>,
 }
 
 /// Who asks, as the input says it; secrets stand in it by their markers.
@@ -53,7 +58,11 @@ enum Auth {
 
 impl Request {
     /// Reads the input of a step; it fits the schema already.
-    pub(super) fn read(call: &OutsideCall, egress: &Egress) -> Result<Request, Failure> {
+    pub(super) fn read(
+        call: &OutsideCall,
+        egress: &Egress,
+        proof: Option<Proof>,
+    ) -> Result<Request, Failure> {
         let (input, key) = (&call.input, call.idempotency_key.as_str());
         let method = input.get("method").and_then(Value::as_str).unwrap_or("GET");
         let method = Method::from_bytes(method.as_bytes())
@@ -73,7 +82,11 @@ impl Request {
             None => Vec::new(),
         };
         let (auth, secrets) = (Auth::read(input.get("auth")), call.secrets.clone());
-        let request = Request { method, url, headers, auth, body, expected, secrets };
+        let added = match &proof {
+            Some(_) => add_defaults(&mut headers, call)?,
+            None => Vec::new(),
+        };
+        let request = Request { method, url, headers, auth, body, expected, secrets, proof, added };
         // Before anything leaves: a secret that may not go there fails the step, and says so.
         request.revealed_headers().map_err(|refused| match refused {
             Unrevealed::NotBound(refused) => {
@@ -86,7 +99,13 @@ impl Request {
 
     /// Returns what takes the secrets out of answers.
     pub(super) fn mask(&self) -> Mask {
-        self.secrets.mask()
+        let proof = self.proof.as_ref().and_then(Proof::secret);
+        Mask::new(self.secrets.values().chain(proof))
+    }
+
+    /// Returns whether it went over a connection, to the system that the connection is for.
+    pub(super) fn is_proven(&self) -> bool {
+        self.proof.as_ref().is_some_and(|proof| proof.is_for(&self.url))
     }
 
     /// Returns whether the status is a success.
@@ -101,7 +120,8 @@ impl Request {
     pub(super) async fn send(&self, client: &Client) -> reqwest::Result<Response> {
         // What may not be revealed was refused, or dropped at the hop that led here.
         let headers = self.revealed_headers().unwrap_or_default();
-        let request = client.request(self.method.clone(), self.url.clone()).headers(headers);
+        let url = self.proof.as_ref().map_or_else(|| self.url.clone(), |it| it.shown_in(&self.url));
+        let request = client.request(self.method.clone(), url).headers(headers);
         match &self.body {
             Some(body) => request.body(body.clone()).send().await,
             None => request.send().await,
@@ -137,6 +157,9 @@ impl Request {
             let mut value = HeaderValue::from_str(&text).map_err(|_| Unrevealed::NoHeader)?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
+        }
+        if let Some(proof) = &self.proof {
+            proof.show(&self.url, &mut headers).ok_or(Unrevealed::NoHeader)?;
         }
         Ok(headers)
     }
@@ -203,6 +226,9 @@ pub(super) fn next_hop(
         drop_secrets(&mut next.headers);
         next.drop_revealed();
         next.auth = None;
+        for name in std::mem::take(&mut next.added) {
+            next.headers.remove(name);
+        }
     }
     let is_reading = matches!(request.method, Method::GET | Method::HEAD);
     let becomes_get = match response.status() {
@@ -257,6 +283,19 @@ fn read_headers(given: Option<&Value>) -> Result<HeaderMap, Failure> {
         headers.insert(name, value);
     }
     Ok(headers)
+}
+
+/// Adds the headers that a connection has for all of its calls, unless the step gives its own.
+fn add_defaults(headers: &mut HeaderMap, call: &OutsideCall) -> Result<Vec<HeaderName>, Failure> {
+    let settings = call.connection.as_ref().map(|connection| &connection.settings);
+    let defaults = read_headers(settings.and_then(|settings| settings.get("headers")))?;
+    let mut added = Vec::new();
+    for (name, value) in defaults {
+        let Some(name) = name.filter(|name| !headers.contains_key(name)) else { continue };
+        headers.insert(name.clone(), value);
+        added.push(name);
+    }
+    Ok(added)
 }
 
 fn read_body(given: Option<&Value>, headers: &mut HeaderMap) -> Option<Vec<u8>> {

@@ -11,31 +11,34 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
+use super::connection::{ACCESS_TOKEN, Connection, refuse_credentials};
 use super::http_request::HttpRequest;
+use super::proof::{Proof, place};
+use super::slack_lookup;
 use super::slack_verbs::Verb;
 use crate::activities::{OutsideActivity, OutsideCall, UndoCall};
-use crate::domain::activity::ActivitySpec;
+use crate::domain::activity::{ActivitySpec, Settling};
 use crate::domain::run::{Failure, FailureClass};
-use crate::domain::secret::{BoundSecret, BoundSecrets, marker};
 
 /// Where Slack's API is unless a connection's `settings.baseUrl` says otherwise.
 pub const SLACK_BASE_URL: &str = "https://slack.com/api";
 /// The secret of a connection that proves who asks.
 const TOKEN: &str = "botToken";
 
+/// The type of the metadata that says which step a message belongs to.
+pub(super) const STEP_EVENT: &str = "ergane_step";
+
 /// Refusals that may pass.
 const PASSING: [&str; 5] =
     ["ratelimited", "rate_limited", "service_unavailable", "request_timeout", "team_added_to_org"];
 /// Refusals after which part of it may have happened.
 const DOUBTFUL: [&str; 2] = ["fatal_error", "internal_error"];
-/// Refusals of whoever asks, whatever was asked.
-const UNAUTHORIZED: [&str; 10] = [
-    "invalid_auth",
-    "not_authed",
-    "account_inactive",
+/// Refusals of a token, with which nothing can be asked.
+const UNBELIEVED: [&str; 5] =
+    ["invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"];
+/// Refusals of what a token may do.
+const UNAUTHORIZED: [&str; 5] = [
     "missing_scope",
-    "token_revoked",
-    "token_expired",
     "no_permission",
     "access_denied",
     "not_allowed_token_type",
@@ -68,10 +71,28 @@ impl OutsideActivity for Slack {
         self.verb.undo(input, output)
     }
 
+    fn settles(&self) -> Settling {
+        match self.verb {
+            Verb::Post => Settling::Lookup,
+            _ => Settling::Repeat, // Done twice is done once, or a refusal that says so.
+        }
+    }
+
+    fn lookup(&self, call: OutsideCall) -> BoxFuture<'static, Result<Option<Value>, Failure>> {
+        let (verb, http) = (self.verb, self.http.clone());
+        async move {
+            match verb {
+                Verb::Post => slack_lookup::posted(&http, &call).await,
+                _ => Ok(None), // Made again, which does no harm.
+            }
+        }
+        .boxed()
+    }
+
     fn call(&self, call: OutsideCall) -> BoxFuture<'static, Result<Value, Failure>> {
         let verb = self.verb;
         let asked = match request(verb, &call) {
-            Ok(request) => self.http.call(request),
+            Ok((request, proof)) => self.http.send(request, Some(proof)),
             Err(failure) => ready(Err(failure)).boxed(),
         };
         async move {
@@ -87,30 +108,36 @@ impl OutsideActivity for Slack {
     }
 }
 
-/// Returns the request behind a verb. The token is bound to the host of the connection, so that
-/// no redirect takes it elsewhere.
-fn request(verb: Verb, call: &OutsideCall) -> Result<OutsideCall, Failure> {
+/// Returns the request behind a verb, and what proves who asks.
+fn request(verb: Verb, call: &OutsideCall) -> Result<(OutsideCall, Proof), Failure> {
     let connection = call.connection()?;
-    let token = connection.needed_secret(TOKEN)?.clone();
-    let base = connection.setting("baseUrl").unwrap_or(SLACK_BASE_URL).trim_end_matches('/');
-    let url = format!("{base}/{}", verb.method());
-    let host = Url::parse(&url).ok().and_then(|url| url.host_str().map(str::to_owned));
-    let hosts = host.into_iter().collect();
-    let mut body = verb.body(&call.input);
+    let (base, proof) = base_and_proof(connection)?;
+    let url = place(&base, verb.method(&call.input))?;
+    let mut fields = verb.body(&call.input);
     if verb == Verb::Post {
-        mark(&mut body, &call.idempotency_key);
+        mark(&mut fields, &call.idempotency_key);
     }
-    let input = json!({
-        "method": "POST",
-        "url": url,
-        "headers": { "content-type": "application/json; charset=utf-8" },
-        "auth": { "bearer": marker(TOKEN) },
-        "body": body,
-    });
-    let secrets =
-        BoundSecrets::new(vec![BoundSecret { name: TOKEN.to_owned(), value: token, hosts }]);
-    let idempotency_key = call.idempotency_key.clone();
-    Ok(OutsideCall { input, idempotency_key, timeout: call.timeout, secrets, connection: None })
+    let input = match verb.is_read() {
+        true => json!({ "method": "GET", "url": url.as_str(), "query": fields }),
+        false => json!({
+            "method": "POST",
+            "url": url.as_str(),
+            "headers": { "content-type": "application/json; charset=utf-8" },
+            "body": fields,
+        }),
+    };
+    Ok((OutsideCall { input, ..call.clone() }, proof))
+}
+
+/// Returns where a connection's calls begin, and what proves who asks.
+pub(super) fn base_and_proof(connection: &Connection) -> Result<(Url, Proof), Failure> {
+    let base = connection.base(Some(SLACK_BASE_URL))?;
+    let token = match connection.secrets.get(ACCESS_TOKEN) {
+        Some(token) => token,
+        None => connection.needed_secret(TOKEN)?,
+    };
+    let proof = Proof::bearer(&base, token);
+    Ok((base, proof))
 }
 
 /// Slack takes no idempotency key, so the message itself says which step it belongs to: by an id
@@ -118,7 +145,7 @@ fn request(verb: Verb, call: &OutsideCall) -> Result<OutsideCall, Failure> {
 fn mark(body: &mut Map<String, Value>, key: &str) {
     body.insert("client_msg_id".to_owned(), Value::String(id_of(key)));
     let metadata = json!({
-        "event_type": "ergane_step", "event_payload": { "idempotency_key": key },
+        "event_type": STEP_EVENT, "event_payload": { "idempotency_key": key },
     });
     body.insert("metadata".to_owned(), metadata);
 }
@@ -142,7 +169,7 @@ fn judged(verb: Verb, input: &Value, answer: &Value) -> Result<Value, Failure> {
         (Some(false), Some(error)) if verb.already_done().contains(&error) => {
             Ok(verb.output(input, &json!({})))
         }
-        (Some(false), error) => Err(refusal(verb, error.unwrap_or_default(), answer)),
+        (Some(false), error) => Err(refusal(verb.method(input), error.unwrap_or_default(), answer)),
         (None, _) => {
             let message = "the other side answers unlike Slack; look at `settings.baseUrl`";
             Err(Failure::terminal("invalid_answer", message))
@@ -151,7 +178,7 @@ fn judged(verb: Verb, input: &Value, answer: &Value) -> Result<Value, Failure> {
 }
 
 /// Returns the failure that Slack's refusal is, with Slack's own code.
-fn refusal(verb: Verb, error: &str, answer: &Value) -> Failure {
+pub(super) fn refusal(method: &str, error: &str, answer: &Value) -> Failure {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let is_code = !error.is_empty() && error.len() <= 64 && error.chars().all(fits);
     let code = if is_code { error } else { "slack_refused" };
@@ -161,7 +188,7 @@ fn refusal(verb: Verb, error: &str, answer: &Value) -> Failure {
         _ => FailureClass::Terminal, // Asking again would change nothing.
     };
     let body = &answer["body"];
-    let mut details = json!({ "method": verb.method(), "error": code });
+    let mut details = json!({ "method": method, "error": code });
     if UNAUTHORIZED.contains(&code) {
         details["code"] = json!("unauthorized");
     }
@@ -170,8 +197,11 @@ fn refusal(verb: Verb, error: &str, answer: &Value) -> Failure {
             details[name] = body[name].clone();
         }
     }
-    let message = format!("Slack refuses {}: {code}", verb.method());
-    let failure = Failure::new(class, code, message).with_details(details);
+    let message = format!("Slack refuses {method}: {code}");
+    let mut failure = Failure::new(class, code, message).with_details(details);
+    if UNBELIEVED.contains(&code) {
+        refuse_credentials(&mut failure);
+    }
     let pause = answer["headers"]["retry-after"].as_str().and_then(|text| text.parse().ok());
     match pause {
         Some(seconds) if class == FailureClass::Retryable => {

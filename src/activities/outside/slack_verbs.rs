@@ -18,13 +18,29 @@ pub(super) enum Verb {
     RemoveReaction,
     CreateChannel,
     ArchiveChannel,
+    OpenDirect,
+    LookUp,
+    Whisper,
 }
 
-use Verb::{AddReaction, ArchiveChannel, CreateChannel, Delete, Post, RemoveReaction, Update};
+use Verb::{
+    AddReaction, ArchiveChannel, CreateChannel, Delete, LookUp, OpenDirect, Post, RemoveReaction,
+    Update, Whisper,
+};
 
 impl Verb {
-    pub(super) const ALL: [Verb; 7] =
-        [Post, Update, Delete, AddReaction, RemoveReaction, CreateChannel, ArchiveChannel];
+    pub(super) const ALL: [Verb; 10] = [
+        Post,
+        Update,
+        Delete,
+        AddReaction,
+        RemoveReaction,
+        CreateChannel,
+        ArchiveChannel,
+        OpenDirect,
+        LookUp,
+        Whisper,
+    ];
 
     fn identifier(self) -> &'static str {
         match self {
@@ -35,11 +51,14 @@ impl Verb {
             RemoveReaction => "slack.removeReaction",
             CreateChannel => "slack.createChannel",
             ArchiveChannel => "slack.archiveChannel",
+            OpenDirect => "slack.openDirectMessage",
+            LookUp => "slack.lookupUser",
+            Whisper => "slack.postEphemeral",
         }
     }
 
     /// Returns the method of Slack's Web API.
-    pub(super) fn method(self) -> &'static str {
+    pub(super) fn method(self, input: &Value) -> &'static str {
         match self {
             Post => "chat.postMessage",
             Update => "chat.update",
@@ -48,6 +67,10 @@ impl Verb {
             RemoveReaction => "reactions.remove",
             CreateChannel => "conversations.create",
             ArchiveChannel => "conversations.archive",
+            OpenDirect => "conversations.open",
+            LookUp if input["email"].is_null() => "users.info",
+            LookUp => "users.lookupByEmail",
+            Whisper => "chat.postEphemeral",
         }
     }
 
@@ -79,6 +102,17 @@ impl Verb {
                 "Archive a Slack channel",
                 "Archives a channel; one that is archived already is fine.",
             ),
+            OpenDirect => (
+                "Open a Slack direct message",
+                "Opens the conversation with one person or several, and returns its channel; one \
+                 that is open already is the same.",
+            ),
+            LookUp => ("Look up a Slack user", "Finds a person by mail address or by id."),
+            Whisper => (
+                "Post to one person in Slack",
+                "Shows a message to one person in a channel; it can neither be found nor taken \
+                 back later.",
+            ),
         }
     }
 
@@ -86,7 +120,7 @@ impl Verb {
     /// answer was lost.
     pub(super) fn already_done(self) -> &'static [&'static str] {
         match self {
-            Post | Update | CreateChannel => &[],
+            Post | Update | CreateChannel | OpenDirect | LookUp | Whisper => &[],
             Delete => &["message_not_found"],
             AddReaction => &["already_reacted"],
             RemoveReaction => &["no_reaction"],
@@ -100,9 +134,29 @@ impl Verb {
         match self {
             Post => &[
                 ("channel", "channel", Always),
+                ("text", "text", Maybe),
+                ("blocks", "blocks", Maybe),
+                ("attachments", "attachments", Maybe),
+                ("threadTs", "thread_ts", Maybe),
+                ("thread_ts", "thread_ts", Maybe),
+                ("reply_broadcast", "reply_broadcast", Maybe),
+                ("mrkdwn", "mrkdwn", Maybe),
+                ("parse", "parse", Maybe),
+                ("link_names", "link_names", Maybe),
+                ("unfurl_links", "unfurl_links", Maybe),
+                ("unfurl_media", "unfurl_media", Maybe),
+                ("username", "username", Maybe),
+                ("icon_emoji", "icon_emoji", Maybe),
+                ("icon_url", "icon_url", Maybe),
+            ],
+            OpenDirect => &[("users", "users", Always)],
+            LookUp => &[("email", "email", Maybe), ("user", "user", Maybe)],
+            Whisper => &[
+                ("channel", "channel", Always),
+                ("user", "user", Always),
                 ("text", "text", Always),
                 ("blocks", "blocks", Maybe),
-                ("threadTs", "thread_ts", Maybe),
+                ("thread_ts", "thread_ts", Maybe),
             ],
             Update => &[
                 ("channel", "channel", Always),
@@ -124,7 +178,12 @@ impl Verb {
     /// Returns what is sent for an input.
     pub(super) fn body(self, input: &Value) -> Map<String, Value> {
         let given = self.fields().iter().filter(|(ours, ..)| !input[*ours].is_null());
-        given.map(|(ours, theirs, _)| ((*theirs).to_owned(), input[*ours].clone())).collect()
+        given.map(|(ours, theirs, _)| ((*theirs).to_owned(), sent(ours, &input[*ours]))).collect()
+    }
+
+    /// Returns whether the method takes its fields in the address and not as JSON.
+    pub(super) fn is_read(self) -> bool {
+        self == LookUp
     }
 
     /// Returns the output of the step for what Slack answered.
@@ -134,7 +193,7 @@ impl Verb {
             channel if channel.is_object() => &channel["id"],
             channel => channel,
         };
-        let mut output = json!({ "ok": true, "channel": channel });
+        let mut output = json!({ "ok": true });
         let mut tell = |name: &str, value: &Value| output[name] = value.clone();
         match self {
             Post => {
@@ -151,7 +210,19 @@ impl Verb {
                 tell("name", &input["name"]);
             }
             CreateChannel => tell("name", &answer["channel"]["name"]),
-            ArchiveChannel => {}
+            LookUp => {
+                let user = &answer["user"];
+                for (ours, theirs) in [("id", "id"), ("name", "name"), ("realName", "real_name")] {
+                    tell(ours, &user[theirs]);
+                }
+                tell("email", &user["profile"]["email"]);
+                tell("user", user);
+            }
+            Whisper => tell("messageTs", &answer["message_ts"]),
+            ArchiveChannel | OpenDirect => {}
+        }
+        if self != LookUp {
+            output["channel"] = channel.clone();
         }
         output
     }
@@ -163,7 +234,7 @@ impl Verb {
             AddReaction => Some((RemoveReaction, &["channel", "ts", "name"])),
             RemoveReaction => Some((AddReaction, &["channel", "ts", "name"])),
             CreateChannel => Some((ArchiveChannel, &["channel"])),
-            Update | Delete | ArchiveChannel => None,
+            Update | Delete | ArchiveChannel | OpenDirect | LookUp | Whisper => None,
         }
     }
 
@@ -192,6 +263,7 @@ impl Verb {
             reach: Reach::Outside,
             compensation: match self.inverse() {
                 Some(_) => Compensation::Offered,
+                None if matches!(self, OpenDirect | LookUp) => Compensation::NotNeeded,
                 None => Compensation::Manual,
             },
             scopes: vec!["slack:write".to_owned()],
@@ -212,13 +284,33 @@ impl Verb {
         properties.insert("connection".to_owned(), connection);
         let needed = fields.iter().filter(|(.., need)| *need == Need::Always);
         let required: Vec<&str> = needed.map(|(ours, ..)| *ours).collect();
-        json!({
+        let mut schema = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",
             "properties": properties,
             "required": required,
             "additionalProperties": false,
-        })
+        });
+        let one_of: &[&str] = match self {
+            Post => &["text", "blocks", "attachments"],
+            LookUp => &["email", "user"],
+            _ => &[], // All that they need is said already.
+        };
+        if !one_of.is_empty() {
+            schema["anyOf"] = one_of.iter().map(|name| json!({ "required": [name] })).collect();
+        }
+        schema
+    }
+}
+
+/// Several people are one text in Slack's API.
+fn sent(name: &str, value: &Value) -> Value {
+    match (name, value.as_array()) {
+        ("users", Some(users)) => {
+            let names: Vec<&str> = users.iter().filter_map(Value::as_str).collect();
+            json!(names.join(","))
+        }
+        _ => value.clone(), // Slack has the same type for it.
     }
 }
 
@@ -236,6 +328,18 @@ fn field(name: &str, need: Need) -> Value {
         "threadTs" => ("string", "The ts of the message that is answered"),
         "ts" => ("string", "The ts of the message, as posting it told"),
         "isPrivate" => ("boolean", "Whether only who is invited sees the channel"),
+        "attachments" => ("array", "Attachments of Slack's older kind"),
+        "thread_ts" => ("string", "As threadTs"),
+        "reply_broadcast" => ("boolean", "Whether an answer is shown in the channel as well"),
+        "mrkdwn" => ("boolean", "Whether the text is read as markdown; true unless told"),
+        "parse" => ("string", "How the text is read: full or none"),
+        "link_names" => ("boolean", "Whether names become links"),
+        "unfurl_links" | "unfurl_media" => ("boolean", "Whether links show what is behind them"),
+        "username" => ("string", "The name shown as the sender, where the token allows it"),
+        "icon_emoji" | "icon_url" => ("string", "The picture shown beside it"),
+        "email" => ("string", "The mail address of the person"),
+        "user" => ("string", "The id of the person, such as U0123"),
+        "users" => ("string", "The ids of one person or several, with commas, or a list"),
         _ => ("string", "The name: of an emoji without colons, or of a channel"),
     };
     let mut schema = match need {
@@ -245,6 +349,10 @@ fn field(name: &str, need: Need) -> Value {
     if (kind, need) == ("string", Need::Always) {
         schema["minLength"] = json!(1);
     }
+    if name == "users" {
+        schema["type"] = json!(["string", "array"]);
+        schema["items"] = json!({ "type": "string" });
+    }
     if kind == "array" {
         schema["items"] = json!({ "type": "object" });
     }
@@ -253,20 +361,36 @@ fn field(name: &str, need: Need) -> Value {
 }
 
 fn output_schema(verb: Verb) -> Value {
-    let mut required = vec!["ok", "channel"];
-    if !matches!(verb, CreateChannel | ArchiveChannel) {
-        required.push("ts");
+    let ok = json!({ "const": true, "description": "Always true: a refusal fails the step" });
+    let mut properties = json!({ "ok": ok });
+    let mut tell = |name: &str, kind: Value, told: &str| {
+        properties[name] = json!({ "type": kind, "description": told });
+    };
+    let mut needed = vec!["ok"];
+    match verb {
+        LookUp => {
+            tell("id", json!("string"), "The person's id");
+            tell("name", json!(["string", "null"]), "The name in Slack");
+            tell("realName", json!(["string", "null"]), "The name of the person");
+            tell("email", json!(["string", "null"]), "The mail address, where the token sees it");
+            tell("user", json!("object"), "The person as Slack keeps it");
+            needed.push("id");
+        }
+        _ => {
+            tell("channel", json!("string"), "The channel's id, where Slack told it");
+            tell("ts", json!("string"), "What names the message in its channel");
+            tell("name", json!("string"), "Of the reaction or the channel");
+            needed.push("channel");
+            properties["message"] = json!({ "description": "The message as Slack keeps it" });
+        }
+    }
+    if matches!(verb, Post | Update | Delete | AddReaction | RemoveReaction) {
+        needed.push("ts");
     }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",
-        "properties": {
-            "ok": { "const": true, "description": "Always true: a refusal fails the step" },
-            "channel": { "type": "string", "description": "The channel's id, where Slack told it" },
-            "ts": { "type": "string", "description": "What names the message in its channel" },
-            "message": { "description": "The message as Slack keeps it" },
-            "name": { "type": "string", "description": "Of the reaction or the channel" },
-        },
-        "required": required,
+        "properties": properties,
+        "required": needed,
     })
 }

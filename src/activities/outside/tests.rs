@@ -20,11 +20,11 @@ use crate::domain::secret::{BoundSecret, BoundSecrets, Secret};
 const IDENTIFIER: &str = "workflows:http-request-platform";
 const KEY: &str = "run_1/call";
 
-fn wait<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-fn allowing(networks: &str) -> EgressSettings {
+pub(super) fn allowing(networks: &str) -> EgressSettings {
     serde_json::from_value(json!({ "allow": networks })).unwrap()
 }
 
@@ -55,14 +55,14 @@ fn call(input: Value) -> Result<Value, Failure> {
 }
 
 /// A server that answers one connection after another, and tells what it was asked.
-struct Server {
-    base: String,
+pub(super) struct Server {
+    pub(super) base: String,
     thread: JoinHandle<Vec<String>>,
 }
 
-type Reply = Box<dyn FnOnce(&mut TcpStream) + Send>;
+pub(super) type Reply = Box<dyn FnOnce(&mut TcpStream) + Send>;
 
-fn serve(replies: Vec<Reply>) -> Server {
+pub(super) fn serve(replies: Vec<Reply>) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let thread = std::thread::spawn(move || {
@@ -78,7 +78,7 @@ fn serve(replies: Vec<Reply>) -> Server {
 }
 
 impl Server {
-    fn asked(self) -> Vec<String> {
+    pub(super) fn asked(self) -> Vec<String> {
         self.thread.join().unwrap()
     }
 }
@@ -104,7 +104,7 @@ fn reply(text: impl Into<String>) -> Reply {
     Box::new(move |stream| stream.write_all(text.as_bytes()).unwrap())
 }
 
-fn answer(status: &str, headers: &str, body: &str) -> Reply {
+pub(super) fn answer(status: &str, headers: &str, body: &str) -> Reply {
     let length = body.len();
     reply(format!(
         "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
@@ -546,7 +546,7 @@ fn headers_of_the_connection_are_refused_before_anything_is_sent() {
 #[test]
 fn an_input_that_does_not_fit_is_not_called_with() {
     for (input, pointer) in [
-        (json!({}), "/url"),
+        (json!({}), ""),
         (json!({"url": 5}), "/url"),
         (json!({"url": "http://127.0.0.1:1/", "methd": "GET"}), "/methd"),
         (json!({"url": "http://127.0.0.1:1/", "method": "BREW"}), "/method"),

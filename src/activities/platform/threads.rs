@@ -53,10 +53,12 @@ fn run(desk: &mut Desk<'_, '_, '_>, input: &Map<String, Value>) -> Result<Value,
 fn threads_of(desk: &Desk<'_, '_, '_>, id: &str) -> Result<Vec<Map<String, Value>>, DeskError> {
     let view = desk.view();
     if let Some(thread) = thread(&view, id)? {
+        desk.check_team(RecordKind::Comment, &thread)?;
         return Ok(vec![thread]);
     }
     for kind in ENTITIES {
         if let Some(entity) = find(&view, *kind, id)? {
+            desk.check_team(*kind, &entity)?;
             let id = entity.get("id").and_then(Value::as_str).unwrap_or(id);
             return Ok(threads(&view, id)?);
         }

@@ -1,13 +1,16 @@
 //! What is done to a ticket by name: assigned, escalated, archived, tagged.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::input::{TICKET, named, refused, texts};
 use super::{OnDesk, changing, described, schema};
 use crate::domain::activity::ActivitySpec;
 use crate::domain::desk::{RecordKind, csat, ticket};
+use crate::domain::run::Failure;
 
 const KIND: RecordKind = RecordKind::Ticket;
+/// How many tickets one step changes.
+const BULK_MAX: usize = 500;
 const AGENT: &[&str] = &["assignedAgentId", "assignedAgentEmail", "agentId", "email"];
 
 pub(in crate::activities) const ASSIGN: OnDesk = OnDesk {
@@ -72,6 +75,38 @@ pub(in crate::activities) const UNARCHIVE: OnDesk = OnDesk {
     },
 };
 
+pub(in crate::activities) const BULK_ARCHIVE: OnDesk = OnDesk {
+    spec: || {
+        let text = "Archives tickets; those that are archived already stay so.";
+        let name = "Archive several tickets";
+        bulk("archived", described("tickets:bulk-archive-platform", name, text))
+    },
+    run: |desk, input| {
+        let archived = for_each(input, |key| {
+            desk.apply(KIND, key, |current, facts| Ok(ticket::archive(current, facts)))
+                .map(|_| ())
+                .map_err(Failure::from)
+        })?;
+        Ok(json!({ "total": archived.len(), "archived": archived }))
+    },
+};
+
+pub(in crate::activities) const BULK_UNARCHIVE: OnDesk = OnDesk {
+    spec: || {
+        let text = "Takes tickets out of the archive.";
+        let name = "Unarchive several tickets";
+        bulk("unarchived", described("tickets:bulk-unarchive-platform", name, text))
+    },
+    run: |desk, input| {
+        let unarchived = for_each(input, |key| {
+            desk.apply(KIND, key, |current, facts| Ok(ticket::unarchive(current, facts)))
+                .map(|_| ())
+                .map_err(Failure::from)
+        })?;
+        Ok(json!({ "total": unarchived.len(), "unarchived": unarchived }))
+    },
+};
+
 pub(in crate::activities) const ADD_TAGS: OnDesk = OnDesk {
     spec: || {
         let text = "Adds tags to a ticket, each once.";
@@ -99,6 +134,31 @@ pub(in crate::activities) const REMOVE_TAGS: OnDesk = OnDesk {
         Ok(changed.into())
     },
 };
+
+/// Does something to each of the tickets, all of them or none.
+fn for_each(
+    input: &Map<String, Value>,
+    mut act: impl FnMut(&str) -> Result<(), Failure>,
+) -> Result<Vec<String>, Failure> {
+    let keys = texts(input, "ticketIds");
+    for key in &keys {
+        act(key)?;
+    }
+    Ok(keys)
+}
+
+fn bulk(done: &str, spec: ActivitySpec) -> ActivitySpec {
+    let keys = json!({
+        "type": "array", "items": { "type": "string", "minLength": 1 }, "maxItems": BULK_MAX,
+        "description": "The tickets, by id or number",
+    });
+    let mut input = schema::object(json!({ "ticketIds": keys }));
+    input["required"] = json!(["ticketIds"]);
+    let ids = json!({ "type": "array", "items": { "type": "string" } });
+    let mut output = schema::object(json!({ "total": { "type": "integer" } }));
+    output["properties"][done] = ids;
+    changing("tickets", input, output, spec)
+}
 
 fn verb(input: Value, spec: ActivitySpec) -> ActivitySpec {
     changing("tickets", input, schema::record(KIND), spec)

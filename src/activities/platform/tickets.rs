@@ -7,6 +7,7 @@ use super::{OnDesk, changing, described, reading, schema};
 use crate::activities::desk::{Desk, DeskError, TicketQuery, search_tickets};
 use crate::domain::activity::ActivitySpec;
 use crate::domain::desk::RecordKind;
+use crate::domain::filter::Filter;
 use crate::domain::run::Failure;
 
 const SCOPE: &str = "tickets";
@@ -67,6 +68,7 @@ fn search_spec() -> ActivitySpec {
         "requestorEmail": schema::text("Who asks, by mail address or contact id"),
         "isArchived": { "type": ["boolean", "null"], "description": "Only archived, or only others" },
         "q": schema::text("Words that the ticket contains"),
+        "where": { "type": ["object", "null"], "description": "A filter over each ticket" },
         "before": schema::text("Only tickets older than the one of this id"),
         "limit": { "type": ["integer", "null"], "minimum": 1, "description": "At most 500" },
     }));
@@ -76,8 +78,20 @@ fn search_spec() -> ActivitySpec {
 }
 
 fn search(desk: &mut Desk<'_, '_, '_>, input: &Map<String, Value>) -> Result<Value, Failure> {
-    let query: TicketQuery = serde_json::from_value(Value::Object(input.clone()))
+    let mut input = input.clone();
+    let filter = match input.remove("where").filter(|filter| !filter.is_null()) {
+        Some(filter) => Some(Filter::parse(&filter, "/where").map_err(|problems| {
+            let first = problems.into_iter().next();
+            first.map_or_else(
+                || refused("/where", "invalid", "is no filter"),
+                |problem| refused(&problem.pointer, &problem.code, &problem.detail),
+            )
+        })?),
+        None => None,
+    };
+    let query: TicketQuery = serde_json::from_value(Value::Object(input))
         .map_err(|error| refused("", "invalid", &error.to_string()))?;
-    let found = search_tickets(&desk.view(), &query).map_err(DeskError::from)?;
+    let query = TicketQuery { teams: desk.caller().teams.clone(), ..query };
+    let found = search_tickets(&desk.view(), &query, filter.as_ref()).map_err(DeskError::from)?;
     Ok(serde_json::to_value(found).expect("what was found is plain data"))
 }

@@ -1,6 +1,7 @@
 //! The table of built-in event types.
 
 mod channels;
+mod runs;
 
 use serde_json::json;
 
@@ -24,6 +25,7 @@ pub fn rows() -> Vec<EventType> {
         organizations(),
         custom_objects(),
         channels::rows(),
+        runs::rows(),
         timers(),
         webhooks(),
         channels::apps(),

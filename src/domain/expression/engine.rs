@@ -20,7 +20,7 @@ pub(super) const INPUT_BYTES_MAX: usize = 2 * 1024 * 1024;
 const ABSENT: &str = "\u{0}absent ";
 
 /// The filters that an expression may name; the engine has others, which are not of use here.
-pub(super) const FILTERS: [&str; 47] = [
+pub(super) const FILTERS: [&str; 49] = [
     "abs",
     "add",
     "b64",
@@ -35,6 +35,7 @@ pub(super) const FILTERS: [&str; 47] = [
     "first",
     "float",
     "format",
+    "hash",
     "indent",
     "int",
     "items",
@@ -57,6 +58,7 @@ pub(super) const FILTERS: [&str; 47] = [
     "round",
     "select",
     "selectattr",
+    "slackescape",
     "slug",
     "sort",
     "split",

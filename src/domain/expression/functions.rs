@@ -7,8 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::DateTime;
 use chrono::format::{Item, StrftimeItems};
+use chrono_tz::Tz;
 use minijinja::value::{Rest, ValueKind, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, Value, filters, functions};
+use sha2::{Digest as _, Sha256};
 
 use super::engine::to_json;
 use crate::domain::time::{Timestamp, parse_duration};
@@ -30,6 +32,8 @@ pub(super) fn register(environment: &mut Environment<'static>) {
     environment.add_filter("pick", pick);
     environment.add_filter("omit", omit);
     environment.add_filter("plain", plain);
+    environment.add_filter("hash", hash);
+    environment.add_filter("slackescape", slackescape);
 }
 
 fn wrong(detail: impl Into<Cow<'static, str>>) -> Error {
@@ -115,10 +119,23 @@ fn domain(text: Cow<'_, str>) -> String {
     host.trim().trim_end_matches('>').to_lowercase()
 }
 
-/// Writes a time as `format` says, by default as its date.
-fn date(time: Cow<'_, str>, format: Option<Cow<'_, str>>) -> Result<String, Error> {
+/// Writes a time as `format` says, by default as its date, and in a zone where one is named.
+fn date(
+    time: Cow<'_, str>,
+    format: Option<Cow<'_, str>>,
+    zone: Option<Cow<'_, str>>,
+) -> Result<String, Error> {
     let moment = DateTime::parse_from_rfc3339(&time)
         .map_err(|_| wrong(format!("`{time}` is not an RFC 3339 time")))?;
+    let moment = match zone {
+        Some(zone) => {
+            let known: Tz = zone
+                .parse()
+                .map_err(|_| wrong(format!("`{zone}` is not a time zone such as Europe/Berlin")))?;
+            moment.with_timezone(&known).fixed_offset()
+        }
+        None => moment,
+    };
     let format = format.unwrap_or(Cow::Borrowed("%Y-%m-%d"));
     let items: Vec<Item<'_>> = StrftimeItems::new(&format).collect();
     if items.contains(&Item::Error) {
@@ -136,6 +153,17 @@ fn add(time: Cow<'_, str>, duration: Cow<'_, str>) -> Result<String, Error> {
     };
     let length: Duration = parse_duration(length).map_err(|error| wrong(format!("{error}")))?;
     Ok(if is_back { moment - length } else { moment + length }.to_string())
+}
+
+/// Returns the SHA-256 of a text in hexadecimal, as a key that tells nothing.
+fn hash(text: Cow<'_, str>) -> String {
+    hex::encode(Sha256::digest(text.as_bytes()))
+}
+
+/// Takes from a text what Slack would read as markup.
+/// Source: <https://docs.slack.dev/messaging/formatting-message-text/#escaping>.
+fn slackescape(text: Cow<'_, str>) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn b64(text: Cow<'_, str>) -> String {

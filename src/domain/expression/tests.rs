@@ -133,6 +133,12 @@ fn filters_do_what_they_say() {
         ("{{ trigger.payload.ticket.title | truncate(8) }}", json!("Ünable…")),
         ("{{ 'short' | truncate(8) }}", json!("short")),
         ("{{ trigger.payload.ticket.title | slug }}", json!("ünable-to-log-in")),
+        ("{{ '<a> & b' | slackescape }}", json!("&lt;a&gt; &amp; b")),
+        ("{{ ('a' | hash)[:8] }}", json!("ca978112")),
+        (
+            "{{ '2026-07-01T22:30:00Z' | date('%d.%m. %H:%M', 'Europe/Berlin') }}",
+            json!("02.07. 00:30"),
+        ),
         ("{{ trigger.actor.email | domain }}", json!("thena.ai")),
         ("{{ 'https://u@Ex.org:80/x?y' | domain }}", json!("ex.org")),
         ("{{ trigger.time | date('%d.%m.%Y %H:%M') }}", json!("23.11.2026 10:00")),

@@ -84,10 +84,12 @@ impl ManifestActivity {
     ) {
         let asked: Vec<&String> = asked.collect();
         for scope in &self.scopes {
-            let read_by = |known: &&String| {
-                **known == *scope || scope.strip_suffix(":read") == known.strip_suffix(":write")
+            let resource = scope.strip_suffix(":read");
+            let grants = |known: &&String| {
+                **known == *scope
+                    || resource.is_some_and(|own| known.strip_suffix(":write") == Some(own))
             };
-            if !asked.iter().any(read_by) {
+            if !asked.iter().any(grants) {
                 let detail = format!("the app does not ask for `{scope}`; add it to `/scopes`");
                 reader.report(&pointer_to(&self.at, "scopes"), "scope_not_asked", &detail);
             }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::doing::{Doing, NestKind, StopAsked};
 use super::entry::{Compensation, Ending, Entry, Failure, FailureClass, Outcome, Record};
+use super::incident::{Incident, IncidentKind};
 use super::state::{Cancel, Phase, Run};
 use super::status::{StepStatus, UndoStatus};
 use super::step::{Attempt, AttemptOutcome, StepState, UndoState};
@@ -43,6 +44,20 @@ impl Run {
                 self.stop_waiting();
             }
             Entry::Unwinding { ending } => self.unwinding(ending),
+            Entry::UndoResumed { steps, .. } => self.undo_resumed(steps),
+            Entry::FailureHandled { ending } => self.handling(ending),
+            Entry::HandlerFailed { .. } => {
+                self.handler_failed = true;
+                self.stop_waiting();
+            }
+            Entry::IncidentOpened { step, kind } => {
+                let state = self.touch(step);
+                let doing = state.stuck(*kind, at);
+                self.does(step, doing);
+            }
+            Entry::IncidentResolved { step, resolution, .. } => {
+                self.incident_resolved(step, resolution, at);
+            }
             Entry::Finished { outcome, compensation, error } => {
                 self.finished(*outcome, at);
                 self.compensation = *compensation;
@@ -146,6 +161,7 @@ impl Run {
             Entry::UndoSucceeded { attempt, output, .. } => {
                 Attempt::succeeded(&mut undo.attempts, *attempt, at);
                 undo.status = UndoStatus::Done;
+                undo.again = false;
                 undo.output = output.clone();
                 step.undone += 1;
                 step.undo = Value::Null;
@@ -164,6 +180,7 @@ impl Run {
             }
             Entry::UndoAbandoned { failure, .. } => {
                 undo.status = UndoStatus::Abandoned;
+                undo.again = false;
                 undo.failure = Some(failure.clone());
                 self.does(path, Doing::Nothing);
             }
@@ -176,7 +193,15 @@ impl Run {
     /// behind the run already.
     pub(super) fn touch(&mut self, path: &str) -> &mut StepState {
         let known = self.step_index(path);
-        let index = known.or_else(|| path.contains('[').then(|| self.add_step(path)));
+        let handles = self.phase == Phase::Handling;
+        let is_new = handles || path.contains('[');
+        let index = known.or_else(|| is_new.then(|| self.add_step(path)));
+        if handles {
+            // What the run says of itself is where it failed.
+            let state = state_of(&mut self.steps, &mut self.former, index, path);
+            state.handles = true;
+            return state;
+        }
         self.current = index.or(self.current);
         state_of(&mut self.steps, &mut self.former, index, path)
     }
@@ -246,7 +271,10 @@ impl Run {
         }
     }
 
-    fn stands(&mut self, path: &str) {
+    pub(super) fn stands(&mut self, path: &str) {
+        if self.phase == Phase::Handling {
+            return; // What follows a failure is never undone.
+        }
         let index = self.step_index(path);
         let step = state_of(&mut self.steps, &mut self.former, index, path);
         step.in_doubt = step.status == StepStatus::Failed;
@@ -258,7 +286,16 @@ impl Run {
 
     fn unwinding(&mut self, ending: &Ending) {
         self.interrupt();
-        let error = self.error_of(ending);
+        self.show_ending(ending);
+        // A run that had succeeded may be undone as well.
+        (self.outcome, self.ended_at) = (None, None);
+        self.undoes_again = false;
+        self.phase = Phase::Unwinding;
+    }
+
+    /// Shows expressions why the run ends; it keeps the reason that it knows already.
+    pub(super) fn show_ending(&mut self, ending: &Ending) {
+        let error = self.error.clone().unwrap_or_else(|| self.error_of(ending));
         let mut root = json!(error);
         let step = error.step.as_ref().and_then(|step| self.step(step));
         if let Some(failure) = step.and_then(StepState::failure) {
@@ -268,8 +305,19 @@ impl Run {
         self.scope.set("error", root);
         self.error = Some(error);
         self.ending = Some(ending.clone());
-        // A run that had succeeded may be undone as well.
-        (self.outcome, self.ended_at) = (None, None);
+    }
+
+    fn undo_resumed(&mut self, paths: &[String]) {
+        for path in paths {
+            let index = self.step_index(path);
+            let undo = &mut state_of(&mut self.steps, &mut self.former, index, path).compensation;
+            undo.again = true;
+            undo.go_on();
+        }
+        if let Some(error) = &self.error {
+            self.scope.set("error", json!(error));
+        }
+        (self.undoes_again, self.ended_at) = (true, None);
         self.phase = Phase::Unwinding;
     }
 
@@ -283,7 +331,7 @@ impl Run {
 
     /// Ends what only waits, now that nothing more is to begin; what is in flight is awaited.
     fn stop_waiting(&mut self) {
-        if self.phase == Phase::Going {
+        if matches!(self.phase, Phase::Going | Phase::Handling) {
             for index in self.busy.clone() {
                 self.halt(index);
             }
@@ -303,6 +351,7 @@ impl Run {
             }
             Doing::Nothing | Doing::Executing { .. } | Doing::Undoing { .. } => return,
             Doing::UndoPausing { .. } => {} // It was done; its undoing may be taken up again.
+            Doing::Stuck(_) => step.fails(at),
             Doing::Pausing { .. }
             | Doing::Sleeping { .. }
             | Doing::Awaiting { .. }
@@ -314,7 +363,7 @@ impl Run {
     }
 
     /// Marks the steps that waited, and now never go on, as cancelled.
-    fn interrupt(&mut self) {
+    pub(super) fn interrupt(&mut self) {
         let at = self.updated_at;
         for step in self.steps.iter_mut().chain(self.former.values_mut()) {
             match std::mem::take(&mut step.doing) {
@@ -322,6 +371,7 @@ impl Run {
                 | Doing::Executing { .. }
                 | Doing::Undoing { .. }
                 | Doing::UndoPausing { .. } => {}
+                Doing::Stuck(_) => step.fails(at),
                 Doing::Pausing { .. }
                 | Doing::Sleeping { .. }
                 | Doing::Awaiting { .. }
@@ -340,7 +390,10 @@ impl Run {
         }
         for path in again {
             let index = self.step_index(path);
-            state_of(&mut self.steps, &mut self.former, index, path).begin_anew();
+            let state = state_of(&mut self.steps, &mut self.former, index, path);
+            state.begin_anew();
+            // What follows another failure is told to the outside anew.
+            state.undone += u32::from(state.handles);
             // What still stands may yet be undone, and its undo reads the output.
             if index.is_none_or(|index| !self.standing.contains(&index)) {
                 self.scope.unset_step(path);
@@ -352,6 +405,8 @@ impl Run {
         }
         self.cancel = None;
         self.timed_out = false;
+        self.handler_failed = false;
+        self.undoes_again = false;
         self.ending = None;
         self.outcome = None;
         self.ended_at = None;
@@ -444,6 +499,25 @@ impl StepState {
         if let NestKind::Loop { next, open, .. } = &mut nest.kind {
             *open = (0..*next).collect();
         }
+    }
+
+    /// Gives it as many attempts as it had at first.
+    pub(super) fn try_again(&mut self) {
+        self.spent = count(&self.attempts);
+    }
+
+    fn stuck(&mut self, kind: IncidentKind, since: Timestamp) -> Doing {
+        self.status = StepStatus::Waiting;
+        self.ended_at = None;
+        let failure = self.failure();
+        let code = failure.map_or("failed", |failure| &failure.code).to_owned();
+        let message = failure.map_or_else(String::new, |failure| failure.message.clone());
+        Doing::Stuck(Box::new(Incident { kind, code, message, since }))
+    }
+
+    pub(super) fn fails(&mut self, at: Timestamp) {
+        self.status = StepStatus::Failed;
+        self.ended_at = Some(at);
     }
 
     fn cancelled(&mut self, at: Timestamp) {

@@ -83,6 +83,7 @@ impl Deciding<'_> {
                 | Doing::Sleeping { .. }
                 | Doing::Awaiting { .. }
                 | Doing::Deciding(_)
+                | Doing::Stuck(_)
                 | Doing::AwaitingRun { .. }
                 | Doing::Group
                 | Doing::UndoPausing { .. } => true,

@@ -56,6 +56,9 @@ impl Deciding<'_> {
             Input::Decided { step, decision, by, comment } => {
                 self.decided(step, decision, by, comment);
             }
+            Input::Resolved { step, resolution, by, comment } => {
+                self.resolved(step, resolution, by, comment);
+            }
             Input::ChildStarted { step, attempt, run } => {
                 let stop = self.run.is_stopping() || self.is_given_up(&step);
                 self.note(Entry::ChildStarted { step, attempt, run, stop });
@@ -79,11 +82,20 @@ impl Deciding<'_> {
                     self.unwind(Ending::Undone { by });
                 }
             }
+            Input::UndoLeft { by } => {
+                let left = self.run.left_to_undo(self.workflow);
+                if !left.is_empty() {
+                    self.note(Entry::UndoResumed { by, steps: left });
+                }
+            }
             Input::Cancel { by, compensate } => self.cancel(by, compensate),
             Input::Retry { by, from, input, version } => self.resume(by, from, input, version),
         }
         self.proceed();
         self.undo_next();
+        if self.run.phase == Phase::Handling {
+            self.proceed();
+        }
     }
 
     fn attempt_failed(&mut self, step: String, attempt: u32, failure: Failure) {
@@ -131,6 +143,9 @@ impl Deciding<'_> {
     /// Ends a run that was cancelled, ran out of time, or has a step that failed; the wish of a
     /// person goes first.
     pub(super) fn stop(&mut self) {
+        if self.run.phase == Phase::Handling {
+            return self.handled();
+        }
         match (&self.run.cancel, &self.run.ending) {
             (Some(cancel), _) if !cancel.compensate => self.fail(&Ending::Cancelled),
             (Some(_), _) => self.unwind(Ending::Cancelled),
@@ -147,17 +162,10 @@ impl Deciding<'_> {
         };
         match policy {
             Some(OnFailure::Abort) => self.fail(&ending),
-            Some(OnFailure::Compensate | OnFailure::Continue) | None => self.unwind(ending),
+            Some(OnFailure::Compensate | OnFailure::Continue | OnFailure::Pause) | None => {
+                self.unwind(ending);
+            }
         }
-    }
-
-    /// Ends the run for the reason given, with what was undone until now.
-    pub(super) fn fail(&mut self, ending: &Ending) {
-        // While steps are undone their doubts go, but what the run says of itself stays.
-        let known = self.run.error.clone();
-        let error = Some(known.unwrap_or_else(|| self.run.error_of(ending)));
-        let compensation = self.compensation();
-        self.note(Entry::Finished { outcome: ending.outcome(), compensation, error });
     }
 
     pub(super) fn compensation(&self) -> Compensation {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::incident::Incident;
+
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
@@ -50,6 +52,8 @@ pub enum Doing {
         /// Whether that run is to stop.
         stop: StopAsked,
     },
+    /// It has failed for good, or nobody knows whether it acted, and it waits for somebody.
+    Stuck(Box<Incident>),
     /// The steps inside it go on.
     Group,
     /// An attempt to undo it is in flight.
@@ -163,6 +167,7 @@ impl Doing {
             | Doing::Sleeping { .. }
             | Doing::Awaiting { .. }
             | Doing::Deciding(_)
+            | Doing::Stuck(_)
             | Doing::Group
             | Doing::UndoPausing { .. } => false,
         }

@@ -43,6 +43,11 @@ pub enum Effect {
         /// The step's path.
         step: String,
     },
+    /// Tell it what somebody says of a step that waits for them.
+    AwaitResolution {
+        /// The step's path.
+        step: String,
+    },
     /// Tell it how another run ends.
     AwaitRun {
         /// The step's path.
@@ -147,6 +152,9 @@ fn owe(doing: &Doing, path: &str, owed: &mut BTreeSet<Effect>) {
             let timer = || Timer::Approval { step: step.clone() };
             owed.extend(gate.next_due().map(|at| Effect::Wake { at, timer: timer() }));
             owed.insert(Effect::AwaitDecision { step });
+        }
+        Doing::Stuck(_) => {
+            owed.insert(Effect::AwaitResolution { step });
         }
         Doing::AwaitingRun { attempt, run, stop } => {
             if *stop == super::doing::StopAsked::Wanted {

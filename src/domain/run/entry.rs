@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::incident::{IncidentKind, Resolution};
+
 use crate::domain::id::RunId;
 use crate::domain::secret::Mask;
 use crate::domain::time::Timestamp;
@@ -104,6 +106,25 @@ pub enum Entry {
     StepContinued {
         /// The step's id.
         step: String,
+    },
+    /// The step has failed for good, or nobody knows whether it acted, and it waits for somebody.
+    IncidentOpened {
+        /// The step's path.
+        step: String,
+        /// Why.
+        kind: IncidentKind,
+    },
+    /// Somebody has said how the run goes on.
+    IncidentResolved {
+        /// The step's path.
+        step: String,
+        /// How.
+        resolution: Box<Resolution>,
+        /// Who.
+        by: String,
+        /// What they said of it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        comment: String,
     },
     /// The run pauses.
     SleepStarted {
@@ -317,6 +338,24 @@ pub enum Entry {
         step: String,
         /// The failure that ended the last attempt.
         failure: Failure,
+    },
+    /// Somebody asked to undo what could not be undone before the run ended.
+    UndoResumed {
+        /// Who asked.
+        by: String,
+        /// The paths of the steps that are tried again.
+        steps: Vec<String>,
+    },
+    /// The run has failed, its undoing is over, and the steps that its workflow lists for this
+    /// follow.
+    FailureHandled {
+        /// Why it failed.
+        ending: Ending,
+    },
+    /// One of those steps has failed for good, and the rest of them is left out.
+    HandlerFailed {
+        /// The step's path.
+        step: String,
     },
     /// The run has ended.
     Finished {

@@ -8,7 +8,7 @@ use super::closing::Progress;
 use super::decide::Deciding;
 use super::doing::{Doing, Nest, NestKind};
 use super::entry::{Entry, Failure};
-use super::state::Run;
+use super::state::{Phase, Run};
 use super::status::StepStatus;
 use super::step::StepState;
 use crate::domain::workflow::tree::{item_prefix, prefix_of};
@@ -48,7 +48,13 @@ enum Walk {
 
 impl Deciding<'_> {
     pub(super) fn next_move(&self) -> Option<Move> {
-        match self.walk_list(&self.workflow.steps, "") {
+        let steps = match self.run.phase {
+            Phase::Handling => &self.workflow.on_failure,
+            Phase::Queued | Phase::Going | Phase::Unwinding | Phase::Finished => {
+                &self.workflow.steps
+            }
+        };
+        match self.walk_list(steps, "") {
             Walk::Next(next) => Some(next),
             Walk::Waits => None,
             Walk::Over => Some(Move::Succeed),

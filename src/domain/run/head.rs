@@ -59,7 +59,9 @@ impl Run {
     #[must_use]
     pub fn head(&self) -> RunHead {
         let trigger = &self.scope.root()["trigger"];
-        let done = self.steps.iter().filter(|step| step.is_past()).count();
+        // What follows a failure is no part of what the run was for.
+        let own = || self.steps.iter().filter(|step| !step.handles);
+        let done = own().filter(|step| step.is_past()).count();
         let attempts: usize = self.steps.iter().map(|step| step.attempts.len()).sum();
         RunHead {
             id: self.id,
@@ -75,7 +77,7 @@ impl Run {
             started_at: self.started_at,
             ended_at: self.ended_at,
             steps_done: u32::try_from(done).unwrap_or(u32::MAX),
-            steps_total: u32::try_from(self.steps.len()).unwrap_or(u32::MAX),
+            steps_total: u32::try_from(own().count()).unwrap_or(u32::MAX),
             current_step: self.current.map(|step| self.steps[step].id.clone()),
             attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
             error: self.error.clone(),

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::effect::{Effect, Timer};
 use super::entry::{Decision, Failure};
+use super::incident::Resolution;
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
@@ -75,6 +76,17 @@ pub enum Input {
         /// What they said of it.
         comment: String,
     },
+    /// Somebody has said how a run goes on whose step is stuck: answers `Effect::AwaitResolution`.
+    Resolved {
+        /// The step's path.
+        step: String,
+        /// How.
+        resolution: Resolution,
+        /// Who.
+        by: String,
+        /// What they said of it.
+        comment: String,
+    },
     /// The run of a step that waits for its end was started: answers `Effect::Execute`.
     ChildStarted {
         /// The step's path.
@@ -114,6 +126,11 @@ pub enum Input {
         /// Whether finished steps are undone.
         compensate: bool,
     },
+    /// Somebody wants what could not be undone before the run ended to be tried again.
+    UndoLeft {
+        /// Who.
+        by: String,
+    },
     /// Somebody wants a run that failed or was cancelled to go on.
     Retry {
         /// Who.
@@ -151,7 +168,11 @@ impl Input {
             Input::ChildAsked { step, run } => {
                 Some(Effect::StopRun { step: step.clone(), run: *run })
             }
-            Input::UndoAll { .. } | Input::Cancel { .. } | Input::Retry { .. } => None,
+            Input::Resolved { step, .. } => Some(Effect::AwaitResolution { step: step.clone() }),
+            Input::UndoAll { .. }
+            | Input::UndoLeft { .. }
+            | Input::Cancel { .. }
+            | Input::Retry { .. } => None,
         }
     }
 }

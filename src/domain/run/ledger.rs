@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::*;
 use crate::domain::workflow::tree::{Around, item_prefix, prefix_of};
-use crate::domain::workflow::{Action, OnFailure, Step, Undo, Workflow};
+use crate::domain::workflow::{
+    Action, InDoubt, OnFailure, Retry, RetryOn, Step, UNDO_RETRY, Undo, Workflow,
+};
 
 /// What the journal promises, read without looking at the run.
 #[derive(Default)]
@@ -34,6 +36,14 @@ pub(super) struct Ledger {
     abandoned: BTreeSet<String>,
     undone: BTreeSet<String>,
     started: bool,
+    /// The failure of each step's newest attempt, if it failed.
+    failures: BTreeMap<String, Failure>,
+    /// The steps that wait for somebody.
+    stuck: BTreeSet<String>,
+    undo_attempts: BTreeMap<String, u32>,
+    handling: bool,
+    /// How the run had ended, once what was left is undone.
+    ended: Option<Outcome>,
 }
 
 #[derive(Clone, Default)]
@@ -92,6 +102,7 @@ impl Ledger {
                     definition.approval.is_none() || self.approved.contains(step),
                     "`{step}` was not approved"
                 );
+                self.failures.remove(step);
                 let made = self.attempts.entry(step.clone()).or_default();
                 *made += 1;
                 assert!(*made <= definition.retry.attempts, "too many attempts");
@@ -122,6 +133,7 @@ impl Ledger {
             Entry::StepFailed { step, failure, .. } => {
                 assert!(!self.passed.contains(step), "`{step}` ended already");
                 self.in_flight.remove(step);
+                self.failures.insert(step.clone(), failure.clone());
                 // What fails in a part that was given up, or while the run stops, changes nothing.
                 if !self.stopping && !self.is_closed(&around(plan, step)) {
                     self.given_up = Some(step.clone());
@@ -133,6 +145,9 @@ impl Ledger {
             Entry::RetryArmed { step, attempt, due } => {
                 self.begins(plan, step);
                 self.given_up = None;
+                let (failure, definition) = (&self.failures[step], plan.step_at(step).unwrap());
+                assert!(may_pass(&definition.retry, failure), "{failure:?} is tried again");
+                assert!(!asks(definition, failure), "a doubt is repeated without asking");
                 let timer = Timer::Retry { step: step.clone(), attempt: *attempt };
                 self.intents.insert(Effect::Wake { at: *due, timer });
             }
@@ -142,6 +157,32 @@ impl Ledger {
                     tally.add("taken");
                 }
                 self.pass(plan, step);
+            }
+            Entry::IncidentOpened { step, kind } => {
+                tally.add("incidents");
+                self.begins(plan, step);
+                self.given_up = None;
+                let (failure, definition) = (&self.failures[step], plan.step_at(step).unwrap());
+                let doubts = failure.class == FailureClass::InDoubt;
+                assert_eq!(doubts, *kind == IncidentKind::Doubt);
+                let pauses = definition.on_failure == OnFailure::Pause;
+                assert!(pauses || asks(definition, failure), "nobody is to be asked");
+                assert!(self.stuck.insert(step.clone()), "a step is stuck once");
+                self.intents.insert(Effect::AwaitResolution { step: step.clone() });
+            }
+            Entry::IncidentResolved { step, resolution, .. } => {
+                tally.add(resolution.as_str());
+                assert!(self.stuck.remove(step), "`{step}` was not stuck");
+                self.begins(plan, step);
+                match &**resolution {
+                    Resolution::Retry { .. } => drop(self.attempts.remove(step)),
+                    Resolution::Skip => {}
+                    Resolution::Complete { undo, .. } => {
+                        self.stands(step, Some(undo));
+                        self.pass(plan, step);
+                    }
+                    Resolution::Fail => self.given_up = Some(step.clone()),
+                }
             }
             Entry::BranchChosen { step, choice } => {
                 self.opens(plan, step, Group { choice: *choice, ..Group::default() });
@@ -164,7 +205,8 @@ impl Ledger {
                 self.are_passed(&each.steps, &item_prefix(step, *item));
                 self.groups.get_mut(step).unwrap().over.insert(*item);
             }
-            Entry::GroupClosing { step, lanes, undo, .. } => {
+            Entry::GroupClosing { step, lanes, undo, halted, .. } => {
+                self.stuck.retain(|step| !halted.contains(step));
                 tally.add("closings");
                 assert!(self.groups.contains_key(step), "what is given up has begun");
                 self.given_up = None;
@@ -177,28 +219,59 @@ impl Ledger {
             Entry::Stopping { .. } => {
                 tally.add("stoppings");
                 assert!(!self.in_flight.is_empty(), "nothing is to be awaited");
-                self.stopping = true;
+                self.stops();
             }
             Entry::CancelRequested { compensate, .. } => {
                 assert!(self.cancelled.is_none(), "a run is cancelled once");
                 self.cancelled = Some(*compensate);
-                self.stopping = true;
+                self.stops();
             }
             Entry::DeadlineReached => {
                 tally.add("deadlines");
-                (self.deadline, self.stopping) = (true, true);
+                assert!(self.stuck.is_empty(), "the time of a stuck run stands still");
+                self.deadline = true;
+                self.stops();
             }
             Entry::Unwinding { .. } => {
                 assert!(self.to_undo.is_none(), "undoing begins once");
                 assert!(self.in_flight.is_empty(), "an attempt in flight is awaited");
                 self.to_undo = Some(self.owed_undos(plan));
-                self.stopping = true;
+                self.stops();
+            }
+            Entry::UndoResumed { .. } => {
+                tally.add("resumed");
+                assert!(!self.started && self.in_flight.is_empty(), "the run has not ended");
+                let abandoned = std::mem::take(&mut self.abandoned);
+                assert!(!abandoned.is_empty(), "nothing was left");
+                let mut owed = self.owed_undos(plan);
+                owed.retain(|step| abandoned.contains(step));
+                assert_eq!(owed.len(), abandoned.len());
+                self.to_undo = Some(owed);
+                self.undo_attempts.clear();
+                (self.started, self.handling) = (true, false);
+                self.stops();
+            }
+            Entry::FailureHandled { ending } => {
+                tally.add("handled");
+                assert!(!self.handling && self.cancelled.is_none() && self.started);
+                assert_eq!(ending.outcome(), Outcome::Failed);
+                self.undoes_all(plan, Outcome::Failed);
+                self.given_up = None;
+                self.stops();
+                (self.handling, self.stopping) = (true, false);
+            }
+            Entry::HandlerFailed { step } => {
+                assert_eq!(self.given_up.take().as_ref(), Some(step));
+                assert!(self.handling, "the run has not failed");
+                self.stops();
             }
             Entry::UndoScheduled { step, attempt, .. } => {
+                assert!(!self.handling, "what follows a failure undoes nothing");
                 self.is_next_to_undo(plan, step);
-                let intent = Effect::Undo { step: step.clone(), attempt: *attempt };
-                assert!(self.intents.insert(intent), "an attempt to undo is made once");
-                self.in_flight.insert(step.clone());
+                let Undo::Call { retry, .. } = &plan.step_at(step).unwrap().compensate else {
+                    return self.undo_begins(step, *attempt, UNDO_RETRY.attempts);
+                };
+                self.undo_begins(step, *attempt, retry.attempts);
             }
             Entry::UndoSucceeded { step, .. } => {
                 tally.add("undone");
@@ -222,6 +295,20 @@ impl Ledger {
             }
             Entry::Resumed { again, reopened, .. } => self.resumed(plan, again, reopened),
         }
+    }
+
+    fn stops(&mut self) {
+        self.stopping = true;
+        self.stuck.clear();
+    }
+
+    fn undo_begins(&mut self, step: &str, attempt: u32, attempts_max: u32) {
+        let made = self.undo_attempts.entry(step.to_owned()).or_default();
+        *made += 1;
+        assert!(*made <= attempts_max, "too many attempts to undo");
+        let intent = Effect::Undo { step: step.to_owned(), attempt };
+        assert!(self.intents.insert(intent), "an attempt to undo is made once");
+        self.in_flight.insert(step.to_owned());
     }
 
     /// Nothing is performed whose intent is not in the journal.
@@ -250,6 +337,7 @@ impl Ledger {
             }
         }
         let siblings = match around.last() {
+            None if self.handling => plan.on_failure.as_slice(),
             None => plan.steps.as_slice(),
             Some(parent) => match &parent.step.action {
                 Action::Each(each) => &each.steps,
@@ -319,6 +407,10 @@ impl Ledger {
     }
 
     fn stands(&mut self, step: &str, undo: Option<&Value>) {
+        if self.handling {
+            return;
+        }
+        self.undo_attempts.remove(step);
         let place = self.standing.iter().position(|(standing, _)| standing == step);
         let kept = place.map(|place| self.standing.remove(place).1);
         let undo = undo.cloned().or(kept).unwrap_or(Value::Null);
@@ -371,26 +463,42 @@ impl Ledger {
     }
 
     fn ends(&mut self, plan: &Workflow, outcome: Outcome, compensation: Compensation) {
-        if outcome == Outcome::Succeeded {
+        if outcome == Outcome::Succeeded && self.ended.is_none() {
             self.are_passed(&plan.steps, "");
             assert!(!self.stopping && self.given_up.is_none());
         }
-        assert!(self.in_flight.is_empty(), "an attempt in flight is awaited");
         let before_undo = self.to_undo.is_none();
-        if before_undo && self.undoes(plan, outcome) {
-            assert_eq!(self.owed_undos(plan), Vec::<String>::new(), "nothing was undone");
+        match self.ended.replace(outcome) {
+            Some(before) => assert_eq!(before, outcome, "what is left changes nothing else"),
+            None if self.handling => {
+                assert!(self.in_flight.is_empty(), "an attempt in flight is awaited");
+                assert_eq!(outcome, Outcome::Failed, "what follows a failure changes nothing");
+            }
+            None => {
+                self.undoes_all(plan, outcome);
+                let is_handled = outcome != Outcome::Failed || self.cancelled.is_some();
+                assert!(is_handled || plan.on_failure.is_empty(), "nothing followed the failure");
+            }
         }
-        assert!(self.to_undo.as_ref().is_none_or(Vec::is_empty), "undos are left");
         let expected = match (self.abandoned.is_empty(), self.undone.is_empty()) {
             (false, _) => Compensation::Incomplete,
             (true, false) => Compensation::Done,
             (true, true) => Compensation::None,
         };
         assert_eq!(compensation, expected);
-        if before_undo && self.cancelled.is_some() {
+        if before_undo && self.cancelled.is_some() && !self.handling {
             assert_eq!(outcome, Outcome::Cancelled, "cancel always works");
         }
         self.started = false;
+    }
+
+    /// What was to be undone was, or was tried.
+    fn undoes_all(&self, plan: &Workflow, outcome: Outcome) {
+        assert!(self.in_flight.is_empty(), "an attempt in flight is awaited");
+        if self.to_undo.is_none() && self.undoes(plan, outcome) {
+            assert_eq!(self.owed_undos(plan), Vec::<String>::new(), "nothing was undone");
+        }
+        assert!(self.to_undo.as_ref().is_none_or(Vec::is_empty), "undos are left");
     }
 
     /// Whether a run that ends like this has to undo its finished steps.
@@ -423,6 +531,17 @@ impl Ledger {
         }
         self.undone = undone.into_iter().filter(|path| !again.contains(path)).collect();
     }
+}
+
+fn may_pass(retry: &Retry, failure: &Failure) -> bool {
+    match retry.on.is_empty() {
+        true => failure.class != FailureClass::Terminal,
+        false => retry.on.contains(&RetryOn::Code(failure.code.clone())),
+    }
+}
+
+fn asks(step: &Step, failure: &Failure) -> bool {
+    failure.class == FailureClass::InDoubt && step.in_doubt == Some(InDoubt::Ask)
 }
 
 fn around<'p>(plan: &'p Workflow, path: &str) -> Vec<Around<'p>> {
@@ -467,6 +586,13 @@ impl Tally {
             "closings",
             "stoppings",
             "taken",
+            "incidents",
+            "retry",
+            "skip",
+            "complete",
+            "fail",
+            "handled",
+            "resumed",
         ];
         troubles.into_iter().map(|what| (what, self.0.get(what).copied().unwrap_or(0)))
     }

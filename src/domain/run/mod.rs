@@ -21,6 +21,15 @@
 //! - A step that waits for another run stops that run before it ends, and undoing the step undoes
 //!   that run by its own journal.
 //! - A run never waits for an event that it caused itself.
+//!
+//! # Failures
+//!
+//! - A step that pauses when it has failed, or asks when nobody knows whether it acted, waits for
+//!   somebody; the time of the run stands still meanwhile, and a stop of any kind ends the wait.
+//! - When a run has failed and its undoing is over, the steps follow that its workflow lists for
+//!   this. They are never undone, and nothing about them changes how the run ends.
+//! - What could not be undone may be tried again after the end, in the same order; everything else
+//!   about the end stays.
 
 mod apply;
 mod closing;
@@ -30,7 +39,9 @@ mod effect;
 mod entry;
 mod gate;
 mod group;
+mod handling;
 mod head;
+mod incident;
 mod input;
 mod nested;
 mod next;
@@ -41,6 +52,8 @@ mod status;
 mod step;
 mod unwind;
 
+#[cfg(test)]
+mod failures;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
@@ -61,9 +74,10 @@ pub use entry::{
     Compensation, Decision, Ending, Entry, Failure, FailureClass, Outcome, Record, RunError,
 };
 pub use head::RunHead;
+pub use incident::{Incident, IncidentKind, Resolution};
 pub use input::Input;
 pub use next::SLEEP_MAX;
-pub use retry::{UNDO_RETRY, retry_refusal};
+pub use retry::retry_refusal;
 pub use state::{Cancel, Origin, Phase, Run, TenantFacts};
 pub use status::{Status, StepStatus, UndoStatus, WaitKind, WaitingFor};
 pub use step::{Attempt, AttemptOutcome, Decided, StepState, UndoState};

@@ -20,7 +20,7 @@ pub const SLEEP_MAX: Duration = Duration::from_secs(10 * 366 * 86_400);
 impl Deciding<'_> {
     /// Goes on until the run waits for the world, unwinds or ends.
     pub(super) fn proceed(&mut self) {
-        while self.run.phase == Phase::Going {
+        while matches!(self.run.phase, Phase::Going | Phase::Handling) {
             if self.run.is_stopping() {
                 if self.run.is_in_flight() {
                     return; // What is in flight is awaited, as it may have to be undone.
@@ -37,6 +37,9 @@ impl Deciding<'_> {
 
     /// Ends the run when its last step is over.
     pub(super) fn succeed(&mut self) {
+        if self.run.phase == Phase::Handling {
+            return self.handled();
+        }
         let compensation = self.compensation();
         self.note(Entry::Finished { outcome: Outcome::Succeeded, compensation, error: None });
     }
@@ -100,7 +103,7 @@ impl Deciding<'_> {
         }
     }
 
-    fn schedule(&mut self, path: &str, input: Value) {
+    pub(super) fn schedule(&mut self, path: &str, input: Value) {
         let attempt = self.next_attempt(path);
         self.note(Entry::StepScheduled { step: path.to_owned(), attempt, input });
     }
@@ -186,6 +189,9 @@ impl Deciding<'_> {
 
     /// Ends the run as the failure of one of its steps asks for, or waits for what is in flight.
     pub(super) fn end_after_failure(&mut self, step: String) {
+        if self.run.phase == Phase::Handling {
+            return self.note(Entry::HandlerFailed { step });
+        }
         let ending = Ending::StepFailed { step };
         if self.run.is_in_flight() {
             return self.note(Entry::Stopping { ending });

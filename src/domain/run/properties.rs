@@ -27,6 +27,7 @@ proptest! {
             factor,
             max: Duration::from_millis(limit),
             jitter: false,
+            on: Vec::new(),
         };
         let (pause, next) = (retry.pause_after(attempt, 0.5), retry.pause_after(attempt + 1, 0.5));
         prop_assert!(pause <= next && next <= retry.max);
@@ -57,7 +58,7 @@ fn records() -> impl Strategy<Value = Record> {
 #[expect(clippy::too_many_lines, reason = "one arm for each kind of entry")]
 fn entries() -> impl Strategy<Value = Entry> {
     let parts = (".{0,6}", any::<u32>(), values(), failures(), any::<bool>(), 0i64..4_000_000_000);
-    (0usize..37, parts).prop_map(|(kind, (step, attempt, value, failure, compensate, at))| {
+    (0usize..42, parts).prop_map(|(kind, (step, attempt, value, failure, compensate, at))| {
         let due = Timestamp::from_millis(at);
         let filled = Some(value.clone()).filter(|value| !value.is_null());
         let ending = Ending::StepFailed { step: step.clone() };
@@ -128,6 +129,19 @@ fn entries() -> impl Strategy<Value = Entry> {
                 Entry::ChildStarted { step, attempt, run, stop: compensate }
             }
             34 => Entry::ChildStopping { step },
+            36 => Entry::IncidentOpened { step, kind: IncidentKind::Doubt },
+            37 => Entry::IncidentResolved {
+                resolution: Box::new(match compensate {
+                    true => Resolution::Retry { input: filled },
+                    false => Resolution::Complete { output: value.clone(), undo: value },
+                }),
+                by: step.clone(),
+                comment: step.clone(),
+                step,
+            },
+            38 => Entry::UndoResumed { steps: vec![step.clone()], by: step },
+            39 => Entry::FailureHandled { ending },
+            40 => Entry::HandlerFailed { step },
             35 => Entry::Stopping { ending: Ending::Undone { by: step } },
             _ => Entry::Resumed {
                 from: Some(step.clone()).filter(|_| compensate),

@@ -12,10 +12,7 @@ use super::state::Run;
 use super::status::Status;
 use crate::domain::id::RunId;
 use crate::domain::problem::{Problem, nearest};
-use crate::domain::workflow::{OnFailure, Retry, Workflow};
-
-/// How often an undo is tried, whatever the step says of itself.
-pub const UNDO_RETRY: Retry = Retry::DEFAULT;
+use crate::domain::workflow::{InDoubt, OnFailure, Retry, Workflow};
 
 /// The longest pause that the other side of a call may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
@@ -23,7 +20,11 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
 /// Returns the pause before the next attempt, or `None` when no other follows; `made` counts the
 /// attempts since the run began last.
 pub(super) fn pause(retry: &Retry, made: u32, chance: f64, failure: &Failure) -> Option<Duration> {
-    if failure.class == FailureClass::Terminal || made >= retry.attempts {
+    let may_pass = match retry.on.as_slice() {
+        [] => failure.class != FailureClass::Terminal,
+        named => named.iter().any(|kind| kind.covers(&failure.code)),
+    };
+    if !may_pass || made >= retry.attempts {
         return None;
     }
     let asked = failure.retry_after.unwrap_or_default().min(RETRY_AFTER_MAX);
@@ -83,6 +84,9 @@ impl Deciding<'_> {
         failure: &Failure,
     ) -> Option<Duration> {
         let definition = self.workflow.step_at(step)?;
+        if failure.class == FailureClass::InDoubt && definition.in_doubt == Some(InDoubt::Ask) {
+            return None; // Somebody says whether it happened, before it is made again.
+        }
         let made = attempt.saturating_sub(self.run.step(step)?.spent);
         let chance = chance(self.run.id, step, attempt);
         pause(&definition.retry, made, chance, failure)
@@ -98,9 +102,12 @@ impl Deciding<'_> {
             let attempt = self.next_attempt(&step);
             return self.note(Entry::RetryArmed { step, attempt, due: self.now + pause });
         }
+        if let Some(kind) = self.incident_of(definition, &step) {
+            return self.note(Entry::IncidentOpened { step, kind });
+        }
         match definition.on_failure {
             OnFailure::Continue => self.note(Entry::StepContinued { step }),
-            policy @ (OnFailure::Abort | OnFailure::Compensate) => {
+            policy @ (OnFailure::Abort | OnFailure::Compensate | OnFailure::Pause) => {
                 self.pass_on_failure(step, policy);
             }
         }
@@ -123,6 +130,10 @@ impl Deciding<'_> {
         let mut again = redo.again;
         let all = self.run.steps.iter().map(|step| step.id.as_str());
         again.extend(all.filter(|id| self.workflow.around(id).is_none()).map(str::to_owned));
+        let handles = self.run.steps.iter().filter(|state| state.handles);
+        for state in handles.filter(|state| self.workflow.around(&state.id).is_some()) {
+            again.push(state.id.clone());
+        }
         let reopened = redo.reopened;
         self.note(Entry::Resumed { from, again, reopened, by, version, input });
     }

@@ -1,5 +1,5 @@
 //! Random runs in random worlds: crashes, late, repeated and reordered results, cancels, deadlines,
-//! doubts and retries by an operator. `SEED=… cargo test` tells one of them in full.
+//! doubts, incidents, retries and second undos by an operator. `SEED=… cargo test` tells one of them in full.
 //!
 //! A ledger reads the journal on its own and knows nothing of `Run`; what it expects must be what
 //! the run does.
@@ -16,10 +16,11 @@ use crate::domain::expression::Template;
 use crate::domain::filter::Filter;
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::{
-    Action, Approval, Awaits, Case, Each, Escalation, Join, LookBack, OnFailure, OnSilence,
-    OnTimeout, Retry, Step, Undo, Wait, Workflow,
+    Action, Approval, Awaits, Case, Each, Escalation, InDoubt, Join, LookBack, OnFailure,
+    OnSilence, OnTimeout, Retry, RetryOn, Step, Undo, Wait, Workflow,
 };
 
+/// How many worlds there are unless `RUNS` says otherwise.
 const RUNS: u64 = 50_000;
 const TURNS_MAX: u32 = 5_000;
 const DEPTH_MAX: u32 = 3;
@@ -31,19 +32,20 @@ fn random_runs_keep_every_promise() {
         println!("seed {seed}: {:?}", world.tally);
         return;
     }
+    let runs = std::env::var("RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(RUNS);
     let begun = Instant::now();
     let halves = std::thread::scope(|scope| {
         let half = |parity| {
             let parts = Parts::new();
-            let seeds = (1..=RUNS).filter(move |seed| seed % 2 == parity);
+            let seeds = (1..=runs).filter(move |seed| seed % 2 == parity);
             seeds.fold(Tally::default(), |sum, seed| sum.and(&simulate(seed, &parts).tally))
         };
         let other = scope.spawn(move || half(1));
         half(0).and(&other.join().expect("no run breaks a promise"))
     });
-    println!("{RUNS} runs in {:?}: {halves:?}", begun.elapsed());
+    println!("{runs} runs in {:?}: {halves:?}", begun.elapsed());
     for (what, count) in halves.counts() {
-        assert!(count > RUNS / 200, "the worlds are too tame: {count} {what}");
+        assert!(count > runs / 200, "the worlds are too tame: {count} {what}");
     }
 }
 
@@ -99,6 +101,10 @@ impl Parts {
         let mut ids = Ids(0);
         let count = 1 + random.below(5);
         let mut plan = workflow(self.list(count, 0, &mut ids, random));
+        if random.once_in(2) {
+            let count = 1 + random.below(3);
+            plan.on_failure = self.list(count, 1, &mut ids, random);
+        }
         plan.timeout = random.once_in(6).then(|| Duration::from_secs(1 + random.below(60)));
         plan
     }
@@ -154,18 +160,20 @@ impl Parts {
                 1 => Some(self.holds.clone()),
                 _ => None,
             },
-            action,
-            retry: Retry {
-                attempts: 1 + random.below(3) as u32,
-                jitter: random.once_in(2),
-                ..Retry::DEFAULT
+            in_doubt: match random.below(4) {
+                0 if matches!(action, Action::Call { .. }) => Some(InDoubt::Ask),
+                1 => Some(InDoubt::Repeat),
+                _ => None,
             },
-            timeout: Duration::from_secs(30),
-            on_failure: match random.below(6) {
+            on_failure: match random.below(8) {
                 0 => OnFailure::Abort,
                 1 => OnFailure::Continue,
+                2 if !holds_others(&action) => OnFailure::Pause,
                 _ => OnFailure::Compensate,
             },
+            action,
+            retry: retry(random),
+            timeout: Duration::from_secs(30),
             compensate: match random.below(4) {
                 _ if is_group => Undo::None,
                 0 => Undo::None,
@@ -174,6 +182,8 @@ impl Parts {
                     activity: "undo".into(),
                     version: None,
                     input: template(&self.broken, &self.input, random),
+                    retry: retry(random),
+                    timeout: None,
                 },
             },
         }
@@ -246,6 +256,20 @@ impl Parts {
             reason: None,
         }
     }
+}
+
+fn holds_others(action: &Action) -> bool {
+    matches!(action, Action::Branch(_) | Action::Each(_) | Action::Parallel { .. })
+}
+
+fn retry(random: &mut Random) -> Retry {
+    let on = match random.below(6) {
+        0 => vec![RetryOn::Code("refused".into())],
+        1 => vec![RetryOn::Code("busy".into()), RetryOn::Code("timeout".into())],
+        _ => Vec::new(),
+    };
+    let attempts = 1 + random.below(3) as u32;
+    Retry { attempts, jitter: random.once_in(2), on, ..Retry::DEFAULT }
 }
 
 /// Makes ids that no other step has.
@@ -409,6 +433,10 @@ impl World {
             return true;
         }
         self.retries_left -= 1;
+        let undoes = self.random.once_in(2);
+        if undoes && self.advance(Input::UndoLeft { by: "ada".into() }) > 0 {
+            return false;
+        }
         !self.retry(parts)
     }
 
@@ -471,6 +499,10 @@ impl Random {
                 };
                 Input::ChildEnded { step, attempt, run, result }
             }
+            Effect::AwaitResolution { step } => {
+                let resolution = self.resolution();
+                Input::Resolved { step, resolution, by: "ada".into(), comment: String::new() }
+            }
             Effect::StopRun { step, run } => Input::ChildAsked { step, run },
             Effect::Execute { step, attempt } if self.once_in(6) => {
                 Input::ChildStarted { step, attempt, run: origin().id }
@@ -486,6 +518,18 @@ impl Random {
                 Some(failure) => Input::UndoFailed { step, attempt, failure },
                 None => Input::Undone { step, attempt, output: Value::Null },
             },
+        }
+    }
+
+    fn resolution(&mut self) -> Resolution {
+        match self.below(4) {
+            0 => Resolution::Skip,
+            1 => Resolution::Fail,
+            2 => {
+                let undo = if self.once_in(2) { Value::Null } else { json!("before") };
+                Resolution::Complete { output: json!("told"), undo }
+            }
+            _ => Resolution::Retry { input: self.once_in(2).then(|| json!({ "n": 2 })) },
         }
     }
 

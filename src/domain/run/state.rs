@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::doing::Doing;
 use super::entry::{Compensation, Ending, Entry, Outcome, Record, RunError};
+use super::incident::IncidentKind;
 use super::status::{Status, UndoStatus, WaitKind, WaitingFor};
 use super::step::StepState;
 use crate::domain::id::{RunId, TenantId};
@@ -58,6 +59,10 @@ pub struct Run {
     pub error: Option<RunError>,
     /// The id of the last event that it waited for.
     pub last_awaited: Option<String>,
+    /// Whether what is undone, or was at last, is what was left when the run ended.
+    pub(super) undoes_again: bool,
+    /// Whether a step that follows the failure of the run has failed for good.
+    pub(super) handler_failed: bool,
     /// The positions of the steps that are doing something.
     pub(super) busy: BTreeSet<usize>,
     /// The positions of the steps of items, which come behind those that stand there once.
@@ -76,6 +81,8 @@ pub enum Phase {
     Going,
     /// Finished steps are undone, one after another.
     Unwinding,
+    /// It has failed, and the steps are done that its workflow lists for this.
+    Handling,
     /// It has ended.
     Finished,
 }
@@ -161,6 +168,8 @@ impl Run {
             compensation: Compensation::None,
             error: None,
             last_awaited: None,
+            undoes_again: false,
+            handler_failed: false,
             busy: BTreeSet::new(),
             places: BTreeMap::new(),
             former: BTreeMap::new(),
@@ -190,7 +199,7 @@ impl Run {
     pub fn status(&self) -> Status {
         match self.phase {
             Phase::Queued => Status::Queued,
-            Phase::Unwinding => Status::Compensating,
+            Phase::Unwinding | Phase::Handling => Status::Compensating,
             Phase::Going => self.status_of_steps(),
             Phase::Finished => match self.outcome {
                 Some(Outcome::Succeeded) => Status::Succeeded,
@@ -208,6 +217,7 @@ impl Run {
             Doing::Sleeping { .. }
             | Doing::Awaiting { .. }
             | Doing::Deciding(_)
+            | Doing::Stuck(_)
             | Doing::AwaitingRun { .. } => 2,
         };
         match self.doings().map(|(_, doing)| of(doing)).min() {
@@ -252,13 +262,34 @@ impl Run {
         if self.phase != Phase::Going || self.is_stopping() {
             return None;
         }
-        Some(self.begun_at? + self.timeout?)
+        let timeout = self.timeout?;
+        if self.incidents().next().is_some() {
+            return None; // Its time stands still until somebody says how it goes on.
+        }
+        Some(self.begun_at? + timeout)
+    }
+
+    /// Returns what could not be undone, in the order in which it would be tried again.
+    pub fn undo_left(&self) -> impl Iterator<Item = &StepState> {
+        let standing = self.standing.iter().rev().map(|index| &self.steps[*index]);
+        standing.filter(|state| state.compensation.status == UndoStatus::Abandoned)
+    }
+
+    /// Returns whether it had ended before what was left to be undone was tried again.
+    #[must_use]
+    pub fn ended_before(&self) -> bool {
+        self.undoes_again
     }
 
     /// Returns whether no further step may begin: cancelled, out of time, or undoing.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.cancel.is_some() || self.timed_out || self.ending.is_some()
+        match self.phase {
+            Phase::Handling => self.cancel.is_some() || self.handler_failed,
+            Phase::Queued | Phase::Going | Phase::Unwinding | Phase::Finished => {
+                self.cancel.is_some() || self.timed_out || self.ending.is_some()
+            }
+        }
     }
 
     /// Returns the position of the step at `path`.
@@ -382,6 +413,8 @@ impl Run {
             Undo::Auto => !self.steps[index].undo.is_null(),
             Undo::Call { .. } => true,
         };
+        let compensable =
+            compensable && (!self.undoes_again || self.steps[index].compensation.again);
         compensable && self.steps[index].compensation.status != UndoStatus::Abandoned
     }
 }
@@ -392,6 +425,14 @@ fn waiting_for(path: &str, doing: &Doing) -> Option<(u8, WaitingFor)> {
     match doing {
         Doing::Pausing { due, .. } | Doing::UndoPausing { due, .. } => {
             Some((0, of(WaitKind::Retry, Some(*due))))
+        }
+        Doing::Stuck(incident) => {
+            let kind = match incident.kind {
+                IncidentKind::Incident => WaitKind::Incident,
+                IncidentKind::Doubt => WaitKind::Doubt,
+            };
+            let (code, since) = (Some(incident.code.clone()), Some(incident.since));
+            Some((0, WaitingFor { code, since, ..of(kind, None) }))
         }
         Doing::Deciding(gate) => {
             let approvers = gate.approvers.clone();

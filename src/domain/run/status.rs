@@ -15,9 +15,9 @@ pub enum Status {
     Running,
     /// A failed attempt will be made again.
     Retrying,
-    /// It sleeps, or waits for an event, an approval or another run.
+    /// It sleeps, or waits for an event, for somebody or for another run.
     Waiting,
-    /// Finished steps are being undone.
+    /// Finished steps are being undone, or those steps run that follow a failure.
     Compensating,
     /// It ended well.
     Succeeded,
@@ -93,7 +93,7 @@ pub enum StepStatus {
     Running,
     /// An attempt failed and another follows.
     Retrying,
-    /// It sleeps, or waits for an event, an approval or another run.
+    /// It sleeps, or waits for an event, for somebody or for another run.
     Waiting,
     /// It finished; its compensation says whether it was undone since.
     Succeeded,
@@ -171,11 +171,17 @@ pub struct WaitingFor {
     /// The run that it waits for, for a run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
+    /// The code of the failure behind it, for an incident or a doubt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// When it began, for an incident or a doubt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 impl WaitingFor {
     pub(super) fn of(kind: WaitKind, until: Option<Timestamp>, step: Option<String>) -> WaitingFor {
-        WaitingFor { kind, until, step, approvers: Vec::new(), run: None }
+        WaitingFor { kind, until, step, approvers: Vec::new(), run: None, code: None, since: None }
     }
 }
 
@@ -197,6 +203,10 @@ pub enum WaitKind {
     Approval,
     /// The end of another run.
     Run,
+    /// Somebody who says how it goes on after a failure.
+    Incident,
+    /// Somebody who says whether a call happened.
+    Doubt,
 }
 
 impl WaitKind {
@@ -211,6 +221,8 @@ impl WaitKind {
             WaitKind::Event => "event",
             WaitKind::Approval => "approval",
             WaitKind::Run => "run",
+            WaitKind::Incident => "incident",
+            WaitKind::Doubt => "doubt",
         }
     }
 }

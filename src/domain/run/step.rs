@@ -37,6 +37,8 @@ pub struct StepState {
     pub doing: Doing,
     /// What it has come to, when it stands around others.
     pub nest: Option<Nest>,
+    /// Whether it follows a failure of the run.
+    pub handles: bool,
     /// What was decided about it, when it needed approval.
     pub decided: Option<Decided>,
     pub(super) spent: u32,
@@ -71,6 +73,8 @@ pub struct UndoState {
     pub output: Value,
     /// Why it was abandoned.
     pub failure: Option<Failure>,
+    /// Whether it is to be undone after the run has ended.
+    pub(super) again: bool,
     pub(super) spent: u32,
 }
 

@@ -14,7 +14,7 @@ use crate::domain::filter::Filter;
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::tree::id_of;
-use crate::domain::workflow::{Action, OnFailure, Retry, Step, Undo, Workflow};
+use crate::domain::workflow::{Action, OnFailure, Retry, Step, UNDO_RETRY, Undo, Workflow};
 
 /// A run that is played by its plan.
 pub(super) struct Story {
@@ -24,6 +24,8 @@ pub(super) struct Story {
     pub(super) journal: Vec<Record>,
     pub(super) log: Vec<String>,
     pub(super) now: Timestamp,
+    /// What is said of every step that is stuck.
+    pub(super) resolution: Resolution,
 }
 
 impl Story {
@@ -46,6 +48,7 @@ impl Story {
             journal: vec![record],
             log: Vec::new(),
             now: Timestamp::from_millis(1_000_000),
+            resolution: Resolution::Skip,
         }
     }
 
@@ -102,6 +105,12 @@ impl Story {
                 };
                 let (by, comment) = ("ada".to_owned(), String::new());
                 Input::Decided { step, decision, by, comment }
+            }
+            Effect::AwaitResolution { step } => {
+                self.log.push(format!("tell {step}"));
+                let resolution = self.resolution.clone();
+                let (by, comment) = ("ada".to_owned(), String::new());
+                Input::Resolved { step, resolution, by, comment }
             }
             Effect::AwaitRun { step, attempt, run } => {
                 self.log.push(format!("end of {step}"));
@@ -173,6 +182,7 @@ fn step(word: &str) -> Step {
             _ if word.contains('#') => OnFailure::Abort,
             _ => OnFailure::Compensate,
         },
+        in_doubt: None,
         compensate: match word {
             _ if word.contains('-') => Undo::None,
             _ if word.contains('+') => Undo::Auto,
@@ -182,7 +192,8 @@ fn step(word: &str) -> Step {
 }
 
 pub(super) fn undo(input: Template) -> Undo {
-    Undo::Call { activity: "undo".into(), version: None, input }
+    let (version, retry, timeout) = (None, UNDO_RETRY, None);
+    Undo::Call { activity: "undo".into(), version, input, retry, timeout }
 }
 
 pub(super) fn call(input: Template) -> Action {
@@ -194,12 +205,14 @@ pub(super) fn workflow(steps: Vec<Step>) -> Workflow {
         name: "plan".into(),
         title: "Plan".into(),
         description: String::new(),
+        tags: Vec::new(),
         annotations: Vec::new(),
         priority: Default::default(),
         triggers: Vec::new(),
         concurrency: None,
         timeout: None,
         steps,
+        on_failure: Vec::new(),
         thena: None,
     }
 }

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::decide::Deciding;
-use super::entry::{Ending, Entry, Failure};
+use super::entry::{Compensation, Ending, Entry, Failure};
 use super::next::unrendered;
 use super::retry;
-use super::state::Phase;
-use crate::domain::workflow::Undo;
+use super::state::{Phase, Run};
+use crate::domain::workflow::{UNDO_RETRY, Undo, Workflow};
 
 impl Deciding<'_> {
     /// Begins to undo, or ends the run at once when there is nothing to undo.
@@ -84,7 +84,12 @@ impl Deciding<'_> {
         let spent = self.run.step(&step).map_or(0, |state| state.compensation.spent);
         let made = attempt.saturating_sub(spent);
         let chance = retry::chance(self.run.id, &step, attempt);
-        let pause = retry::pause(&retry::UNDO_RETRY, made, chance, &failure);
+        let workflow = self.workflow;
+        let retry = match workflow.step_at(&step).map(|step| &step.compensate) {
+            Some(Undo::Call { retry, .. }) => retry,
+            Some(Undo::Auto | Undo::None) | None => &UNDO_RETRY,
+        };
+        let pause = retry::pause(retry, made, chance, &failure);
         self.note(Entry::UndoFailed { step: step.clone(), attempt, failure: failure.clone() });
         match pause {
             Some(pause) => {
@@ -93,5 +98,27 @@ impl Deciding<'_> {
             }
             None => self.note(Entry::UndoAbandoned { step, failure }),
         }
+    }
+}
+
+impl Run {
+    /// Returns the paths of the steps whose undo would be tried again after the end, in that order:
+    /// those that were abandoned, or all that stand where the run was set aside before anything was
+    /// tried.
+    #[must_use]
+    pub fn left_to_undo(&self, workflow: &Workflow) -> Vec<String> {
+        if self.phase != Phase::Finished || self.compensation != Compensation::Incomplete {
+            return Vec::new();
+        }
+        let abandoned: Vec<String> = self.undo_left().map(|state| state.id.clone()).collect();
+        if !abandoned.is_empty() {
+            return abandoned;
+        }
+        let owes = |index: usize| {
+            let step = workflow.step_at(&self.steps[index].id);
+            step.is_some_and(|step| self.owes_undo(step, index))
+        };
+        let standing = self.standing.iter().rev().filter(|index| owes(**index));
+        standing.map(|index| self.steps[*index].id.clone()).collect()
     }
 }

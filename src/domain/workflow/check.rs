@@ -12,7 +12,7 @@ use super::infer::schema_of;
 use super::inputs::Validators;
 use super::nesting::Inner;
 use super::reference::{Bare, Bound, Records, Sees, View};
-use super::reference::{OF_CONCURRENCY, OF_CONDITION, OF_STEP, OF_UNDO};
+use super::reference::{OF_CONCURRENCY, OF_CONDITION, OF_CONDITION_AFTER, OF_STEP, OF_UNDO};
 use super::seen::{Seen, Sure, Way, awaited_by, show};
 use super::step::{Draft, gather};
 use super::trigger::{DraftTrigger, Trigger};
@@ -32,6 +32,10 @@ pub(super) struct Subject<'a> {
     pub(super) timeout: Option<Duration>,
     pub(super) drafts: &'a [Draft],
     pub(super) records: &'a Records,
+    /// The steps that follow a failure.
+    pub(super) handler: &'a [Draft],
+    /// Whether it is those that are checked.
+    pub(super) at_handler: bool,
 }
 
 /// What is known around a list of steps.
@@ -75,7 +79,30 @@ impl Subject<'_> {
         let mut validators = Validators::default();
         let around = Around { seen: Vec::new(), bound: Vec::new(), facts };
         self.check_list(self.drafts, &around, &mut validators);
+        // What follows a failure sees every step, each of which may not have run.
+        let mut after = around;
+        for draft in self.drafts {
+            show(draft, &Way::of(Sure::Unless), &mut after.seen);
+        }
+        let handling = Subject { at_handler: true, ..*self };
+        handling.check_list(handling.handler, &after, &mut validators);
         self.check_structure();
+    }
+
+    fn of_step(&self) -> &'static [&'static str] {
+        if self.at_handler { OF_UNDO } else { OF_STEP }
+    }
+
+    fn of_condition(&self) -> &'static [&'static str] {
+        if self.at_handler { OF_CONDITION_AFTER } else { OF_CONDITION }
+    }
+
+    /// Returns every step, those inside others and those that follow a failure too.
+    pub(super) fn all(&self) -> Vec<&Draft> {
+        let mut all = Vec::new();
+        gather(self.drafts, &mut all);
+        gather(self.handler, &mut all);
+        all
     }
 
     /// What every trigger makes certain is certain.
@@ -121,12 +148,12 @@ impl Subject<'_> {
         validators: &mut Validators<'s>,
     ) {
         if let Some(Some(condition)) = &draft.condition {
-            let view = View { roots: OF_CONDITION, ..around.view(draft) };
+            let view = View { roots: self.of_condition(), ..around.view(draft, self.of_step()) };
             self.check_filter(&condition.value, &condition.at, view.of_filter());
             around.facts = around.facts.and(condition);
         }
-        let view = around.view(draft);
-        let without_secrets = View { roots: OF_CONDITION, ..view };
+        let view = around.view(draft, self.of_step());
+        let without_secrets = View { roots: self.of_condition(), ..view };
         if let Some(Some(approval)) = &draft.approval.approval {
             let escalated = approval.escalate.as_ref().map(|escalation| &escalation.to);
             let all = [Some(&approval.approvers), escalated, approval.reason.as_ref()];
@@ -171,7 +198,7 @@ impl Subject<'_> {
         around: &Around<'s>,
         validators: &mut Validators<'s>,
     ) {
-        let view = around.view(draft);
+        let view = around.view(draft, self.of_step());
         if let (Some(Action::Call { input, .. }), Some(spec)) = (&draft.action, &draft.spec) {
             validators.check(spec, &draft.input, self.findings);
             self.check_fit(&draft.input.value, &draft.input.at, &spec.input_schema, view);
@@ -199,7 +226,7 @@ impl Subject<'_> {
         around: &Around<'s>,
         validators: &mut Validators<'s>,
     ) {
-        let view = View { roots: OF_CONDITION, ..around.view(draft) };
+        let view = View { roots: self.of_condition(), ..around.view(draft, self.of_step()) };
         match inner {
             Inner::Branch(cases) => {
                 let mut facts = around.facts.clone();
@@ -289,9 +316,7 @@ impl Subject<'_> {
         if before.iter().any(|draft| draft.id == id) {
             return;
         }
-        let mut all = Vec::new();
-        gather(self.drafts, &mut all);
-        if all.iter().any(|draft| draft.id == id) {
+        if self.all().iter().any(|draft| draft.id == id) {
             let detail = format!("the step `{id}` does not stand before this one in its list");
             let problem = Problem::new(at, "step_order", detail);
             let hint = "only earlier steps of the same list can be waited for";
@@ -324,9 +349,9 @@ impl Subject<'_> {
 }
 
 impl Around<'_> {
-    fn view<'v>(&'v self, draft: &'v Draft) -> View<'v> {
+    fn view<'v>(&'v self, draft: &'v Draft, roots: &'v [&'v str]) -> View<'v> {
         let (bare, sees) = (Bare::Unknown, Sees::Begins);
         let (seen, bound, facts) = (&self.seen, &self.bound, &self.facts);
-        View { roots: OF_STEP, seen, own: &draft.id, bound, bare, sees, facts }
+        View { roots, seen, own: &draft.id, bound, bare, sees, facts }
     }
 }

@@ -202,6 +202,20 @@ pub const CODES: &[Code] = &[
     ),
     row("assumed_utc", Warning, "A time of day has no zone and is read as UTC.", "add `timezone`"),
     row(
+        "unknown_failure",
+        Error,
+        "It is no failure after which a step could be tried again.",
+        "write timeout, http:503, http:5xx, or the code of a failure",
+    ),
+    row(
+        "unknown_format",
+        Error,
+        "The document is of a format that this build does not read.",
+        "leave the format out, or write the one that the documentation names",
+    ),
+    row("too_many", Error, "There are too many of them.", "name fewer"),
+    row("invalid_tag", Error, "It is no tag.", "a tag is a short text"),
+    row(
         "very_often",
         Warning,
         "A schedule starts its workflow more than once a minute.",

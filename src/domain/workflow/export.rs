@@ -11,7 +11,7 @@ use super::thena::{RUN, SLEEP, WAIT};
 use super::trigger_schedule;
 use super::{
     Action, Annotation, Approval, Awaits, Concurrency, ConcurrencyPolicy, Join, OnFailure, Retry,
-    Step, ThenaFields, ThenaStep, Trigger, Undo, Workflow,
+    Step, ThenaFields, ThenaStep, Trigger, UNDO_RETRY, Undo, Workflow,
 };
 use crate::domain::activity::{Catalogue, Compensation};
 use crate::domain::expression::Template;
@@ -28,6 +28,9 @@ pub fn to_native(workflow: &Workflow) -> Value {
     set(&mut body, "name", json!(workflow.name));
     set_text(&mut body, "title", &workflow.title);
     set_text(&mut body, "description", &workflow.description);
+    if !workflow.tags.is_empty() {
+        set(&mut body, "tags", json!(workflow.tags));
+    }
     if let Some(thena) = &workflow.thena {
         set(&mut body, "type", json!(thena.kind));
         set(&mut body, "subType", json!(thena.sub_type));
@@ -57,6 +60,10 @@ pub fn to_native(workflow: &Workflow) -> Value {
     }
     let steps = workflow.steps.iter().map(|step| native_step(step, workflow));
     set(&mut body, "steps", steps.collect());
+    if !workflow.on_failure.is_empty() {
+        let steps = workflow.on_failure.iter().map(|step| native_step(step, workflow));
+        set(&mut body, "onFailure", steps.collect());
+    }
     Value::Object(body)
 }
 
@@ -110,19 +117,27 @@ fn native_step(step: &Step, keep: &Workflow) -> Value {
         set(&mut body, "approval", native_approval(approval));
     }
     if calls || step.retry != Retry::NEVER {
-        set(&mut body, "retry", native_retry(&step.retry));
+        set(&mut body, "retry", step.retry.native());
     }
     if calls || step.timeout != TIMEOUT {
         set(&mut body, "timeout", json!(format_duration(step.timeout)));
     }
     set(&mut body, "onFailure", json!(step.on_failure));
+    set_some(&mut body, "inDoubt", step.in_doubt.as_ref());
     match &step.compensate {
         Undo::None if !calls && !matches!(step.action, Action::Run { .. }) => (),
         Undo::None => set(&mut body, "compensate", json!("none")),
         Undo::Auto => set(&mut body, "compensate", json!("auto")),
-        Undo::Call { activity, version, input } => {
+        Undo::Call { activity, version, input, retry, timeout } => {
             let activity = native_activity(activity, *version, None);
-            set(&mut body, "compensate", json!({"activity": activity, "input": input.source()}));
+            let mut undo = json!({"activity": activity, "input": input.source()});
+            if *retry != UNDO_RETRY {
+                undo["retry"] = retry.native();
+            }
+            if let Some(timeout) = timeout {
+                undo["timeout"] = json!(format_duration(*timeout));
+            }
+            set(&mut body, "compensate", undo);
         }
     }
     if !kept.dependencies.is_empty() {
@@ -180,16 +195,6 @@ fn native_activity(identifier: &str, pinned: Option<u32>, noted: Option<u32>) ->
         (None, None) => json!(identifier),
         (None, Some(_)) => thena_activity(identifier, pinned, noted),
     }
-}
-
-fn native_retry(retry: &Retry) -> Value {
-    json!({
-        "attempts": retry.attempts,
-        "initial": format_duration(retry.initial),
-        "factor": number(retry.factor),
-        "max": format_duration(retry.max),
-        "jitter": retry.jitter,
-    })
 }
 
 /// What Thena's answer says of a stored workflow beside its definition.
@@ -303,6 +308,7 @@ fn thena_step(step: &Step, number: u32, kept: ThenaStep) -> Value {
         OnFailure::Compensate => "COMPENSATE",
         OnFailure::Abort => "ABORT",
         OnFailure::Continue => "CONTINUE",
+        OnFailure::Pause => "PAUSE",
     };
     let mut body = json!({
         "stepIdentifier": number,
@@ -328,7 +334,7 @@ fn thena_step(step: &Step, number: u32, kept: ThenaStep) -> Value {
     if !step.title.is_empty() {
         body["title"] = json!(step.title);
     }
-    if let Undo::Call { activity, version, input } = &step.compensate {
+    if let Undo::Call { activity, version, input, .. } = &step.compensate {
         let activity = thena_activity(activity, *version, None);
         body["compensationActivity"] = json!({"activity": activity, "input": input.source()});
     }
@@ -398,6 +404,9 @@ fn beyond_thena(workflow: &Workflow, catalogue: &Catalogue) -> Vec<Problem> {
     if workflow.timeout.is_some() {
         refuse("/timeout".to_owned(), "Thena has no timeout of a whole run");
     }
+    if !workflow.on_failure.is_empty() {
+        refuse("/onFailure".to_owned(), "Thena's workflows do nothing once they have failed");
+    }
     for (index, step) in workflow.steps.iter().enumerate() {
         let at = format!("/steps/{index}");
         for (place, sentence) in step_beyond_thena(step, catalogue) {
@@ -440,10 +449,22 @@ fn step_beyond_thena(step: &Step, catalogue: &Catalogue) -> Vec<(&'static str, &
     if reads {
         found.push((place, NAMED));
     }
-    if let Undo::Call { input, .. } = &step.compensate
-        && reads_named_step(input)
-    {
-        found.push(("/compensate/input", NAMED));
+    if let Undo::Call { input, retry, timeout, .. } = &step.compensate {
+        if reads_named_step(input) {
+            found.push(("/compensate/input", NAMED));
+        }
+        if *retry != UNDO_RETRY || timeout.is_some() {
+            found.push(("/compensate", "Thena has no retries and time limits of undoing"));
+        }
+    }
+    if step.on_failure == OnFailure::Pause {
+        found.push(("/onFailure", "Thena's runs do not wait for an operator"));
+    }
+    if step.in_doubt.is_some() {
+        found.push(("/inDoubt", "Thena does not say what follows from a doubt"));
+    }
+    if !step.retry.on.is_empty() {
+        found.push(("/retry/on", "Thena's retries do not choose among failures"));
     }
     let calls = matches!(step.action, Action::Call { .. });
     let standard = if calls { Retry::DEFAULT } else { Retry::NEVER };
@@ -524,7 +545,7 @@ fn seconds(duration: Duration) -> Value {
 }
 
 /// Writes 2 rather than 2.0.
-fn number(value: f64) -> Value {
+pub(super) fn number(value: f64) -> Value {
     let whole = value.fract() == 0.0 && (0.0..1e15).contains(&value);
     if whole {
         return json!(value as u64);

@@ -85,7 +85,7 @@ impl<'a> Reading<'a> {
     fn dedupe(&self, field: &Field<'a>) -> Option<Dedupe> {
         let mut fields = field.object()?;
         let key = fields.need(&["key"], KEY_HINT);
-        let window = fields.need(&["window"], "how long it remembers, such as 1h");
+        let window = fields.need(&["window", "within"], "how long it remembers, such as 1h");
         fields.close();
         let key = key.and_then(|key| self.key(&key));
         let window = window.and_then(|window| window.duration(SPAN));

@@ -21,14 +21,17 @@ mod kind;
 pub mod lasting;
 mod nesting;
 mod operand;
+mod over;
 pub mod parse;
 mod places;
 mod priority;
 mod reference;
+mod retrying;
 pub mod secrets;
 mod seen;
 mod step;
 mod structure;
+mod tags;
 pub mod team;
 #[cfg(test)]
 mod tests;
@@ -38,6 +41,7 @@ mod trigger;
 mod trigger_schedule;
 mod typing;
 mod undoing;
+pub mod uses;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -55,6 +59,7 @@ pub use kind::{
     RUN_STEPS_MAX, Wait,
 };
 pub use priority::Priority;
+pub use retrying::{Retry, RetryOn};
 pub use trigger::Trigger;
 pub use trigger_schedule::read_schedule;
 
@@ -69,6 +74,8 @@ pub struct Workflow {
     pub description: String,
     /// What starts it, each by itself; without any, only a person or a program that asks for it.
     pub triggers: Vec<Trigger>,
+    /// Words by which people find it.
+    pub tags: Vec<String>,
     /// Records that are joined into the event before the filters see it.
     pub annotations: Vec<Annotation>,
     /// Whose runs come first when there is more work than room.
@@ -79,9 +86,14 @@ pub struct Workflow {
     pub timeout: Option<Duration>,
     /// In the order in which they run; at least one.
     pub steps: Vec<Step>,
+    /// What a run does when it has failed and its undoing is over.
+    pub on_failure: Vec<Step>,
     /// Fields of Thena's body that have no meaning here but are kept and returned.
     pub thena: Option<ThenaFields>,
 }
+
+/// How often an undo is tried unless its step says otherwise.
+pub const UNDO_RETRY: Retry = Retry::DEFAULT;
 
 impl Workflow {
     /// Returns the canonical event types that start it, each once.
@@ -131,6 +143,13 @@ impl Workflow {
     pub fn team(&self) -> Option<&str> {
         let team = self.thena.as_ref().and_then(|thena| thena.team_id.as_deref());
         team.filter(|team| !team.is_empty())
+    }
+
+    /// Returns whom its steps act as: a person, a user or a key; without it they act as themselves.
+    #[must_use]
+    pub fn executing_agent(&self) -> Option<&str> {
+        let agent = self.thena.as_ref().and_then(|thena| thena.executing_agent.as_deref());
+        agent.filter(|agent| !agent.is_empty())
     }
 
     /// Returns whether its runs begin with batches of events of this type.
@@ -207,6 +226,9 @@ pub struct Step {
     pub timeout: Duration,
     /// What happens when the last attempt failed.
     pub on_failure: OnFailure,
+    /// What follows from a call whose outcome is unknown; `None` is as its activity has it, which
+    /// then does not ask.
+    pub in_doubt: Option<InDoubt>,
     /// How it is undone once it has finished.
     pub compensate: Undo,
 }
@@ -253,47 +275,6 @@ pub enum Action {
     },
 }
 
-/// How often and how fast a failed attempt is made again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Retry {
-    /// All attempts, the first included; at least 1.
-    pub attempts: u32,
-    /// The pause before the second attempt.
-    pub initial: Duration,
-    /// What each pause is multiplied by for the next.
-    pub factor: f64,
-    /// No pause is longer.
-    pub max: Duration,
-    /// Whether each pause is shortened by a random part of up to a half.
-    pub jitter: bool,
-}
-
-impl Retry {
-    /// Three attempts with pauses of 1 s and 2 s, as Thena's engine page has it.
-    pub const DEFAULT: Retry = Retry {
-        attempts: 3,
-        initial: Duration::from_secs(1),
-        factor: 2.0,
-        max: Duration::from_secs(60),
-        jitter: false,
-    };
-
-    /// One attempt.
-    pub const NEVER: Retry = Retry { attempts: 1, ..Retry::DEFAULT };
-
-    /// Returns the pause after failed attempt number `attempt` (from 1); `chance` in 0..=1 decides
-    /// the jitter.
-    #[must_use]
-    pub fn pause_after(&self, attempt: u32, chance: f64) -> Duration {
-        let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
-        let seconds = self.initial.as_secs_f64() * self.factor.powi(exponent);
-        let capped = seconds.min(self.max.as_secs_f64()).max(0.0);
-        let shortened = if self.jitter { capped * (1.0 - chance / 2.0) } else { capped };
-        Duration::try_from_secs_f64(shortened).unwrap_or(self.max)
-    }
-}
-
 /// What happens when a step has failed for good.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -305,6 +286,18 @@ pub enum OnFailure {
     Abort,
     /// The failure is recorded and the next step runs.
     Continue,
+    /// The run waits until somebody says how it goes on.
+    Pause,
+}
+
+/// What follows when nobody knows whether a call happened, as after a timeout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InDoubt {
+    /// It is made again with the same key.
+    Repeat,
+    /// The run waits until somebody says whether it happened.
+    Ask,
 }
 
 /// How a finished step is undone.
@@ -322,6 +315,10 @@ pub enum Undo {
         version: Option<u32>,
         /// Rendered when the undo begins; sees the step's own output and `error`.
         input: Template,
+        /// How often an attempt to undo is made.
+        retry: Retry,
+        /// How long one such attempt may take; `None` for as long as one of the step itself.
+        timeout: Option<Duration>,
     },
 }
 

@@ -167,6 +167,7 @@ impl<'a> Reading<'a> {
     fn workflow(&self, raw: &'a Value) -> Option<Workflow> {
         let mut body = Fields::open(raw, "", self.findings)?;
         body.take(&["$schema"]);
+        let tags = self.tags(&mut body);
         let spelling = thena::spelling_of(raw);
         let named = thena::name_and_title(&mut body, spelling);
         let description = body.take(&["description"]).and_then(|field| field.text());
@@ -186,7 +187,9 @@ impl<'a> Reading<'a> {
         let timeout = body.take(&["timeout"]).and_then(|field| {
             field.duration(Duration::from_millis(1)..=self.limits().run_timeout_max)
         });
-        let drafts = self.steps(&mut body);
+        let (drafts, steps_at) = self.steps(&mut body);
+        let handler = self.handler(&mut body);
+        step::check_all(self, &drafts, &handler, &steps_at);
         body.close();
         if let Origin::Written(_) = self.origin {
             self.check_queues(&triggers, concurrency.is_some());
@@ -199,21 +202,27 @@ impl<'a> Reading<'a> {
                 timeout,
                 drafts: &drafts,
                 records: &records,
+                handler: &handler,
+                at_handler: false,
             };
             subject.check();
         }
-        let thena = thena::with_steps(thena, &drafts);
+        let thena = thena::with_steps(thena, &drafts, &handler);
+        let finish =
+            |drafts: Vec<Draft>| drafts.into_iter().map(Draft::finish).collect::<Option<Vec<_>>>();
         let (name, title) = named?;
         Some(Workflow {
             name,
             title,
             description: description.unwrap_or_default().to_owned(),
             triggers: triggers.into_iter().map(|draft| draft.trigger).collect::<Option<_>>()?,
+            tags: tags?,
             annotations: annotations?,
             priority: priority?,
             concurrency,
             timeout,
-            steps: drafts.into_iter().map(Draft::finish).collect::<Option<Vec<_>>>()?,
+            steps: finish(drafts)?,
+            on_failure: finish(handler)?,
             thena,
         })
     }
@@ -249,22 +258,50 @@ impl<'a> Reading<'a> {
         Some(Concurrency { key: key?, limit: limit?, policy: policy? })
     }
 
-    fn steps(&self, body: &mut Fields<'a>) -> Vec<Draft> {
+    fn steps(&self, body: &mut Fields<'a>) -> (Vec<Draft>, String) {
         let hint = "list at least one step, such as {id: first, activity: …}";
         let Some(field) = body.need(&["steps", "workflowDefinition"], hint) else {
-            return Vec::new();
+            return Default::default();
         };
-        let Some(list) = field.list() else { return Vec::new() };
-        let most = self.limits().steps_max;
+        let Some(list) = field.list() else { return Default::default() };
         if list.is_empty() {
             let problem = field.problem("missing", "a workflow needs at least one step");
             self.findings.problem(problem.with_hint(hint));
         }
+        (self.drafts(&field, list), field.at)
+    }
+
+    /// Reads what a run does when it has failed: a list of steps, or `{steps: […]}`.
+    fn handler(&self, body: &mut Fields<'a>) -> Vec<Draft> {
+        let Some(field) = body.take(&["onFailure"]) else { return Vec::new() };
+        let hint = "list the steps that follow a failure; what one step does when it fails is \
+                    said in the step";
+        let inner = match field.value {
+            Value::Array(_) => Some(field),
+            Value::Object(_) => field.object().and_then(|mut fields| {
+                let steps = fields.need(&["steps"], hint);
+                fields.close();
+                steps
+            }),
+            _ => {
+                let problem = field.problem("wrong_type", "expected a list of steps");
+                field.report(problem.with_hint(hint))
+            }
+        };
+        let Some((field, list)) = inner.and_then(|field| field.list().map(|list| (field, list)))
+        else {
+            return Vec::new();
+        };
+        self.drafts(&field, list)
+    }
+
+    fn drafts(&self, field: &Field<'a>, list: &'a [Value]) -> Vec<Draft> {
+        let most = self.limits().steps_max;
         if list.len() > most {
             let detail = format!("{} steps are too many, the limit is {most}", list.len());
             self.findings.problem(field.problem("too_many_steps", detail));
             return Vec::new();
         }
-        step::read_all(self, list, &field.at)
+        step::read_list(self, list, &field.at, 0)
     }
 }

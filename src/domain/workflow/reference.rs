@@ -12,7 +12,7 @@ use super::facts::{Facts, canonical};
 use super::infer::record_of;
 use super::places::note_places;
 use super::seen::{Seen, Sure, stands_in_loop};
-use super::step::{Draft, gather};
+use super::step::Draft;
 use super::trigger::{DraftTrigger, Trigger};
 use super::typing::{Sight, seek};
 use crate::domain::expression::{Reference, Template};
@@ -77,6 +77,8 @@ pub(super) const OF_STEP: &[&str] =
     &["trigger", "steps", "run", "workflow", "tenant", "vars", "secrets"];
 /// Secrets are for the inputs of calls alone.
 pub(super) const OF_CONDITION: &[&str] = &["trigger", "steps", "run", "workflow", "tenant", "vars"];
+pub(super) const OF_CONDITION_AFTER: &[&str] =
+    &["trigger", "steps", "run", "workflow", "tenant", "vars", "error"];
 pub(super) const OF_UNDO: &[&str] =
     &["trigger", "steps", "run", "workflow", "tenant", "vars", "secrets", "error"];
 
@@ -257,7 +259,8 @@ impl Subject<'_> {
             let problem = Problem::new(at, "may_be_absent", detail);
             return self.findings.warning(problem.with_hint(hint));
         }
-        let reads_inside = seen.way.sure == Sure::Perhaps || matches!(fields, ["output", _, ..]);
+        let reads_inside = matches!(seen.way.sure, Sure::Perhaps | Sure::Unless)
+            || matches!(fields, ["output", _, ..]);
         if let Some((detail, hint)) = seen.doubt(view.facts).filter(|_| reads_inside) {
             let problem = Problem::new(at, "may_be_absent", detail);
             self.findings.warning(problem.with_hint(hint));
@@ -265,9 +268,7 @@ impl Subject<'_> {
     }
 
     fn report_unseen(&self, id: &str, at: &str, view: View<'_>) {
-        let mut all = Vec::new();
-        gather(self.drafts, &mut all);
-        if !all.iter().any(|draft| draft.id == id) {
+        if !self.all().iter().any(|draft| draft.id == id) {
             return self.report_unknown_step(id, at);
         }
         let detail = if id == view.own {
@@ -282,8 +283,7 @@ impl Subject<'_> {
     }
 
     pub(super) fn report_unknown_step(&self, id: &str, at: &str) {
-        let mut all = Vec::new();
-        gather(self.drafts, &mut all);
+        let all = self.all();
         let ids: Vec<&str> =
             all.iter().map(|draft| draft.id.as_str()).filter(|known| !known.is_empty()).collect();
         let problem = Problem::new(at, "unknown_step", format!("there is no step `{id}`"));
@@ -304,6 +304,9 @@ impl Subject<'_> {
         }
         if view.facts.is_present(&canonical(path)) {
             return; // A condition around it knows more than the schema.
+        }
+        if path.record_of_id().is_some_and(|record| siblings.iter().any(|it| it == record)) {
+            return; // It is the id of that record.
         }
         let detail = format!("`{path}`: there is no `{name}`");
         let problem = Problem::new(at, "unknown_path", detail);
@@ -438,7 +441,7 @@ fn similar(name: &str, siblings: &[String]) -> Option<String> {
 
 fn misplaced(root: &str) -> &'static str {
     match root {
-        "error" => "`error` exists only in compensations",
+        "error" => "`error` exists only in compensations and after a failure",
         "item" => "`item` exists only in loops",
         "steps" => "no step has run yet",
         "secrets" => "secrets are for the inputs of activities alone",

@@ -32,6 +32,8 @@ pub(super) enum Sure {
     Beside,
     /// It stands in a branch that may not have been taken.
     Perhaps,
+    /// It has, unless the run failed before.
+    Unless,
 }
 
 impl<'v> Way<'v> {
@@ -61,6 +63,10 @@ impl Seen<'_> {
         }
         if self.way.sure == Sure::Perhaps {
             let detail = format!("the step `{id}` stands in a branch that may not be taken");
+            return Some((detail, allow));
+        }
+        if self.way.sure == Sure::Unless {
+            let detail = format!("the step `{id}` may not have run when the run fails");
             return Some((detail, allow));
         }
         if self.way.conditions.iter().any(|condition| !facts.include(&condition.value)) {

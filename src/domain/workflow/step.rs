@@ -12,8 +12,8 @@ use super::nesting::{Awaited, Inner, KINDS, Read};
 use super::parse::Reading;
 use super::thena::{self, Named};
 use super::undoing::{Undone, Unsaid};
-use super::{Action, OnFailure, Retry, Step, ThenaStep, Undo};
-use crate::domain::activity::{ActivitySpec, Reach};
+use super::{Action, InDoubt, OnFailure, Retry, Step, ThenaStep, Undo};
+use crate::domain::activity::{ActivitySpec, Reach, Settling};
 use crate::domain::expression::Template;
 use crate::domain::filter::Filter;
 use crate::domain::problem::{Problem, nearest, pointer_to};
@@ -21,9 +21,6 @@ use crate::domain::time::{Timestamp, format_duration, parse_duration};
 
 /// How long an attempt may take where neither the step nor its activity says so.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
-
-const ATTEMPTS_MAX: u32 = 100;
-const FACTOR_MAX: f64 = 100.0;
 
 /// A value together with the pointer to it.
 #[derive(Default)]
@@ -63,6 +60,7 @@ pub(super) struct Draft {
     /// Where the timeout is said, if it is.
     pub(super) timeout_at: Option<String>,
     pub(super) on_failure: Option<OnFailure>,
+    in_doubt: Option<Option<InDoubt>>,
     /// Where the undoing is said, if it is.
     pub(super) undo_at: Option<String>,
 }
@@ -83,16 +81,17 @@ impl Draft {
             retry: self.retry?,
             timeout: self.timeout?,
             on_failure: self.on_failure?,
+            in_doubt: self.in_doubt?,
             compensate: self.undo?,
         })
     }
 }
 
-/// Reads every step, those inside others too, and reports ids that stand twice.
-pub(super) fn read_all<'a>(reading: &Reading<'a>, list: &'a [Value], at: &str) -> Vec<Draft> {
-    let drafts = read_list(reading, list, at, 0);
+/// Reports ids that stand twice, in the steps or in what follows a failure, and too many of both.
+pub(super) fn check_all(reading: &Reading<'_>, drafts: &[Draft], handler: &[Draft], at: &str) {
     let mut all = Vec::new();
-    gather(&drafts, &mut all);
+    gather(drafts, &mut all);
+    gather(handler, &mut all);
     let mut first: BTreeMap<&str, &str> = BTreeMap::new();
     for draft in &all {
         match first.get(draft.id.as_str()) {
@@ -105,11 +104,10 @@ pub(super) fn read_all<'a>(reading: &Reading<'a>, list: &'a [Value], at: &str) -
         }
     }
     let most = reading.limits().steps_max;
-    if all.len() > most && list.len() <= most {
+    if all.len() > most {
         let detail = format!("{} steps are too many, the limit is {most}", all.len());
         reading.findings.problem(Problem::new(at, "too_many_steps", detail));
     }
-    drafts
 }
 
 /// Reads a list of steps that stands `depth` steps deep.
@@ -150,16 +148,20 @@ impl<'a> Reading<'a> {
         let does = self.action(&mut fields, &mut kept, depth);
         self.refuse_what_groups_lack(&fields, &does);
         let spec = does.spec;
+        let calls = matches!(does.action, Some(Action::Call { .. }));
+        let standard = if calls { Retry::DEFAULT } else { Retry::NEVER };
+        let standard = spec.as_ref().filter(|_| calls).map_or(standard, |spec| spec.retry.clone());
         let retry = fields.take(&["retry", "retryPolicy"]);
         let retry_at = retry.as_ref().map(|field| field.at.clone());
-        let retry = self.retry(retry, &does.action, spec.as_deref());
+        let retry = self.retry(retry, standard);
         let timeout = fields.take(&["timeout", "executionTimeout"]);
         let timeout_at = timeout.as_ref().map(|field| field.at.clone());
         let timeout = timeout.map_or_else(
             || Some(spec.as_ref().map_or(TIMEOUT, |spec| spec.timeout)),
             |field| field.duration(Duration::from_millis(1)..=self.limits().step_timeout_max),
         );
-        let on_failure = on_failure(fields.take(&["onFailure"]));
+        let on_failure = on_failure(fields.take(&["onFailure"]), does.inner.is_some());
+        let in_doubt = self.in_doubt(fields.take(&["inDoubt"]), &does.action, spec.as_deref());
         let undo = fields.take(&["compensate", "compensationActivity"]);
         let undo_at = undo.as_ref().map(|field| field.at.clone());
         let undone = self.undo(undo, &does.action, spec.as_deref());
@@ -195,8 +197,33 @@ impl<'a> Reading<'a> {
             timeout,
             timeout_at,
             on_failure,
+            in_doubt,
             undo_at,
         })
+    }
+
+    /// Reads what follows from a call whose outcome is unknown; only one to the outside can be.
+    fn in_doubt(
+        &self,
+        field: Option<Field<'a>>,
+        action: &Option<Action>,
+        spec: Option<&ActivitySpec>,
+    ) -> Option<Option<InDoubt>> {
+        let Some(field) = field else {
+            let identifier = spec.map(|spec| spec.identifier.as_str());
+            return Some(identifier.and_then(|identifier| self.asked(identifier)));
+        };
+        let is_inside = spec.is_some_and(|spec| spec.reach != Reach::Outside);
+        if is_inside || !matches!(action, Some(Action::Call { .. })) {
+            let detail = "only a call to the outside can be in doubt";
+            return field.report(field.problem("not_supported", detail));
+        }
+        field.choice(&[("repeat", InDoubt::Repeat), ("ask", InDoubt::Ask)]).map(Some)
+    }
+
+    fn asked(&self, identifier: &str) -> Option<InDoubt> {
+        let super::parse::Origin::Written(known) = self.origin else { return None };
+        (known.catalogue.settling(identifier) == Settling::Ask).then_some(InDoubt::Ask)
     }
 
     fn id(&self, fields: &mut Fields<'a>, index: usize) -> Option<String> {
@@ -240,7 +267,9 @@ impl<'a> Reading<'a> {
         match (sleep, activity, kinds.first()) {
             (Some(sleep), ..) => does.action = self.sleep_step(&sleep),
             (_, Some(activity), _) => {
-                self.call(&activity, input.as_ref(), marked == Some(true), kept, &mut does);
+                let connection = fields.take(&["connection"]);
+                let given = Given { input: input.as_ref(), connection: connection.as_ref() };
+                self.call(&activity, given, marked == Some(true), kept, &mut does);
             }
             (.., Some(kind)) => does.take(self.kind(kind, depth)),
             (None, None, None) if marked == Some(true) => {
@@ -289,18 +318,20 @@ impl<'a> Reading<'a> {
     fn call(
         &self,
         activity: &Field<'a>,
-        input: Option<&Field<'a>>,
+        Given { input, connection }: Given<'_, 'a>,
         marked_as_sleep: bool,
         kept: &mut ThenaStep,
         does: &mut Does,
     ) {
         let named = thena::activity(self, activity);
+        let spec = named.as_ref().and_then(|named| self.spec(&named.identifier));
+        let over = self.input_over(connection, input, spec.as_deref());
         let input_at = input.map_or_else(|| activity.at.clone(), |input| input.at.clone());
         does.input = Placed {
             at: input_at,
-            value: input.map_or_else(|| Value::Object(Map::new()), |input| input.value.clone()),
+            value: over.as_deref().map_or_else(|| Value::Object(Map::new()), Value::clone),
         };
-        let template = self.input(input);
+        let template = self.input_template(input, over.as_deref());
         let Some(named) = named else { return };
         kept.version = named.noted;
         does.spec = self.checked_spec(&named, activity);
@@ -350,6 +381,22 @@ impl<'a> Reading<'a> {
             field.object()?;
         }
         self.template(field)
+    }
+
+    /// Reads an input that may have got a connection.
+    pub(super) fn input_template(
+        &self,
+        input: Option<&Field<'a>>,
+        over: Option<&Value>,
+    ) -> Option<Template> {
+        if let Some(field) = input {
+            self.input(Some(field))?;
+        }
+        let at = input.map_or("", |field| &*field.at);
+        match over {
+            Some(value) => self.findings.keep(Template::parse(value, at)),
+            None => self.input(None),
+        }
     }
 
     fn slept(&self, input: &Field<'a>) -> Option<Action> {
@@ -418,40 +465,13 @@ impl<'a> Reading<'a> {
         field.findings.problem(problem.with_hint(hint));
         Some(spec)
     }
+}
 
-    fn retry(
-        &self,
-        field: Option<Field<'a>>,
-        action: &Option<Action>,
-        spec: Option<&ActivitySpec>,
-    ) -> Option<Retry> {
-        let calls = matches!(action, Some(Action::Call { .. }));
-        let standard = if calls { Retry::DEFAULT } else { Retry::NEVER };
-        let standard = spec.filter(|_| calls).map_or(standard, |spec| spec.retry.clone());
-        let Some(field) = field else { return Some(standard) };
-        let mut fields = field.object()?;
-        let attempts = fields.take(&["attempts", "maximumAttempts"]);
-        let initial = fields.take(&["initial", "initialInterval"]);
-        let factor = fields.take(&["factor", "backoffCoefficient"]);
-        let max = fields.take(&["max"]);
-        let jitter = fields.take(&["jitter"]);
-        fields.close();
-        let pause = Duration::ZERO..=self.limits().step_timeout_max;
-        let attempts = attempts.map_or(Some(standard.attempts), |f| f.whole(1..=ATTEMPTS_MAX));
-        let initial = initial.map_or(Some(standard.initial), |f| f.duration(pause.clone()))?;
-        let factor = factor.map_or(Some(standard.factor), |f| f.number(1.0..=FACTOR_MAX));
-        let max = match max {
-            None => Some(standard.max.max(initial)),
-            Some(f) => f.duration(pause).and_then(|max| {
-                if max >= initial {
-                    return Some(max);
-                }
-                f.report(f.problem("out_of_range", "`max` is shorter than the first pause"))
-            }),
-        };
-        let jitter = jitter.map_or(Some(standard.jitter), |f| f.truth());
-        Some(Retry { attempts: attempts?, initial, factor: factor?, max: max?, jitter: jitter? })
-    }
+/// What stands beside the activity of a call.
+#[derive(Clone, Copy)]
+struct Given<'f, 'a> {
+    input: Option<&'f Field<'a>>,
+    connection: Option<&'f Field<'a>>,
 }
 
 #[derive(Default)]
@@ -474,13 +494,19 @@ impl Does {
     }
 }
 
-fn on_failure(field: Option<Field<'_>>) -> Option<OnFailure> {
+fn on_failure(field: Option<Field<'_>>, holds_others: bool) -> Option<OnFailure> {
     let Some(field) = field else { return Some(OnFailure::default()) };
-    field.choice(&[
+    let chosen = field.choice(&[
         ("compensate", OnFailure::Compensate),
         ("abort", OnFailure::Abort),
         ("continue", OnFailure::Continue),
-    ])
+        ("pause", OnFailure::Pause),
+    ]);
+    if holds_others && chosen == Some(OnFailure::Pause) {
+        let problem = field.problem("not_supported", "a step around others cannot pause");
+        return field.report(problem.with_hint("say it of the steps inside"));
+    }
+    chosen
 }
 
 fn dependencies(fields: &mut Fields<'_>, kept: &mut ThenaStep) -> Vec<Placed<String>> {

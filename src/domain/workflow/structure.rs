@@ -17,9 +17,7 @@ use crate::domain::time::{format_duration, parse_duration};
 
 impl Subject<'_> {
     pub(super) fn check_structure(&self) {
-        let mut all = Vec::new();
-        gather(self.drafts, &mut all);
-        for draft in all {
+        for draft in self.all() {
             self.check_retry(draft);
             self.check_needless_undo(draft);
             if let Some(Some(approval)) = &draft.approval.approval {

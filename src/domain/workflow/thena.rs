@@ -113,9 +113,14 @@ pub(super) fn fields_of(body: &mut Fields<'_>, spelling: Spelling) -> Option<The
 }
 
 /// Adds what the steps keep; a step that keeps something makes the workflow keep it.
-pub(super) fn with_steps(fields: Option<ThenaFields>, drafts: &[Draft]) -> Option<ThenaFields> {
+pub(super) fn with_steps(
+    fields: Option<ThenaFields>,
+    drafts: &[Draft],
+    handler: &[Draft],
+) -> Option<ThenaFields> {
     let mut all = Vec::new();
     gather(drafts, &mut all);
+    gather(handler, &mut all);
     let kept: std::collections::BTreeMap<String, ThenaStep> = all
         .into_iter()
         .filter(|draft| draft.kept != ThenaStep::default())

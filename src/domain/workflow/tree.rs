@@ -36,7 +36,7 @@ impl Workflow {
     /// Returns the step with this id, wherever it stands.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<&Step> {
-        find(&self.steps, id)
+        find(&self.steps, id).or_else(|| find(&self.on_failure, id))
     }
 
     /// Returns the step that a path of a run names.
@@ -50,6 +50,7 @@ impl Workflow {
     pub fn all_steps(&self) -> Vec<&Step> {
         let mut found = Vec::new();
         gather(&self.steps, &mut found);
+        gather(&self.on_failure, &mut found);
         found
     }
 
@@ -57,11 +58,13 @@ impl Workflow {
     /// no such place.
     #[must_use]
     pub fn around<'a>(&'a self, path: &str) -> Option<Vec<Around<'a>>> {
-        if self.steps.iter().all(|step| step.lists().is_empty()) {
+        let all = || self.steps.iter().chain(&self.on_failure);
+        if all().all(|step| step.lists().is_empty()) {
             return self.find(path).map(|_| Vec::new()); // No step holds others, as in most workflows.
         }
         let mut chain = Vec::new();
-        if !trail(&self.steps, id_of(path), &mut chain) {
+        let id = id_of(path);
+        if !trail(&self.steps, id, &mut chain) && !trail(&self.on_failure, id, &mut chain) {
             return None;
         }
         let mut prefix = String::new();

@@ -1,13 +1,14 @@
 //! Reads how a step is undone: by the platform, by another activity, or not at all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::fields::{Field, is_off};
 use super::parse::Reading;
 use super::step::Placed;
-use super::{Action, Undo, thena};
+use super::{Action, UNDO_RETRY, Undo, thena};
 use crate::domain::activity::{ActivitySpec, Compensation, Reach};
 
 /// Says that a definition leaves something to the default.
@@ -61,26 +62,33 @@ impl<'a> Reading<'a> {
         let Some(mut fields) = field.object() else { return Undone::default() };
         let activity = fields.need(&["activity"], "name the activity that undoes the step");
         let input = fields.take(&["input"]);
+        let connection = fields.take(&["connection"]);
+        let retry = self.retry(fields.take(&["retry"]), UNDO_RETRY);
+        let timeout = fields.take(&["timeout"]).map_or(Some(None), |field| {
+            field.duration(Duration::from_millis(1)..=self.limits().step_timeout_max).map(Some)
+        });
         fields.close();
-        let template = self.input(input.as_ref());
+        let named =
+            activity.and_then(|field| thena::activity(self, &field).map(|named| (field, named)));
+        let spec = named.as_ref().and_then(|(field, named)| self.checked_spec(named, field));
+        let over = self.input_over(connection.as_ref(), input.as_ref(), spec.as_deref());
+        let template = self.input_template(input.as_ref(), over.as_deref());
         let placed = Placed {
             at: input.as_ref().map_or_else(|| field.at.clone(), |input| input.at.clone()),
-            value: input.map_or_else(|| Value::Object(Map::new()), |input| input.value.clone()),
+            value: over.as_deref().map_or_else(|| Value::Object(Map::new()), Value::clone),
         };
-        let Some((activity, named)) =
-            activity.and_then(|field| thena::activity(self, &field).map(|named| (field, named)))
-        else {
-            return Undone::default();
-        };
-        let spec = self.checked_spec(&named, &activity);
+        let Some((activity, named)) = named else { return Undone::default() };
         if spec.as_ref().is_some_and(|spec| spec.reach == Reach::Sleep) {
             let detail = "a pause undoes nothing";
             activity.findings.problem(activity.problem("not_undoable", detail));
         }
-        let undo = template.map(|input| Undo::Call {
+        let version = named.pinned;
+        let undo = template.zip(retry).zip(timeout).map(|((input, retry), timeout)| Undo::Call {
             activity: named.identifier,
-            version: named.pinned,
+            version,
             input,
+            retry,
+            timeout,
         });
         Undone { undo, input: placed, spec, unsaid: None }
     }

@@ -39,6 +39,8 @@ pub static GROUP: Group = Group {
                 "throttle":{"type":["object","null"]},"timeout":{"type":"string"},
                 "retry":{"type":"object"},
                 "compensation":{"enum":["none","auto","offered","manual"]},
+                "inDoubt":{"enum":["repeat","lookup","ask",null],
+                "description":"How a call is settled whose outcome is unknown."},
                 "scopes":{"type":"array","items":{"type":"string"}}}}"#,
         ),
         (

@@ -1,7 +1,7 @@
 //! Connections: other systems with their settings and secrets, and what came from them.
 
 use actix_web::{HttpResponse, web};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::super::auth::Caller;
 use super::super::body::Json;
@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::app::connections::{ConnectionChange, NewConnection, SecretChanges};
 use crate::app::deliveries::DeliveryStatus;
 use crate::app::error::Error;
+use crate::domain::connection::CONNECTED_APPS;
 
 /// Connections.
 pub static GROUP: Group = Group {
@@ -29,6 +30,13 @@ pub static GROUP: Group = Group {
             .scope("connections:write")
             .body("NewConnection")
             .answers(201, "Connection"),
+        Route::get("/v1/connection-apps", || web::to(apps))
+            .named(
+                "connection_apps",
+                "Lists the systems that connections lead to, with their settings and secrets.",
+            )
+            .scope("connections:read")
+            .answers(200, "ConnectionApps"),
         Route::get("/v1/connections/{name}", || web::to(show))
             .named("connections_show", "Shows a connection without its secrets.")
             .scope("connections:read")
@@ -84,6 +92,17 @@ pub static GROUP: Group = Group {
                 "nextCursor":{"type":["string","null"]}}}"##,
         ),
         (
+            "ConnectionApps",
+            r#"{"type":"object","required":["data"],"properties":{
+                "data":{"type":"array","items":{"type":"object","properties":{
+                    "app":{"type":"string"},"title":{"type":"string"},
+                    "description":{"type":"string"},"baseUrl":{"type":["string","null"]},
+                    "tokenUrl":{"type":["string","null"]},
+                    "settings":{"type":"array","items":{"type":"object"}},
+                    "secrets":{"type":"array","items":{"type":"object"}}}}},
+                "nextCursor":{"type":["string","null"]}}}"#,
+        ),
+        (
             "ConnectionTest",
             r#"{"type":"object","properties":{"ok":{"type":"boolean"},
                 "detail":{"type":"string"},"facts":{"type":"object"},
@@ -108,6 +127,10 @@ pub static GROUP: Group = Group {
 async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
     let page = app.connections(&who, &query.page()?)?;
     Ok(HttpResponse::Ok().json(query.seal(page)))
+}
+
+async fn apps(Caller(_): Caller) -> Answer {
+    Ok(HttpResponse::Ok().json(json!({"data": CONNECTED_APPS, "nextCursor": null})))
 }
 
 async fn create(app: web::Data<App>, Caller(who): Caller, body: Json) -> Answer {

@@ -17,6 +17,7 @@ pub mod event_types;
 pub mod events;
 pub mod filters;
 pub mod forms;
+pub mod incidents;
 pub mod keys;
 pub mod organization;
 pub mod people;

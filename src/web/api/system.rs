@@ -6,8 +6,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::super::auth::Caller;
+use super::super::body::Json;
 use super::super::error::{Answer, ApiError};
-use super::super::route::{Group, Route};
+use super::super::query::Query;
+use super::super::route::{Group, Param, Route};
 use super::super::state::Front;
 use super::super::{GROUPS, docs, metrics, openapi};
 use crate::app::App;
@@ -32,6 +34,25 @@ pub static GROUP: Group = Group {
             .named("system_info", "Says what the appliance is and how the tenant does in it.")
             .scope("system:read")
             .answers(200, "SystemInfo"),
+        Route::get("/v1/system/ai-usage", || web::to(ai_usage))
+            .named("system_ai_usage", "Sums tokens and costs of AI steps by day and workflow.")
+            .scope("system:read")
+            .query(&[
+                Param::text("since", "From the day of this time on."),
+                Param::text("until", "Up to the day of this time."),
+            ])
+            .answers(200, "AiUsage"),
+        Route::get("/v1/system/secrets", || web::to(seal))
+            .named("system_secrets", "Says which key seals the secrets, and where it is kept.")
+            .scope("tenants:write")
+            .answers(200, "SealState"),
+        Route::post("/v1/system/secrets/rotate-key", || web::to(rotate_key))
+            .named(
+                "system_rotate_key",
+                "Makes a new key and seals every secret with it, in the background.",
+            )
+            .scope("tenants:write")
+            .answers(202, "SealState"),
         Route::get("/v1/openapi.json", || web::to(description))
             .named("system_openapi", "Describes this API as OpenAPI 3.1.")
             .public(),
@@ -44,6 +65,19 @@ pub static GROUP: Group = Group {
     ],
     schemas: &[
         (
+            "AiUsage",
+            r#"{"type":"object","required":["data","total"],"properties":{
+                "data":{"type":"array","items":{"type":"object","properties":{
+                    "day":{"type":"string","format":"date"},"workflow":{"type":"string"},
+                    "model":{"type":"string"},"calls":{"type":"integer"},
+                    "inputTokens":{"type":"integer"},"outputTokens":{"type":"integer"},
+                    "cost":{"type":"number"},"currency":{"type":"string"}}}},
+                "total":{"type":"object","properties":{"calls":{"type":"integer"},
+                    "inputTokens":{"type":"integer"},"outputTokens":{"type":"integer"},
+                    "cost":{"type":"object","description":"By currency."}}},
+                "nextCursor":{"type":["string","null"]}}}"#,
+        ),
+        (
             "Health",
             r#"{"type":"object","required":["status"],"properties":{
                 "status":{"type":"string","description":"`ok`, or why not"},
@@ -55,6 +89,15 @@ pub static GROUP: Group = Group {
                 "status":{"type":"string"},"storeBytes":{"type":"integer"},
                 "parts":{"type":"integer"},"activeRuns":{"type":"integer"},
                 "crashes":{"type":"integer"},"quarantined":{"type":"integer"}}}"#,
+        ),
+        (
+            "SealState",
+            r#"{"type":"object","properties":{
+                "state":{"enum":["settled","resealing"]},
+                "keyId":{"type":"string","description":"Tells keys apart; says nothing of them."},
+                "olderKeyIds":{"type":"array","items":{"type":"string"},
+                    "description":"Keys that only open what is not sealed anew yet."},
+                "keptIn":{"type":"string","description":"The file, or `secret_key`."}}}"#,
         ),
     ],
     made: &[],
@@ -91,6 +134,20 @@ async fn scrape(
 
 async fn info(app: web::Data<App>, Caller(who): Caller) -> Answer {
     Ok(HttpResponse::Ok().json(app.system_info(&who).await?))
+}
+
+async fn ai_usage(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
+    let (data, total) = app.ai_usage(&who, query.time("since")?, query.time("until")?)?;
+    Ok(HttpResponse::Ok().json(json!({"data": data, "total": total, "nextCursor": null})))
+}
+
+async fn seal(app: web::Data<App>, Caller(who): Caller) -> Answer {
+    Ok(HttpResponse::Ok().json(app.seal_state(&who)?))
+}
+
+async fn rotate_key(app: web::Data<App>, Caller(who): Caller, body: Json) -> Answer {
+    body.fields().end()?;
+    Ok(HttpResponse::Accepted().json(app.rotate_seal_key(&who).await?))
 }
 
 async fn description(front: web::Data<Front>) -> HttpResponse {

@@ -46,7 +46,12 @@ struct Wanted {
 }
 
 pub(super) async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
-    let paging = Paging::of(&query)?;
+    Ok(HttpResponse::Ok().json(listed(&app, &who, &query)?))
+}
+
+/// Returns a page of the executions of a workflow.
+pub(super) fn listed(app: &App, who: &Principal, query: &Query) -> Result<Value, ApiError> {
+    let paging = Paging::of(query)?;
     let Some(id) = query.text("workflowId") else {
         return Err(ApiError::bad_parameter("workflowId", "name the workflow: it is required"));
     };
@@ -56,14 +61,14 @@ pub(super) async fn list(app: web::Data<App>, Caller(who): Caller, query: Query)
         from: query.text("from").map(|text| time("from", text)).transpose()?,
         to: query.text("to").map(|text| time("to", text)).transpose()?,
     };
-    let (name, workflow_id) = app.thena_names(&who, id, Deleted::Shown)?;
-    let (runs, more) = paging.cut(wanted.first(&app, &who, &name, paging.needed())?);
+    let (name, workflow_id) = app.thena_names(who, id, Deleted::Shown)?;
+    let (runs, more) = paging.cut(wanted.first(app, who, &name, paging.needed())?);
     let shown = runs.into_iter().map(|run| {
-        let run = app.run(&who, run.id)?;
+        let run = app.run(who, run.id)?;
         Ok(execution(&run, &workflow_id, &who.tenant.to_string()))
     });
     let data = shown.collect::<Result<Vec<Value>, Error>>()?;
-    Ok(HttpResponse::Ok().json(paging.envelope(data, more)))
+    Ok(paging.envelope(data, more))
 }
 
 fn time(name: &str, text: &str) -> Result<Timestamp, ApiError> {

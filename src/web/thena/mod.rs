@@ -8,10 +8,12 @@
 mod apps;
 pub mod envelope;
 mod executions;
+pub mod mcp;
 mod moment;
 mod paging;
 mod registries;
 mod tasks;
+mod tools;
 mod workflows;
 
 use actix_web::web;

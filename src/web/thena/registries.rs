@@ -8,21 +8,33 @@ use super::super::error::Answer;
 use super::super::query::Query;
 use crate::app::App;
 use crate::app::activities::ActivityView;
+use crate::app::error::Error;
 use crate::app::event_types::EventTypeView;
 use crate::app::filters::operators;
+use crate::app::principal::Principal;
 use crate::app::thena::trigger_event;
 use crate::domain::event_type;
 use crate::domain::filter::OperatorInfo;
 use crate::domain::time::parse_duration;
 
 pub(super) async fn activities(app: web::Data<App>, Caller(who): Caller, _: Query) -> Answer {
-    let data: Value = app.activities(&who, None).iter().map(activity).collect();
-    Ok(HttpResponse::Ok().json(json!({"data": data})))
+    Ok(HttpResponse::Ok().json(all_activities(&app, &who)))
+}
+
+/// Returns every activity of the tenant.
+pub(super) fn all_activities(app: &App, who: &Principal) -> Value {
+    let data: Value = app.activities(who, None).iter().map(activity).collect();
+    json!({ "data": data })
 }
 
 pub(super) async fn events(app: web::Data<App>, Caller(who): Caller, _: Query) -> Answer {
-    let data: Value = app.event_types(&who, None, None)?.iter().map(event).collect();
-    Ok(HttpResponse::Ok().json(json!({"data": data})))
+    Ok(HttpResponse::Ok().json(all_events(&app, &who)?))
+}
+
+/// Returns every event type of the tenant.
+pub(super) fn all_events(app: &App, who: &Principal) -> Result<Value, Error> {
+    let data: Value = app.event_types(who, None, None)?.iter().map(event).collect();
+    Ok(json!({ "data": data }))
 }
 
 /// The operators that Thena has; those beyond it are listed by our own API.

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::super::api::runs::run_id;
 use super::super::auth::Caller;
-use super::super::error::Answer;
+use super::super::error::{Answer, ApiError};
 use crate::app::App;
+use crate::app::principal::Principal;
 use crate::app::views::{
     AttemptView, CompensationView, JournalEntryView, RunView, StepErrorView, StepView,
 };
@@ -33,9 +34,14 @@ pub(super) async fn list(
     Caller(who): Caller,
     id: web::Path<String>,
 ) -> Answer {
-    let id = run_id(&id)?;
-    let tasks = tasks(&app.run(&who, id)?, &app.journal(&who, id)?);
-    Ok(HttpResponse::Ok().json(json!({"data": tasks})))
+    Ok(HttpResponse::Ok().json(listed(&app, &who, &id)?))
+}
+
+/// Returns the tasks of an execution.
+pub(super) fn listed(app: &App, who: &Principal, id: &str) -> Result<Value, ApiError> {
+    let id = run_id(id)?;
+    let tasks = tasks(&app.run(who, id)?, &app.journal(who, id)?);
+    Ok(json!({ "data": tasks }))
 }
 
 /// Returns Thena's identifier of a step: a number where it was one.

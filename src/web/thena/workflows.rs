@@ -11,6 +11,7 @@ use super::super::fields::kind_of;
 use super::super::query::Query;
 use super::paging::Paging;
 use crate::app::App;
+use crate::app::principal::Principal;
 use crate::app::thena::ThenaFilter;
 use crate::domain::problem::Problem;
 
@@ -18,7 +19,12 @@ const TYPES: [&str; 2] = ["MANUAL", "WORKFLOW"];
 const SUB_TYPES: [&str; 2] = ["WORKFLOW", "AI_AGENT"];
 
 pub(super) async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
-    let paging = Paging::of(&query)?;
+    Ok(HttpResponse::Ok().json(listed(&app, &who, &query)?))
+}
+
+/// Returns a page of workflows.
+pub(super) fn listed(app: &App, who: &Principal, query: &Query) -> Result<Value, ApiError> {
+    let paging = Paging::of(query)?;
     let filter = ThenaFilter {
         team_id: query.text("teamId").map(str::to_owned),
         kind: query.text("type").map(|kind| one_of("type", kind, &TYPES)).transpose()?,
@@ -28,8 +34,8 @@ pub(super) async fn list(app: web::Data<App>, Caller(who): Caller, query: Query)
             .map(|it| one_of("subTypes", it, &SUB_TYPES))
             .collect::<Result<_, _>>()?,
     };
-    let (data, more) = paging.cut(app.thena_workflows(&who, &filter)?);
-    Ok(HttpResponse::Ok().json(paging.envelope(data, more)))
+    let (data, more) = paging.cut(app.thena_workflows(who, &filter)?);
+    Ok(paging.envelope(data, more))
 }
 
 fn one_of(name: &str, given: &str, known: &[&str]) -> Result<String, ApiError> {

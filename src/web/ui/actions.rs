@@ -10,8 +10,10 @@ use super::shell::safe_return;
 use super::visit::Visit;
 use crate::app::App;
 use crate::app::error::Error;
+use crate::app::incidents::{Settlement, resolution};
 use crate::app::runs::{Cancel, Retry};
 use crate::app::workflows::{Activation, RunRequest};
+use crate::domain::problem::Problem;
 use crate::web::api::runs::run_id;
 use crate::web::error::Answer;
 use crate::web::state::Front;
@@ -65,6 +67,41 @@ pub async fn cancel(
         Some(_) | None => Cancel::Undo,
     };
     app.cancel_run(&visit.who, run_id(&id)?, undo).await?;
+    Ok(back(&visit.shell, &format!("/runs/{id}")))
+}
+
+/// What is said of a step that waits for somebody.
+#[derive(Deserialize)]
+pub struct SettleForm {
+    action: String,
+    value: Option<String>,
+    comment: Option<String>,
+}
+
+/// Says how a run goes on whose step waits for somebody.
+pub async fn resolve(
+    app: web::Data<App>,
+    visit: Visit,
+    place: web::Path<(String, String)>,
+    form: web::Form<SettleForm>,
+) -> Answer {
+    let (id, step) = place.into_inner();
+    let SettleForm { action, value, comment } = form.into_inner();
+    let value = value.filter(|text| !text.trim().is_empty());
+    let value = value.map(|text| serde_json::from_str::<Value>(&text)).transpose();
+    let value = value.map_err(|error| {
+        Error::Invalid(vec![Problem::new("/value", "syntax", format!("no JSON: {error}"))])
+    })?;
+    let (input, output) = if action == "retry" { (value, None) } else { (None, value) };
+    let resolution = resolution(&action, input, output).map_err(|it| Error::Invalid(vec![it]))?;
+    let settlement = Settlement { resolution, comment: comment.unwrap_or_default() };
+    app.resolve_incident(&visit.who, run_id(&id)?, &step, settlement).await?;
+    Ok(back(&visit.shell, &format!("/runs/{id}")))
+}
+
+/// Tries again to undo what could not be undone.
+pub async fn compensate(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
+    app.compensate_run(&visit.who, run_id(&id)?).await?;
     Ok(back(&visit.shell, &format!("/runs/{id}")))
 }
 

@@ -10,7 +10,6 @@ use super::shell::Shell;
 use super::visit::{Visit, html};
 use crate::app::App;
 use crate::app::apps::AppView;
-use crate::app::error::Error;
 use crate::app::views::Page;
 use crate::app::webhooks::WebhookView;
 use crate::web::error::Answer;
@@ -105,11 +104,11 @@ pub async fn list(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
     let list = app.apps(&visit.who, &query.page()?)?;
     let with_webhooks = |found: AppView| {
         let ids = ["events", "installations"].map(|which| found.webhooks[which].as_str());
-        let webhooks = ids.into_iter().flatten().map(|id| app.webhook(&visit.who, id));
-        let webhooks = webhooks.collect::<Result<Vec<_>, Error>>()?;
-        Ok(AppRow { app: found, webhooks })
+        // One that was removed meanwhile has nothing to show.
+        let webhooks = ids.into_iter().flatten().filter_map(|id| app.webhook(&visit.who, id).ok());
+        let webhooks = webhooks.collect();
+        AppRow { app: found, webhooks }
     };
-    let data = list.data.into_iter().map(with_webhooks).collect::<Result<Vec<_>, Error>>()?;
-    let list = query.seal(Page { data, next_cursor: list.next_cursor });
+    let list = query.seal(list.map(with_webhooks));
     html(&page(visit.shell, query.text("cursor"), list))
 }

@@ -22,6 +22,7 @@ pub mod runs;
 mod samples;
 pub mod schedules;
 pub mod set_up;
+mod settle;
 pub mod shell;
 pub mod sign_in;
 #[cfg(test)]
@@ -113,6 +114,12 @@ pub static PAGES: Group = Group {
             .page("runs:write"),
         Route::post("/runs/{id}/retry", || web::to(actions::retry))
             .named("page_run_retry", "Goes on from the step that failed.")
+            .page("runs:write"),
+        Route::post("/runs/{id}/compensate", || web::to(actions::compensate))
+            .named("page_run_compensate", "Tries again to undo what could not be undone.")
+            .page("runs:write"),
+        Route::post("/runs/{id}/steps/{step}/resolve", || web::to(actions::resolve))
+            .named("page_run_resolve", "Says how a run goes on whose step waits for somebody.")
             .page("runs:write"),
         Route::get("/events", || web::to(pages::events))
             .named("page_events", "Lists events.")

@@ -10,6 +10,7 @@ use super::parts::mark::Mark;
 use super::parts::moment::{Moment, span};
 use super::parts::trace::Trace;
 use super::runs::{is_over, reason, undo_mark};
+use super::settle::{Stuck, left, stuck};
 use super::shell::Shell;
 use crate::app::views::{AttemptView, CompensationView, RunView, StepErrorView, StepView};
 use crate::domain::time::Timestamp;
@@ -49,11 +50,17 @@ struct RunModel {
     started: Option<Moment>,
     took: String,
     moving: bool,
+    polls: bool,
     cancel_requested: bool,
     can_retry: bool,
     ticks: Vec<(String, &'static str, String)>,
     steps: Vec<Row>,
     undone: Vec<Row>,
+    /// The steps that followed its failure.
+    followed: Vec<Row>,
+    stuck: Vec<Stuck>,
+    /// What could not be undone, when the run is over.
+    left: Option<String>,
     trigger: Option<JsonTree>,
     curl: String,
     journal_curl: String,
@@ -198,16 +205,32 @@ fn model(shell: &Shell, run: &RunView) -> RunModel {
         created: Moment::absolute(summary.created_at),
         started: summary.started_at.map(Moment::absolute),
         took: span(summary.duration_ms),
+        // What somebody writes into a form is not to be swept away.
         moving: !is_over(&summary.status),
+        polls: !is_over(&summary.status) && run.aftermath.incidents.is_empty(),
         cancel_requested: run.cancel_requested,
         can_retry: run.can_retry,
         ticks: frame.ticks(),
-        steps: (0..run.steps.len()).map(|index| step(shell, frame, run, index)).collect(),
+        steps: rows(shell, frame, run),
+        followed: match run.aftermath.on_failure.is_empty() {
+            true => vec![],
+            // They stand on their own, so that they are shown as a run of their own would be.
+            false => {
+                let steps = run.aftermath.on_failure.clone();
+                rows(shell, frame, &RunView { steps, ..run.clone() })
+            }
+        },
+        stuck: run.aftermath.incidents.iter().map(|it| stuck(shell, &path, it)).collect(),
+        left: left(run),
         undone: run.compensations.iter().map(|undo| undo_row(shell, frame, undo)).collect(),
         trigger: run.trigger.as_ref().map(|trigger| JsonTree::new("trigger", trigger)),
         curl: shell.curl(&format!("/v1{path}")),
         journal_curl: shell.curl(&format!("/v1{path}/journal")),
     }
+}
+
+fn rows(shell: &Shell, frame: Frame, run: &RunView) -> Vec<Row> {
+    (0..run.steps.len()).map(|index| step(shell, frame, run, index)).collect()
 }
 
 /// Percent-encodes a segment of a path.
@@ -424,6 +447,9 @@ fn sentence(run: &RunView) -> String {
         "waiting" => {
             let kind = summary.waiting_for.as_ref().map(|waiting| reason(&waiting.kind));
             format!("Waiting{at}: {}", kind.unwrap_or_else(|| "asleep".to_owned()))
+        }
+        "compensating" if !run.aftermath.on_failure.is_empty() => {
+            format!("Failed{at}; the steps that follow a failure are at work{}", undone(run))
         }
         "compensating" => format!("Undoing after it failed{at}; {}", undone_so_far(run)),
         "succeeded" => succeeded(run),

@@ -123,6 +123,8 @@ pub fn reason(kind: &str) -> String {
         "call" => "for an answer from outside".to_owned(),
         "event" => "for an event".to_owned(),
         "approval" => "for an approval".to_owned(),
+        "incident" => "for somebody to settle a failure".to_owned(),
+        "doubt" => "for somebody to say whether a call happened".to_owned(),
         "run" => "for another run".to_owned(),
         other => capital(other),
     }

@@ -138,6 +138,7 @@ pub fn failed_run() -> RunView {
         cancel_requested: false,
         can_retry: true,
         events_gathered: 0,
+        aftermath: Default::default(),
         trigger: Some(event_json()),
     }
 }
@@ -250,6 +251,7 @@ pub fn waiting_run() -> RunView {
         cancel_requested: false,
         can_retry: false,
         events_gathered: 0,
+        aftermath: Default::default(),
         trigger: None,
     }
 }

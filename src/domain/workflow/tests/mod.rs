@@ -2,6 +2,7 @@
 
 mod accepted;
 mod exported;
+mod failures;
 mod kinds;
 mod refused;
 mod scheduled;

@@ -36,6 +36,7 @@ pub(in crate::web::thena) fn run(status: &str, steps: Vec<StepView>) -> RunView 
         cancel_requested: false,
         can_retry: false,
         events_gathered: 0,
+        aftermath: Default::default(),
         trigger: None,
     }
 }

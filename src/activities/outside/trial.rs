@@ -1,0 +1,152 @@
+//! Tries a connection out: a question to the other system that changes nothing there.
+
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::ai_prompt::AI_BASE_URL;
+use super::connection::{ACCESS_TOKEN, Connection};
+use super::linear::LINEAR_BASE_URL;
+use super::mail_server::SMTP_PORT;
+use super::probe::{Heard, Probe};
+use super::proof::{Proof, place};
+use super::slack;
+use crate::domain::run::Failure;
+
+/// What was found, for a person, and what the other system told of itself.
+pub type Found = Result<(String, Value), Failure>;
+
+/// Tries a connection of an app out; `None` where there is nothing to ask.
+///
+/// # Errors
+/// Returns what keeps it from working.
+pub async fn tried(probe: &Probe, app: &str, connection: &Connection) -> Option<Found> {
+    Some(match app {
+        "slack" => of_slack(probe, connection).await,
+        "jira" => of_jira(probe, connection).await,
+        "linear" => of_linear(probe, connection).await,
+        "ai" => of_ai(probe, connection).await,
+        "smtp" => of_smtp(probe, connection).await,
+        _ if connection.setting("baseUrl").is_some() => of_http(probe, connection).await,
+        _ => return None, // It is a hook alone.
+    })
+}
+
+async fn asked(
+    probe: &Probe,
+    base: &Url,
+    proof: &Proof,
+    (method, path, body): (Method, &str, Option<Value>),
+) -> Result<Heard, Failure> {
+    let url = place(base, path)?;
+    let mut headers = HeaderMap::new();
+    proof.show(&url, &mut headers).ok_or_else(|| {
+        Failure::terminal("connection_incomplete", "the secret cannot stand in a header")
+    })?;
+    probe.ask(method, proof.shown_in(&url).as_str(), headers, body).await
+}
+
+async fn of_slack(probe: &Probe, connection: &Connection) -> Found {
+    let (base, proof) = slack::base_and_proof(connection)?;
+    let Heard { status, body } =
+        asked(probe, &base, &proof, (Method::POST, "auth.test", None)).await?;
+    if body["ok"] == true {
+        let facts = json!({"team": body["team"], "teamId": body["team_id"], "user": body["user"],
+            "botId": body["bot_id"], "url": body["url"]});
+        return Ok(("Slack knows the token".to_owned(), facts));
+    }
+    let error = body["error"].as_str().unwrap_or("no reason");
+    Err(Failure::terminal("slack_refused", format!("Slack answered {status}: {error}")))
+}
+
+async fn of_jira(probe: &Probe, connection: &Connection) -> Found {
+    let base = connection.base(None)?;
+    let proof = match connection.secrets.get(ACCESS_TOKEN) {
+        Some(token) => Proof::bearer(&base, token),
+        None => {
+            let email = connection.needed_setting("email")?;
+            Proof::basic(&base, email, connection.needed_secret("apiToken")?)
+        }
+    };
+    let heard = asked(probe, &base, &proof, (Method::GET, "rest/api/3/myself", None)).await?;
+    let body = well("Jira", &heard)?;
+    let facts = json!({"accountId": body["accountId"], "name": body["displayName"],
+        "email": body["emailAddress"]});
+    Ok(("Jira knows who asks".to_owned(), facts))
+}
+
+async fn of_linear(probe: &Probe, connection: &Connection) -> Found {
+    let base = connection.base(Some(LINEAR_BASE_URL))?;
+    let proof = match connection.secrets.get(ACCESS_TOKEN) {
+        Some(token) => Proof::bearer(&base, token),
+        None => Proof::header(&base, AUTHORIZATION, connection.needed_secret("apiKey")?),
+    };
+    let query = json!({ "query": "{ viewer { id name email organization { name } } }" });
+    let heard = asked(probe, &base, &proof, (Method::POST, "graphql", Some(query))).await?;
+    if let Some(message) = heard.body["errors"][0]["message"].as_str() {
+        return Err(Failure::terminal("linear_refused", format!("Linear answered: {message}")));
+    }
+    let viewer = &well("Linear", &heard)?["data"]["viewer"];
+    let facts = json!({"name": viewer["name"], "email": viewer["email"],
+        "organization": viewer["organization"]["name"]});
+    Ok(("Linear knows who asks".to_owned(), facts))
+}
+
+async fn of_ai(probe: &Probe, connection: &Connection) -> Found {
+    let base = connection.base(Some(AI_BASE_URL))?;
+    let proof = match connection.secrets.get("apiKey") {
+        Some(key) => Proof::bearer(&base, key),
+        None => Proof::nothing(&base),
+    };
+    let path = if matches!(base.path(), "" | "/") { "v1/models" } else { "models" };
+    let heard = asked(probe, &base, &proof, (Method::GET, path, None)).await?;
+    let body = well("the endpoint", &heard)?;
+    let names: Vec<&Value> =
+        body["data"].as_array().into_iter().flatten().map(|model| &model["id"]).take(100).collect();
+    let wanted = connection.setting("model");
+    let is_there =
+        wanted.is_none_or(|wanted| names.is_empty() || names.iter().any(|it| **it == wanted));
+    if !is_there {
+        let message = format!("the endpoint has no model `{}`", wanted.unwrap_or_default());
+        return Err(Failure::terminal("model_unknown", message));
+    }
+    Ok((format!("the endpoint has {} models", names.len()), json!({ "models": names })))
+}
+
+async fn of_http(probe: &Probe, connection: &Connection) -> Found {
+    let base = connection.base(None)?;
+    let proof = Proof::of(connection, &base)?;
+    let path = connection.setting("testPath").unwrap_or_default();
+    let heard = asked(probe, &base, &proof, (Method::GET, path, None)).await?;
+    if !matches!(heard.status, 401 | 403 | 500..=599) {
+        let told = format!("the other side answered {}", heard.status);
+        return Ok((told, json!({ "status": heard.status })));
+    }
+    well("the other side", &heard).map(|_| (String::new(), Value::Null))
+}
+
+async fn of_smtp(probe: &Probe, connection: &Connection) -> Found {
+    let host = connection.needed_setting("host")?;
+    let port = connection.settings.get("port").and_then(Value::as_u64);
+    let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(SMTP_PORT);
+    let able = probe.smtp(host, port).await?;
+    Ok((format!("{host}:{port} greets"), json!({ "extensions": able })))
+}
+
+/// Returns the body of an answer that is well, or what is wrong with it.
+fn well<'h>(who: &str, heard: &'h Heard) -> Result<&'h Value, Failure> {
+    let status = heard.status;
+    match status {
+        200..=299 => Ok(&heard.body),
+        401 | 403 => Err(Failure::terminal(
+            "not_allowed",
+            format!("{who} answered {status}: it does not believe who asks"),
+        )),
+        500..=599 => Err(Failure::retryable("not_well", format!("{who} answered {status}"))),
+        _ => Err(Failure::terminal(
+            "not_it",
+            format!("{who} answered {status}; look at `settings.baseUrl`"),
+        )),
+    }
+}
