@@ -1,5 +1,7 @@
 //! Definitions: checked whole, compared, saved in versions.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -13,9 +15,12 @@ use crate::domain::activity::Catalogue;
 use crate::domain::event_type::{self, built_in};
 use crate::domain::id::Uid;
 use crate::domain::problem::Problem;
+use crate::domain::rehearsal::{Rehearsed, rehearse};
 use crate::domain::time::Timestamp;
 use crate::domain::trial::CaseResult;
 use crate::domain::workflow::Workflow;
+use crate::domain::workflow::calls;
+use crate::domain::workflow::codes::{Severity, hinted};
 use crate::domain::workflow::cycle;
 use crate::domain::workflow::diff::{Change, diff};
 use crate::domain::workflow::export::to_native;
@@ -78,14 +83,37 @@ pub struct Plan {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
-    /// Whether it can be saved.
+    /// Whether it can be saved: nothing of severity `error` is wrong with it.
     pub valid: bool,
-    /// Why not.
-    pub problems: Vec<Problem>,
+    /// Why not, then what is allowed but probably not meant.
+    pub problems: Vec<Told>,
     /// What is allowed but probably not meant.
     pub warnings: Vec<Problem>,
     /// The canonical form, when it is valid.
     pub definition: Option<Value>,
+    /// What happens if each of its steps fails, when it is valid.
+    pub rehearsal: Vec<Rehearsed>,
+}
+
+/// A problem with what it means for the definition.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Told {
+    /// `error` keeps it from being saved, `warning` does not.
+    pub severity: &'static str,
+    /// The problem.
+    #[serde(flatten)]
+    pub problem: Problem,
+}
+
+impl Told {
+    /// Tells problems and warnings as one list.
+    #[must_use]
+    pub fn all(problems: Vec<Problem>, warnings: Vec<Problem>) -> Vec<Told> {
+        let told = |severity| move |problem| Told { severity, problem: hinted(problem) };
+        let warnings = warnings.into_iter().map(told(Severity::Warning.as_str()));
+        problems.into_iter().map(told(Severity::Error.as_str())).chain(warnings).collect()
+    }
 }
 
 /// Whether a name may be taken already.
@@ -112,11 +140,14 @@ impl App {
         definition: &Definition,
     ) -> Result<Verdict, Error> {
         let checked = self.validation(who, &definition.document)?;
+        let catalogue = self.catalogue(who.tenant);
+        let rehearsal = checked.workflow.as_ref().map(|workflow| rehearse(workflow, &catalogue));
         Ok(Verdict {
             valid: checked.workflow.is_some(),
-            problems: checked.problems,
+            problems: Told::all(checked.problems, checked.warnings.clone()),
             warnings: checked.warnings,
             definition: checked.workflow.as_ref().map(to_native),
+            rehearsal: rehearsal.unwrap_or_default(),
         })
     }
 
@@ -185,6 +216,32 @@ impl App {
         })
     }
 
+    /// Tells what a version of a saved workflow does if each of its steps fails.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown workflow or version.
+    pub fn rehearse_workflow(
+        &self,
+        who: &Principal,
+        name: &str,
+        version: u32,
+    ) -> Result<Vec<Rehearsed>, Error> {
+        let row = self.read(who, |view| version_of(view, name, version))?;
+        let workflow = Engine::compile(&row)?;
+        Ok(rehearse(&workflow, &self.catalogue(who.tenant)))
+    }
+
+    /// Returns the canonical form of a definition that is not saved.
+    pub(super) fn canonical(
+        &self,
+        who: &Principal,
+        definition: &Definition,
+    ) -> Result<Value, Error> {
+        let validation = self.validation(who, &definition.document)?;
+        let workflow = validation.workflow.ok_or(Error::Invalid(validation.problems))?;
+        Ok(to_native(&workflow))
+    }
+
     /// Checks a definition that is not saved, under the name that it would be saved by.
     pub(super) fn checked_draft(
         &self,
@@ -215,32 +272,39 @@ impl App {
         };
         let mut validation = validate(document, &known);
         if let Some(workflow) = &validation.workflow {
-            validation.warnings.extend(self.loops_through(who, workflow)?);
+            let (names, others) = self.neighbours(who, &workflow.name)?;
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let others: Vec<&Workflow> = others.iter().map(|other| &**other).collect();
+            validation.warnings.extend(cycle::warnings(workflow, &others));
+            validation.warnings.extend(calls::check(workflow, document, &others, &names));
             let (problems, warnings) = self.unauthorized_parts(who, workflow, document)?;
             validation.problems.extend(problems);
             validation.warnings.extend(warnings);
         }
-        if !validation.problems.is_empty() {
-            validation.workflow = None;
-        }
         Ok(validation)
     }
 
-    /// Warns of the ways in which the workflow and the active ones may start each other.
-    fn loops_through(&self, who: &Principal, workflow: &Workflow) -> Result<Vec<Problem>, Error> {
-        let others = self.read(who, |view| {
-            let mut others = Vec::new();
+    /// Returns the names of all workflows beside this one, and those of them that are active.
+    fn neighbours(
+        &self,
+        who: &Principal,
+        name: &str,
+    ) -> Result<(Vec<String>, Vec<Arc<Workflow>>), Error> {
+        self.read(who, |view| {
+            let (mut names, mut others) = (Vec::new(), Vec::new());
             for row in view.workflows()? {
-                let is_other = row.active && row.deleted_at.is_none() && row.name != workflow.name;
-                let version = is_other.then(|| view.version(&row.name, row.version)).transpose()?;
-                // One that cannot be read any more starts nothing.
-                let other = version.flatten().and_then(|version| Engine::compile(&version).ok());
-                others.extend(other);
+                if row.deleted_at.is_some() || row.name == name {
+                    continue;
+                }
+                if row.active {
+                    let version = view.version(&row.name, row.version)?;
+                    // One that cannot be read any more starts nothing.
+                    others.extend(version.and_then(|version| Engine::compile(&version).ok()));
+                }
+                names.push(row.name);
             }
-            Ok(others)
-        })?;
-        let others: Vec<&Workflow> = others.iter().map(|other| &**other).collect();
-        Ok(cycle::warnings(workflow, &others))
+            Ok((names, others))
+        })
     }
 
     async fn save(

@@ -17,6 +17,8 @@ pub mod bulk;
 pub mod cases;
 pub mod connection_test;
 pub mod connections;
+#[cfg(test)]
+mod corpus_tests;
 pub mod custom_objects;
 pub mod dashboard;
 pub mod definitions;

@@ -121,10 +121,12 @@ async fn validate(files: &Files, session: &mut Session<'_>) -> Result<(), Failur
             let verdict = if answer["valid"] == true { "valid" } else { "not valid" };
             writeln!(out, "{}: {verdict}", cell(answer, "/file"))?;
             for problem in answer["problems"].as_array().into_iter().flatten() {
+                let mark = if problem["severity"] == "warning" { "! " } else { "" };
                 let hint = problem["hint"].as_str().map(|hint| format!("; {hint}"));
                 let (pointer, detail) = (cell(problem, "/pointer"), cell(problem, "/detail"));
-                writeln!(out, "  {pointer}  {detail}{}", hint.unwrap_or_default())?;
+                writeln!(out, "  {mark}{pointer}  {detail}{}", hint.unwrap_or_default())?;
             }
+            write_rehearsal(out, &answer["rehearsal"])?;
         }
         Ok(())
     })?;
@@ -183,6 +185,29 @@ fn write_tests(out: &mut dyn Write, answer: &Value) -> io::Result<()> {
         for miss in case["misses"].as_array().into_iter().flatten() {
             writeln!(out, "    {}  {}", cell(miss, "/pointer"), cell(miss, "/detail"))?;
         }
+    }
+    Ok(())
+}
+
+/// Writes what happens if a step fails, one line for each.
+fn write_rehearsal(out: &mut dyn Write, rehearsal: &Value) -> io::Result<()> {
+    for rehearsed in rehearsal.as_array().into_iter().flatten() {
+        let fails = &rehearsed["ifFails"];
+        let names = |key: &str| -> Vec<String> {
+            let items = fails[key].as_array().into_iter().flatten();
+            items.map(|item| item["step"].as_str().or(item.as_str()).unwrap_or("").into()).collect()
+        };
+        let mut told = Vec::new();
+        for (key, word) in
+            [("undone", "undoes"), ("stays", "leaves"), ("runs", "runs"), ("skipped", "skips")]
+        {
+            let names = names(key);
+            if !names.is_empty() {
+                told.push(format!("{word} {}", names.join(", ")));
+            }
+        }
+        told.push(format!("ends as {}", cell(fails, "/outcome")));
+        writeln!(out, "  if {} fails: {}", cell(rehearsed, "/step"), told.join("; "))?;
     }
     Ok(())
 }

@@ -192,7 +192,7 @@ async fn the_example_workflows_have_no_faults() {
         let document = serde_norway::from_str(text).unwrap();
         let definition = Definition { document, source: None };
         let verdict = world.app().validate_workflow(&who(), &definition).unwrap();
-        assert_eq!((verdict.problems, verdict.warnings), (vec![], vec![]), "{name}");
+        assert!(verdict.problems.is_empty(), "{name}: {:?}", verdict.problems);
         let told = world.app().export_yaml(&who(), name, None).unwrap();
         assert_eq!(told, content::workflow_text(text, NOWHERE), "{name}");
     }

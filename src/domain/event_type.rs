@@ -138,6 +138,8 @@ enum Shape {
     Previous(RecordKind),
     /// Something like this value: an object's keys are described, and more are allowed.
     Like(Value),
+    /// An object such as this one, whose keys are the sender's own.
+    Free(Value),
 }
 
 impl Part {
@@ -151,6 +153,7 @@ impl Part {
                 schema
             }
             Shape::Like(example) => like(example),
+            Shape::Free(_) => json!({ "type": "object" }),
         }
     }
 
@@ -158,7 +161,7 @@ impl Part {
         match &self.shape {
             Shape::Record(kind) => Value::Object(sample::record(*kind)),
             Shape::Previous(kind) => Value::Object(sample::previous(*kind)),
-            Shape::Like(example) => example.clone(),
+            Shape::Like(example) | Shape::Free(example) => example.clone(),
         }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::openapi::is_described;
 use super::route::{Access, Group, Route};
 use super::ui::assets;
+use crate::domain::workflow::codes::{CODES, Code};
 
 #[derive(Template)]
 #[template(path = "docs.html")]
@@ -14,6 +15,7 @@ struct DocsPage<'a> {
     icon: String,
     version: &'static str,
     groups: Vec<GroupPart>,
+    codes: &'static [Code],
 }
 
 struct GroupPart {
@@ -41,7 +43,8 @@ struct OperationPart {
 pub fn page(groups: &[&'static Group], base: &str) -> String {
     let groups = groups.iter().filter_map(|group| part(group, base)).collect();
     let icon = assets::path_of("favicon.svg");
-    let page = DocsPage { base, icon, version: env!("CARGO_PKG_VERSION"), groups };
+    let version = env!("CARGO_PKG_VERSION");
+    let page = DocsPage { base, icon, version, groups, codes: CODES };
     page.render().expect("rendering to memory cannot fail")
 }
 
@@ -106,6 +109,9 @@ mod tests {
         let page = page(GROUPS, "");
         for route in GROUPS.iter().flat_map(|group| group.routes).filter(|it| is_described(it)) {
             assert!(page.contains(&format!("id=\"{}\"", route.id)), "{}", route.id);
+        }
+        for row in CODES {
+            assert!(page.contains(&format!("id=\"error-{}\"", row.code)), "{}", row.code);
         }
         let foreign = ["<script", "href=\"http", "src=", "@import"];
         assert!(foreign.iter().all(|text| !page.contains(text)));

@@ -11,6 +11,7 @@ mod backtest;
 mod bad_input;
 mod bulk;
 mod canary;
+mod checks;
 mod connections;
 mod contract;
 mod destinations;

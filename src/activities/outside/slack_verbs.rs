@@ -384,6 +384,9 @@ fn output_schema(verb: Verb) -> Value {
             properties["message"] = json!({ "description": "The message as Slack keeps it" });
         }
     }
+    if matches!(verb, Post | Update | Delete | AddReaction | RemoveReaction) {
+        needed.push("ts");
+    }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",

@@ -123,8 +123,7 @@ impl App {
             _ => Publish::Active,
         };
         let is_native = definition.document.get("steps").is_some();
-        let verdict = self.validate_workflow(who, &definition)?;
-        let canonical = verdict.definition.ok_or(Error::Invalid(verdict.problems))?;
+        let canonical = self.canonical(who, &definition)?;
         let name = canonical["name"].as_str().unwrap_or_default();
         if is_native {
             let made = self.create_workflow(who, definition, publish).await?;

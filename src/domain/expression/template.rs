@@ -311,6 +311,9 @@ impl Expression {
                 ("invalid_expression", fault(offset, error.detail))
             })?),
         };
+        if let Some(called) = called_path(text, &scanned) {
+            return Err(("invalid_expression", called));
+        }
         if let Some(unknown) = unknown_name(text, &scanned) {
             return Err(("invalid_expression", unknown));
         }
@@ -390,6 +393,20 @@ impl Expression {
 }
 
 const ALLOW_ABSENCE: &str = "append `| default(…)` to allow absence";
+
+/// Values have no methods: what other languages call is a filter here.
+fn called_path(text: &str, scanned: &Scanned) -> Option<Fault> {
+    let is_called = |end: usize| {
+        let rest = text[end..].strip_prefix('.').unwrap_or(&text[end..]);
+        rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_').starts_with('(')
+    };
+    let called = scanned.occurrences.iter().find(|occurrence| is_called(occurrence.span.end))?;
+    Some(Fault {
+        offset: called.span.start,
+        detail: format!("`{}` cannot be called", called.path),
+        hint: Some("values have no methods; write {{ path | filter }}, such as | upper".to_owned()),
+    })
+}
 
 fn unknown_name(text: &str, scanned: &Scanned) -> Option<Fault> {
     scanned.names.iter().find_map(|name| {

@@ -103,7 +103,7 @@ impl Annotation {
             *payload = Value::Bool(true); // What is not described stays open.
             return;
         }
-        let mut place = payload;
+        let mut place = &mut *payload;
         for name in &self.target[1..] {
             if !place.get("properties").is_some_and(Value::is_object) {
                 *place = json!({"type": "object", "properties": {}});
@@ -111,6 +111,10 @@ impl Annotation {
             place = &mut place["properties"][name.as_str()];
         }
         *place = self.schema();
+        let required = payload.get_mut("required").and_then(Value::as_array_mut);
+        if let (Some(required), Some(name)) = (required, self.target.get(1)) {
+            required.push(json!(name)); // It is always there, if only as null.
+        }
     }
 
     fn schema(&self) -> Value {

@@ -60,6 +60,7 @@ impl<'w> Search<'w> {
             return;
         }
         visited.push(&from.name);
+        self.follow_started(from, visited, told);
         for emission in emissions(from) {
             let others = self.others.clone();
             for next in std::iter::once(self.saved).chain(others) {
@@ -81,6 +82,28 @@ impl<'w> Search<'w> {
             }
         }
         visited.pop();
+    }
+}
+
+impl<'w> Search<'w> {
+    /// Follows the workflows that the steps start without an event.
+    fn follow_started(
+        &mut self,
+        from: &'w Workflow,
+        visited: &mut Vec<&'w str>,
+        told: &mut String,
+    ) {
+        for step in from.all_steps() {
+            let Action::Run { workflow: name, .. } = &step.action else { continue };
+            let next = self.others.iter().copied().find(|other| other.name == *name);
+            let Some(next) = next.filter(|next| !visited.contains(&next.name.as_str())) else {
+                continue;
+            };
+            let length = told.len();
+            told.push_str(&format!(" → run → {}", next.name));
+            self.follow(next, visited, told);
+            told.truncate(length);
+        }
     }
 }
 
@@ -137,11 +160,10 @@ fn excludes(filter: &Filter, emission: &Emission<'_>) -> bool {
 }
 
 fn emissions(workflow: &Workflow) -> Vec<Emission<'_>> {
-    let calls =
-        workflow.steps.iter().chain(&workflow.on_failure).filter_map(|step| match &step.action {
-            Action::Call { activity, input, .. } => Some((activity.as_str(), input.source())),
-            _ => None, // Nothing else changes a record or publishes an event.
-        });
+    let calls = workflow.all_steps().into_iter().filter_map(|step| match &step.action {
+        Action::Call { activity, input, .. } => Some((activity.as_str(), input.source())),
+        _ => None, // Nothing else changes a record or publishes an event.
+    });
     calls.flat_map(|(activity, input)| emitted_by(activity, input)).collect()
 }
 

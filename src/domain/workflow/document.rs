@@ -7,6 +7,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::codes::hinted;
 use crate::domain::problem::{Problem, pointer_to};
 
 /// How a definition is spelled.
@@ -45,13 +46,29 @@ pub fn parse_text(text: &str, format: Format, limits: TextLimits) -> Result<Valu
     if text.len() > limits.bytes_max {
         let detail =
             format!("the text has {} bytes, the limit is {}", text.len(), limits.bytes_max);
-        return Err(Problem::new("", "too_large", detail));
+        return Err(hinted(Problem::new("", "too_large", detail)));
     }
     let bounds = Bounds::new(text, limits);
     match format {
         Format::Json => read_json(text, &bounds),
         Format::Yaml => read_yaml(text, &bounds),
     }
+    .map_err(|problem| advised(problem, text))
+}
+
+/// Looks in the text for the usual causes of a fault, which the scanner tells in its own words.
+fn advised(problem: Problem, text: &str) -> Problem {
+    let has = |pattern: &str| text.lines().any(|line| line.contains(pattern));
+    let unquoted = || has(": {{") || has("- {{") || has(":{{");
+    hinted(match problem.code.as_str() {
+        "syntax" | "wrong_type" if unquoted() => {
+            problem.with_hint("put quotes around what begins with `{{`: \"{{ path }}\"")
+        }
+        "syntax" if text.lines().any(|line| line.trim_start_matches(' ').starts_with('\t')) => {
+            problem.with_hint("indent with spaces; YAML takes no tabs there")
+        }
+        _ => problem,
+    })
 }
 
 fn read_json(text: &str, bounds: &Bounds) -> Result<Value, Problem> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::codes::{find, hinted};
 use crate::domain::problem::{Problem, nearest, pointer_to};
 use crate::domain::time::{format_duration, parse_duration};
 
@@ -22,20 +23,31 @@ pub(super) struct Findings {
 
 impl Findings {
     pub(super) fn problem(&self, problem: Problem) {
+        debug_assert!(find(&problem.code).is_some(), "`{}` has no row in `codes.rs`", problem.code);
+        let problem = hinted(problem);
         let mut problems = self.problems.borrow_mut();
         match problems.len() {
             0..PROBLEMS_MAX => problems.push(problem),
             PROBLEMS_MAX => {
                 let detail =
                     format!("there are more than {PROBLEMS_MAX} problems; the rest is not told");
-                problems.push(Problem::new("", "too_many_problems", detail));
+                problems.push(hinted(Problem::new("", "too_many_problems", detail)));
             }
             _ => (), // Nobody reads so far, and a hostile document could have a million.
         }
     }
 
     pub(super) fn warning(&self, problem: Problem) {
-        self.warnings.borrow_mut().push(problem);
+        debug_assert!(find(&problem.code).is_some(), "`{}` has no row in `codes.rs`", problem.code);
+        let mut warnings = self.warnings.borrow_mut();
+        // One expression may read the same place twice.
+        let is_told = warnings.iter().any(|told| {
+            (&told.pointer, &told.code, &told.detail)
+                == (&problem.pointer, &problem.code, &problem.detail)
+        });
+        if !is_told && warnings.len() < PROBLEMS_MAX {
+            warnings.push(hinted(problem));
+        }
     }
 
     /// Unwraps what another parser found, keeping its problems.
@@ -64,7 +76,8 @@ impl<'a> Fields<'a> {
     pub(super) fn open(value: &'a Value, at: &str, findings: &'a Findings) -> Option<Fields<'a>> {
         let Some(map) = value.as_object() else {
             let detail = format!("expected an object, found {}", kind_of(value));
-            findings.problem(Problem::new(at, "wrong_type", detail));
+            let hint = "write {key: value}, or indented `key: value` lines";
+            findings.problem(Problem::new(at, "wrong_type", detail).with_hint(hint));
             return None;
         };
         Some(Fields { at: at.to_owned(), map, findings, asked: Vec::new(), refused: Vec::new() })
@@ -170,8 +183,20 @@ impl<'a> Field<'a> {
     }
 
     fn wrong<T>(&self, expected: impl Display) -> Option<T> {
+        let expected = expected.to_string();
         let detail = format!("expected {expected}, found {}", kind_of(self.value));
-        self.report(self.problem("wrong_type", detail))
+        let problem = self.problem("wrong_type", detail);
+        self.report(match (expected.as_str(), self.value) {
+            ("a string", Value::Number(_) | Value::Bool(_)) => {
+                problem.with_hint(format!("put it in quotes: \"{}\"", self.value))
+            }
+            ("a list", _) => problem.with_hint("write [ … ], or one `- ` line for each element"),
+            ("true or false", _) => problem.with_hint("write true or false, without quotes"),
+            ("a number" | "a whole number", Value::String(_)) => {
+                problem.with_hint("write it without quotes")
+            }
+            _ => problem,
+        })
     }
 
     pub(super) fn object(&self) -> Option<Fields<'a>> {
@@ -253,7 +278,12 @@ impl<'a> Field<'a> {
         let allowed: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let problem =
             self.problem("not_allowed", format!("`{text}` is not a value of `{}`", self.name));
-        self.report(problem.with_hint(format!("allowed: {}", allowed.join(", "))))
+        self.report(match nearest(&text.to_lowercase(), allowed.iter().copied()) {
+            Some(near) => {
+                problem.with_hint(format!("did you mean `{near}`? allowed: {}", allowed.join(", ")))
+            }
+            None => problem.with_hint(format!("allowed: {}", allowed.join(", "))),
+        })
     }
 }
 

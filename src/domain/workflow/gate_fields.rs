@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::fields::{Field, Fields};
 use super::gate::{Allowance, Dedupe, Gates, Pace};
 use super::parse::Reading;
-use super::schema::event_schema;
+use super::reference::event_schema;
 use super::trigger::DraftTrigger;
 use super::trigger::Trigger;
 use crate::domain::expression::Template;

@@ -77,7 +77,11 @@ fn report_input(error: &ValidationError<'_>, spec: &ActivitySpec, at: &str, find
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
             let detail = format!("`{name}` is missing: `{}` needs it", spec.identifier);
-            findings.problem(Problem::new(at, "missing", detail));
+            let problem = Problem::new(at, "missing", detail);
+            findings.problem(match described(error, &spec.input_schema, name) {
+                Some(text) => problem.with_hint(format!("add `{name}`: {text}")),
+                None => problem.with_hint(format!("add `{name}`")),
+            });
         }
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             let siblings = siblings(error, &spec.input_schema);
@@ -91,12 +95,53 @@ fn report_input(error: &ValidationError<'_>, spec: &ActivitySpec, at: &str, find
                 });
             }
         }
-        _ => {
+        kind => {
             // The sentence quotes the value, which may be long.
             let detail: String = error.to_string().chars().take(300).collect();
-            findings.problem(Problem::new(at, "invalid_input", detail));
+            let problem = Problem::new(at, "invalid_input", detail);
+            findings.problem(match remedy(kind, error.instance()) {
+                Some(hint) => problem.with_hint(hint),
+                None => problem,
+            });
         }
     }
+}
+
+/// Says what would fit in the place of a value that does not.
+fn remedy(kind: &ValidationErrorKind, value: &Value) -> Option<String> {
+    match kind {
+        ValidationErrorKind::Enum { options } => {
+            let options: Vec<&str> =
+                options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let typed = value.as_str().unwrap_or_default();
+            let folded = options.iter().find(|option| option.eq_ignore_ascii_case(typed)).copied();
+            Some(match folded.or_else(|| nearest(typed, options.iter().copied())) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("one of: {}", options.join(", ")),
+            })
+        }
+        ValidationErrorKind::Type { .. } if value.is_number() || value.is_boolean() => {
+            Some(format!("if it is a text, put it in quotes: \"{value}\""))
+        }
+        ValidationErrorKind::AnyOf { context } => {
+            let names: Option<Vec<String>> = context.iter().map(|it| needed(it)).collect();
+            names.map(|names| format!("give one of {}", names.join(", ")))
+        }
+        _ => None, // The sentence says what would fit.
+    }
+}
+
+fn needed(branch: &[ValidationError<'_>]) -> Option<String> {
+    let [error] = branch else { return None };
+    match error.kind() {
+        ValidationErrorKind::Required { property } => Some(format!("`{}`", property.as_str()?)),
+        _ => None, // Something else is wrong in this branch.
+    }
+}
+
+fn described<'s>(error: &ValidationError<'_>, schema: &'s Value, name: &str) -> Option<&'s str> {
+    let parent = error.schema_path().as_str().rsplit_once('/').map_or("", |(parent, _)| parent);
+    schema.pointer(parent)?["properties"].get(name)?["description"].as_str()
 }
 
 fn siblings(error: &ValidationError<'_>, schema: &Value) -> Vec<String> {

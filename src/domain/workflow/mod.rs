@@ -2,27 +2,36 @@
 
 pub mod annotation;
 mod approval;
+pub mod calls;
 pub mod cases;
 mod check;
+pub mod codes;
+mod condition;
 pub mod cycle;
 pub mod diff;
 pub mod document;
 pub mod export;
+mod facts;
 mod fields;
+mod fit;
 pub mod gate;
 mod gate_fields;
+mod infer;
 mod inputs;
 mod kind;
 pub mod lasting;
 mod nesting;
+mod operand;
 mod over;
 pub mod parse;
+mod places;
 mod priority;
+mod reference;
 mod retrying;
-mod schema;
 pub mod secrets;
 mod seen;
 mod step;
+mod structure;
 mod tags;
 pub mod team;
 #[cfg(test)]
@@ -31,6 +40,7 @@ mod thena;
 pub mod tree;
 mod trigger;
 mod trigger_schedule;
+mod typing;
 mod undoing;
 pub mod uses;
 

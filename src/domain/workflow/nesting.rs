@@ -38,6 +38,7 @@ pub(super) enum Inner {
 
 /// One way of a branch, as far as it could be read.
 pub(super) struct DraftCase {
+    pub(super) at: String,
     pub(super) condition: Option<Option<Placed<Filter>>>,
     pub(super) steps: Vec<Draft>,
 }
@@ -209,7 +210,8 @@ impl<'a> Reading<'a> {
     }
 
     fn case(&self, field: &Field<'a>, is_last: bool, depth: usize) -> DraftCase {
-        let nothing = || DraftCase { condition: None, steps: Vec::new() };
+        let at = field.at.clone();
+        let nothing = || DraftCase { at: field.at.clone(), condition: None, steps: Vec::new() };
         let Some(mut fields) = field.object() else { return nothing() };
         let condition = fields.take(&["if", "filter", "filters"]);
         let otherwise = fields.take(&["else"]);
@@ -241,7 +243,7 @@ impl<'a> Reading<'a> {
             }
         };
         let steps = steps.map(|steps| self.inner_steps(&steps, depth)).unwrap_or_default();
-        DraftCase { condition, steps }
+        DraftCase { at, condition, steps }
     }
 
     fn for_each(&self, field: &Field<'a>, depth: usize) -> Option<Inner> {

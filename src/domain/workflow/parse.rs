@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use super::check;
 use super::fields::{Field, Fields, Findings};
+use super::places::in_document_order;
+use super::reference::Records;
 use super::step::{self, Draft};
 use super::thena;
 use super::trigger_schedule;
@@ -108,8 +110,8 @@ pub fn validate(raw: &Value, known: &Known<'_>) -> Validation {
     let reading = Reading { origin: Origin::Written(known), findings: &findings };
     let workflow = reading.workflow(raw);
     let (mut problems, mut warnings) = findings.into_parts();
-    check::in_document_order(&mut problems, raw);
-    check::in_document_order(&mut warnings, raw);
+    in_document_order(&mut problems, raw);
+    in_document_order(&mut warnings, raw);
     let workflow = workflow.filter(|_| problems.is_empty());
     assert!(workflow.is_some() || !problems.is_empty(), "a refusal has a reason");
     Validation { problems, warnings, workflow }
@@ -196,12 +198,15 @@ impl<'a> Reading<'a> {
         body.close();
         if let Origin::Written(_) = self.origin {
             self.check_queues(&triggers, concurrency.is_some());
+            let records = Records::default();
             let subject = check::Subject {
                 findings: self.findings,
                 triggers: &triggers,
                 annotations: annotations.as_deref().unwrap_or_default(),
                 concurrency: concurrency.as_ref().map(|c| (c, &*concurrency_at)),
+                timeout,
                 drafts: &drafts,
+                records: &records,
                 handler: &handler,
                 at_handler: false,
             };

@@ -1,20 +1,32 @@
 //! Which steps have run when another one begins, and how sure that is.
 
-use super::Join;
+use super::facts::Facts;
 use super::nesting::Inner;
-use super::step::{Draft, gather};
+use super::step::{Draft, Placed, gather};
+use super::{Join, OnFailure};
+use crate::domain::filter::{Filter, Operator};
 
 /// A step that runs before the one that looks.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Seen<'v> {
     pub(super) draft: &'v Draft,
+    pub(super) way: Way<'v>,
+}
+
+/// What must happen for a step to run.
+#[derive(Clone)]
+pub(super) struct Way<'v> {
     pub(super) sure: Sure,
+    /// The conditions that must hold, its own and those of the steps around it.
+    conditions: Vec<&'v Placed<Filter>>,
+    /// The step whose failure the run goes on behind.
+    excused: Option<&'v str>,
 }
 
 /// Whether a step has run when another looks at it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sure {
-    /// It has, or was skipped by its own condition.
+    /// It has, if its conditions held.
     Before,
     /// It may run at the same time.
     Beside,
@@ -22,6 +34,56 @@ pub(super) enum Sure {
     Perhaps,
     /// It has, unless the run failed before.
     Unless,
+}
+
+impl<'v> Way<'v> {
+    pub(super) fn of(sure: Sure) -> Way<'v> {
+        Way { sure, conditions: Vec::new(), excused: None }
+    }
+
+    /// Adds what the step itself asks for.
+    fn through(&self, draft: &'v Draft) -> Way<'v> {
+        let mut way = self.clone();
+        way.conditions.extend(draft.condition.iter().flatten());
+        if draft.on_failure == Some(OnFailure::Continue) {
+            way.excused.get_or_insert(&draft.id);
+        }
+        way
+    }
+}
+
+impl Seen<'_> {
+    /// Returns why the step may have no output, and what to do about it; `None` when what is known
+    /// shows that it has.
+    pub(super) fn doubt(&self, facts: &Facts) -> Option<(String, &'static str)> {
+        let id = &self.draft.id;
+        let allow = "allow its absence with `| default(…)`, or make it sure with an `if`";
+        if self.has_run(facts) {
+            return None;
+        }
+        if self.way.sure == Sure::Perhaps {
+            let detail = format!("the step `{id}` stands in a branch that may not be taken");
+            return Some((detail, allow));
+        }
+        if self.way.sure == Sure::Unless {
+            let detail = format!("the step `{id}` may not have run when the run fails");
+            return Some((detail, allow));
+        }
+        if self.way.conditions.iter().any(|condition| !facts.include(&condition.value)) {
+            return Some((
+                format!("the step `{id}` is skipped when its `if` does not hold"),
+                allow,
+            ));
+        }
+        let failed = self.way.excused?;
+        Some((format!("the step `{failed}` may have failed, and the run goes on"), allow))
+    }
+
+    fn has_run(&self, facts: &Facts) -> bool {
+        let record = format!("steps.{}", self.draft.id);
+        facts.is_present_below(&format!("{record}.output"))
+            || facts.hold(&format!("{record}.status"), Operator::Eq, &"succeeded".into())
+    }
 }
 
 /// Returns the positions of the steps that have ended when the one at `index` begins.
@@ -41,17 +103,27 @@ pub(super) fn awaited_by(drafts: &[Draft], index: usize) -> Vec<usize> {
 }
 
 /// Notes a step that others see, and those inside it as far as others can see them.
-pub(super) fn show<'d>(draft: &'d Draft, sure: Sure, seen: &mut Vec<Seen<'d>>) {
-    seen.push(Seen { draft, sure });
-    let (lists, sure) = match &draft.inner {
-        Some(Inner::Branch(_)) => (true, Sure::Perhaps),
-        Some(Inner::Parallel { join: Some(Join::All), .. }) => (true, sure),
-        Some(Inner::Parallel { .. }) => (true, Sure::Perhaps),
-        Some(Inner::Each { .. }) | None => (false, sure),
-    };
-    for inner in draft.inner.iter().filter(|_| lists).flat_map(Inner::lists).flatten() {
-        show(inner, sure, seen);
+pub(super) fn show<'d>(draft: &'d Draft, way: &Way<'d>, seen: &mut Vec<Seen<'d>>) {
+    let way = way.through(draft);
+    match &draft.inner {
+        Some(Inner::Branch(cases)) => {
+            for case in cases {
+                let mut inner = way.clone();
+                match &case.condition {
+                    Some(Some(condition)) => inner.conditions.push(condition),
+                    _ => inner.sure = Sure::Perhaps, // Nothing shows that no other way was taken.
+                }
+                case.steps.iter().for_each(|draft| show(draft, &inner, seen));
+            }
+        }
+        Some(Inner::Parallel { join, branches }) => {
+            let sure = if *join == Some(Join::All) { way.sure } else { Sure::Perhaps };
+            let inner = Way { sure, ..way.clone() };
+            branches.iter().flatten().for_each(|draft| show(draft, &inner, seen));
+        }
+        Some(Inner::Each { .. }) | None => {} // Outside of a loop nobody sees into it.
     }
+    seen.push(Seen { draft, way });
 }
 
 pub(super) fn stands_in_loop(drafts: &[Draft], id: &str) -> bool {

@@ -53,10 +53,16 @@ pub(super) struct Draft {
     pub(super) awaited: Option<Awaited>,
     pub(super) approval: DraftApproval,
     title: Option<String>,
-    retry: Option<Retry>,
-    timeout: Option<Duration>,
-    on_failure: Option<OnFailure>,
+    pub(super) retry: Option<Retry>,
+    /// Where the retry is said, if it is.
+    pub(super) retry_at: Option<String>,
+    pub(super) timeout: Option<Duration>,
+    /// Where the timeout is said, if it is.
+    pub(super) timeout_at: Option<String>,
+    pub(super) on_failure: Option<OnFailure>,
     in_doubt: Option<Option<InDoubt>>,
+    /// Where the undoing is said, if it is.
+    pub(super) undo_at: Option<String>,
 }
 
 impl Draft {
@@ -145,18 +151,20 @@ impl<'a> Reading<'a> {
         let calls = matches!(does.action, Some(Action::Call { .. }));
         let standard = if calls { Retry::DEFAULT } else { Retry::NEVER };
         let standard = spec.as_ref().filter(|_| calls).map_or(standard, |spec| spec.retry.clone());
-        let retry = self.retry(fields.take(&["retry", "retryPolicy"]), standard);
-        let timeout = fields.take(&["timeout", "executionTimeout"]).map_or_else(
+        let retry = fields.take(&["retry", "retryPolicy"]);
+        let retry_at = retry.as_ref().map(|field| field.at.clone());
+        let retry = self.retry(retry, standard);
+        let timeout = fields.take(&["timeout", "executionTimeout"]);
+        let timeout_at = timeout.as_ref().map(|field| field.at.clone());
+        let timeout = timeout.map_or_else(
             || Some(spec.as_ref().map_or(TIMEOUT, |spec| spec.timeout)),
             |field| field.duration(Duration::from_millis(1)..=self.limits().step_timeout_max),
         );
         let on_failure = on_failure(fields.take(&["onFailure"]), does.inner.is_some());
         let in_doubt = self.in_doubt(fields.take(&["inDoubt"]), &does.action, spec.as_deref());
-        let undone = self.undo(
-            fields.take(&["compensate", "compensationActivity"]),
-            &does.action,
-            spec.as_deref(),
-        );
+        let undo = fields.take(&["compensate", "compensationActivity"]);
+        let undo_at = undo.as_ref().map(|field| field.at.clone());
+        let undone = self.undo(undo, &does.action, spec.as_deref());
         // Whatever another spelling says of them: a wait and a step around others have none of these.
         let plain = does.inner.is_some() || matches!(does.action, Some(Action::Wait(_)));
         let (retry, timeout, undone) = match plain {
@@ -185,9 +193,12 @@ impl<'a> Reading<'a> {
             approval,
             title: title.map(str::to_owned),
             retry,
+            retry_at,
             timeout,
+            timeout_at,
             on_failure,
             in_doubt,
+            undo_at,
         })
     }
 

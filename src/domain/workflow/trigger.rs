@@ -9,7 +9,7 @@ use super::gate_fields::GateFields;
 use super::lasting::Lasting;
 use super::nesting::Awaited;
 use super::parse::{KnownEvent, Origin, Reading};
-use super::schema::event_schema;
+use super::reference::event_schema;
 use super::thena::{Spelling, event_names};
 use super::trigger_schedule;
 use crate::domain::event_type;

@@ -20,7 +20,7 @@ use super::super::state::Front;
 use super::trials;
 use crate::app::App;
 use crate::app::backtest::{BacktestRequest, Candidate};
-use crate::app::definitions::{Definition, Publish, Saved};
+use crate::app::definitions::{Definition, Publish, Saved, Told};
 use crate::app::error::Error;
 use crate::app::principal::Principal;
 use crate::app::views::WorkflowView;
@@ -132,9 +132,27 @@ pub static GROUP: Group = Group {
             "Validation",
             r##"{"type":"object","required":["valid","problems"],"properties":{
                 "valid":{"type":"boolean"},
-                "problems":{"type":"array","items":{"type":"object"}},
-                "warnings":{"type":"array","items":{"type":"object"}},
-                "definition":{"type":["object","null"],"description":"The canonical form."}}}"##,
+                "problems":{"type":"array","items":{"type":"object","properties":{
+                    "pointer":{"type":"string"},
+                    "code":{"type":"string","description":"Stable; the codes are listed below /docs."},
+                    "detail":{"type":"string"},"hint":{"type":"string"},
+                    "severity":{"enum":["error","warning"],
+                        "description":"Only an error keeps the definition from being saved."}}}},
+                "warnings":{"type":"array","items":{"type":"object"},
+                    "description":"Those of the problems that are no errors."},
+                "definition":{"type":["object","null"],"description":"The canonical form."},
+                "rehearsal":{"type":"array","description":"What happens if each step fails.",
+                    "items":{"type":"object","properties":{"step":{"type":"string"},
+                    "ifFails":{"type":"object","properties":{
+                        "undone":{"type":"array","items":{"type":"object","properties":{
+                            "step":{"type":"string"},"by":{"enum":["platform","activity"]},
+                            "activity":{"type":"string"}}}},
+                        "stays":{"type":"array","items":{"type":"object","properties":{
+                            "step":{"type":"string"},"why":{"type":"string"}}}},
+                        "skipped":{"type":"array","items":{"type":"string"}},
+                        "runs":{"type":"array","items":{"type":"string"}},
+                        "outcome":{"type":"string"},
+                        "told":{"type":"array","items":{"type":"string"}}}}}}}}}"##,
         ),
         ("Trial", include_str!("schemas/trial.json")),
         ("TrialResult", include_str!("schemas/trial_result.json")),
@@ -301,7 +319,8 @@ async fn validate(
             return Err(refusal);
         }
         Err(refusal) => {
-            let verdict = json!({"valid": false, "problems": refusal.problems(), "warnings": []});
+            let problems = Told::all(refusal.problems().to_vec(), Vec::new());
+            let verdict = json!({"valid": false, "problems": problems, "warnings": []});
             return Ok(HttpResponse::Ok().json(verdict));
         }
     };

@@ -69,6 +69,7 @@ pub async fn workflow(
         newest_event: newest.into_iter().next().map(|event| event.id),
         versions: app.workflow_versions(&visit.who, &view.name)?,
         runs: app.runs(&visit.who, &filter, &beside())?.data,
+        rehearsal: app.rehearse_workflow(&visit.who, &view.name, view.version)?,
     };
     html(&workflow::page(visit.shell, &asked, &view, &around))
 }

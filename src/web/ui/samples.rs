@@ -16,6 +16,7 @@ use crate::app::webhooks::{DeliveryCounts, WebhookView};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::id::RunId;
 use crate::domain::problem::Problem;
+use crate::domain::rehearsal::{IfFails, Rehearsed};
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 
@@ -31,6 +32,19 @@ fn ago(ms: i64) -> Timestamp {
 
 fn id(number: u64) -> RunId {
     RunId::new(0, ago(i64::try_from(number).expect("small") * 60_000), number * 0x9E37_79B9)
+}
+
+/// What happens if a step fails, which undoes another.
+pub fn rehearsed(step: &str, outcome: &str) -> Rehearsed {
+    let if_fails = IfFails {
+        undone: vec![],
+        stays: vec![],
+        skipped: vec!["close".to_owned()],
+        runs: vec![],
+        outcome: outcome.to_owned(),
+        told: vec![],
+    };
+    Rehearsed { step: step.to_owned(), if_fails }
 }
 
 pub fn summary(number: u64, workflow: &str, status: &str) -> RunSummary {

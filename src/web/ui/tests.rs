@@ -59,13 +59,18 @@ fn destination_pages() -> [(&'static str, String); 2] {
     [("destinations", page(&list)), ("destinations-empty", page(&no_page()))]
 }
 
-/// Every page with a name for its file.
-fn pages() -> Vec<(&'static str, String)> {
-    let around = workflow::Surroundings {
+fn around_a_workflow() -> workflow::Surroundings {
+    workflow::Surroundings {
         versions: vec![samples::workflow("escalate-urgent", true)],
         runs: samples::runs().data[..4].to_vec(),
         newest_event: Some("evt_01KAQ00003".to_owned()),
-    };
+        rehearsal: vec![samples::rehearsed("notify", HOSTILE)],
+    }
+}
+
+/// Every page with a name for its file.
+fn pages() -> Vec<(&'static str, String)> {
+    let around = around_a_workflow();
     let open = samples::workflow("escalate-urgent", true);
     let list = ["escalate-urgent", "csat-survey", "nightly-report", "vip-routing"];
     let list = list.iter().map(|name| samples::workflow(name, *name != "nightly-report")).collect();

@@ -13,6 +13,7 @@ use super::runs::{self, RunRow};
 use super::shell::Shell;
 use crate::app::views::{RunSummary, WorkflowView};
 use crate::domain::problem::Problem;
+use crate::domain::rehearsal::Rehearsed;
 
 /// How the page's source is spelled, and which version it shows.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
@@ -33,6 +34,8 @@ pub struct Surroundings {
     pub runs: Vec<RunSummary>,
     /// The newest event of the type that it listens to.
     pub newest_event: Option<String>,
+    /// What happens if each of its steps fails.
+    pub rehearsal: Vec<Rehearsed>,
 }
 
 /// What a run that is started by hand runs with.
@@ -65,6 +68,7 @@ pub struct WorkflowPage {
     steps: Vec<StepCard>,
     undone: usize,
     warnings: Vec<Problem>,
+    rehearsal: Vec<(String, String)>,
     strip: Strip,
     totals: Vec<(&'static str, String, String)>,
     saved: Moment,
@@ -148,6 +152,11 @@ pub fn page(
         undone: steps.iter().filter(|step| step.undo.is_way()).count(),
         steps,
         warnings: workflow.warnings.clone(),
+        rehearsal: around
+            .rehearsal
+            .iter()
+            .map(|rehearsed| (rehearsed.step.clone(), rehearsed.if_fails.sentence()))
+            .collect(),
         strip: Strip::new(&workflow.last_runs),
         totals: totals(&shell, workflow),
         saved: Moment::relative(workflow.updated_at, shell.now),

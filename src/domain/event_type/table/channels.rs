@@ -38,7 +38,8 @@ fn slack() -> Vec<EventType> {
         slack("slack:app_mention", "Slack mention", "Somebody mentioned the app.")
             .maybe("channel", plain(json!("C024BE91L")))
             .maybe("user", plain(json!("U2147483697")))
-            .maybe("text", plain(json!("<@U0LAN0Z89> is the login page down?"))),
+            .maybe("text", plain(json!("<@U0LAN0Z89> is the login page down?")))
+            .maybe("ts", plain(json!("1795428000.000100"))),
         slack("slack:reaction:added", "Slack reaction added", "Somebody reacted to something.")
             .maybe("user", plain(json!("U2147483697")))
             .maybe("reaction", plain(json!("eyes")))
@@ -83,7 +84,7 @@ fn email() -> Vec<EventType> {
             .maybe("subject", plain(json!("Nobody can log in")))
             .maybe("text", plain(json!("Since ten o'clock every login ends on an empty page.")))
             .maybe("html", plain(json!("<p>Since ten o'clock every login …</p>")))
-            .maybe("headers", plain(json!({ "x-mailer": "Paper 3" })))
+            .maybe("headers", Shape::Free(json!({ "x-mailer": "Paper 3" })))
             .maybe("attachments", plain(json!([])))
             .maybe("messageId", plain(json!("1@wedding.example")))
             .maybe("inReplyTo", plain(json!("0@example.com")))
@@ -100,7 +101,10 @@ fn forms() -> Vec<EventType> {
             .among("Forms")
             .from("form")
             .maybe("form", plain(json!({ "name": "contact", "title": "Contact us" })))
-            .maybe("values", plain(json!({ "email": "kim@wedding.example", "topic": "Login" })))
+            .maybe(
+                "values",
+                Shape::Free(json!({ "email": "kim@wedding.example", "topic": "Login" })),
+            )
             .maybe("submittedAt", plain(json!("2026-11-23T10:00:00.000Z"))),
     ]
 }

@@ -197,8 +197,8 @@ fn what_stands_in_a_loop_is_seen_only_there() {
     let text = "name: w
 steps:
   - id: loop
-    forEach: {items: [1], steps: [{id: b, sleep: 1}, {id: c, sleep: '{{steps.b.output.x}}'}]}
-  - {id: d, sleep: '{{steps.b.output.x}}'}";
+    forEach: {items: [1], steps: [{id: b, activity: 'tickets:search-tickets-platform'}, {id: c, sleep: '{{steps.b.output.total}}'}]}
+  - {id: d, sleep: '{{steps.b.output.total}}'}";
     let problems = checked(text).problems;
     assert_eq!(problems.len(), 1, "{problems:#?}");
     assert_eq!((&*problems[0].pointer, &*problems[0].code), ("/steps/1/sleep", "step_order"));
@@ -209,11 +209,11 @@ fn what_may_not_have_run_is_warned_of() {
     let text = "name: w
 steps:
   - id: choose
-    branch: [{if: {x: {~eq: 1}}, steps: [{id: b, sleep: 1}]}]
-  - {id: c, sleep: 1, dependencies: [choose]}
-  - {id: d, sleep: '{{steps.b.output.x}}', dependencies: [choose]}
-  - {id: e, sleep: '{{steps.c.output.x}}', dependencies: [d]}
-  - {id: f, sleep: '{{steps.c.output.x}}'}";
+    branch: [{if: {x: {~eq: 1}}, steps: [{id: b, activity: 'tickets:search-tickets-platform'}]}]
+  - {id: c, activity: 'tickets:search-tickets-platform', dependencies: [choose]}
+  - {id: d, sleep: '{{steps.b.output.total}}', dependencies: [choose]}
+  - {id: e, sleep: '{{steps.c.output.total}}', dependencies: [d]}
+  - {id: f, sleep: '{{steps.c.output.total}}'}";
     let validation = checked(text);
     assert_eq!(validation.problems, []);
     let codes: Vec<(&str, &str)> =
