@@ -39,10 +39,10 @@ fn ticket_cases() -> Vec<Case> {
             |_| (UPDATE, json!({"id": "WED-1", "title": "C"})),
         ),
         ("tickets:bulk-archive-platform", json!({"ticketIds": ["WED-1", "WED-2"]}), |_| {
-            ("tickets:unarchive-ticket-platform", json!({"id": "WED-1"}))
+            (DELETE, json!({"id": "WED-1"}))
         }),
         ("tickets:bulk-unarchive-platform", json!({"ticketIds": ["WED-2"]}), |_| {
-            ("tickets:archive-ticket-platform", json!({"id": "WED-2"}))
+            (DELETE, json!({"id": "WED-2"}))
         }),
         (
             "tickets:assign-ticket-platform",

@@ -281,6 +281,9 @@ impl App {
             validation.problems.extend(problems);
             validation.warnings.extend(warnings);
         }
+        if !validation.problems.is_empty() {
+            validation.workflow = None;
+        }
         Ok(validation)
     }
 

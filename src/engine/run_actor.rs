@@ -191,16 +191,21 @@ impl RunActor {
         });
         let connection = call.as_ref().ok().and_then(|call| call.connection.as_ref());
         let connection = connection.map(|connection| connection.name.as_str());
-        let whose = (self.live.priority, self.live.workflow.name.as_str(), self.live.id());
-        // A short name stands for the activity that is throttled.
-        let installed = self.tenant.installed();
-        let named = installed.catalogue().find(&identifier);
-        let called = named.map_or(identifier.as_str(), |spec| spec.identifier.as_str());
         let address = activity.address().or_else(|| input["url"].as_str());
-        let asking = Asking::new(effect, (called, connection, address), whose);
+        let asking = self.asking(effect, (&identifier, connection, address));
         let maybe_made = self.interrupted.contains(effect);
         let (effect, name) = (effect.clone(), identifier);
         Some(PreparedCall { effect, name, activity, call, looks_up, asking, maybe_made })
+    }
+
+    fn asking(&self, effect: &Effect, place: (&str, Option<&str>, Option<&str>)) -> Asking {
+        let (identifier, connection, address) = place;
+        let whose = (self.live.priority, self.live.workflow.name.as_str(), self.live.id());
+        // A short name stands for the activity that is throttled.
+        let installed = self.tenant.installed();
+        let named = installed.catalogue().find(identifier);
+        let called = named.map_or(identifier, |spec| spec.identifier.as_str());
+        Asking::new(effect, (called, connection, address), whose)
     }
 
     /// Returns whether a call may have happened already, in an earlier attempt or before the run

@@ -224,7 +224,7 @@ fn runs_that_changed_since_are_skipped_and_those_that_cannot_go_on_are_told() {
                 app.end_of(&run).await;
             }
             let reads = json!([
-                transform("a", json!({"n": 1})),
+                transform("a", json!({"n": 1, "gone": 2})),
                 transform("b", json!("{{ steps.a.output.gone }}"))
             ]);
             app.put("/v1/workflows/w", on_order("w", reads)).await.expect(200);

@@ -12,7 +12,7 @@ fn a_retry_that_would_miss_something_is_refused_before_anything_happens() {
         let run = begun(&app, "w", json!({})).await;
         app.end_of(&run).await;
         let steps = json!([
-            transform("a", json!({"n": 1})),
+            transform("a", json!({"n": 1, "m": 2})),
             transform("b", json!("{{ steps.a.output.m }}")),
             transform("c", json!("{{ trigger.payload.gone | default('none') }}")),
         ]);

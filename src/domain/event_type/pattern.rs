@@ -69,31 +69,38 @@ impl Pattern {
         &self.text
     }
 
-    /// Returns whether a canonical type is meant. A star stands for one part, at the end for any
-    /// number of parts from one.
+    /// Returns whether a canonical type is meant. A star stands for one part or the rest of one, at
+    /// the end for any number of parts too.
     #[must_use]
     pub fn covers(&self, kind: &str) -> bool {
         match &self.parts {
             None => self.text == kind,
-            Some(parts) => meets(parts, kind, |own, given| own == "*" || own == given),
+            Some(parts) => meets(parts, kind, begins),
         }
     }
 }
 
 /// Returns whether some type that `known` stands for can be meant; it may have stars itself.
 fn may_meet(parts: &[String], known: &str) -> bool {
-    meets(parts, known, |own, given| own == "*" || given == "*" || own == given)
+    meets(parts, known, |own, given| given == "*" || begins(own, given))
+}
+
+fn begins(own: &str, given: &str) -> bool {
+    match own.strip_suffix('*') {
+        Some(beginning) => given.starts_with(beginning),
+        None => own == given,
+    }
 }
 
 fn meets(parts: &[String], kind: &str, same: impl Fn(&str, &str) -> bool) -> bool {
     let mut given = kind.split(SEPARATORS);
     for (index, own) in parts.iter().enumerate() {
         let Some(part) = given.next().filter(|part| !part.is_empty()) else { return false };
-        if own == "*" && index + 1 == parts.len() {
-            return true;
-        }
         if !same(own, part) {
             return false;
+        }
+        if own.ends_with('*') && index + 1 == parts.len() {
+            return true;
         }
     }
     given.next().is_none()

@@ -7,6 +7,7 @@ use super::entry::{Compensation, Ending, Entry, Failure, Outcome, Record};
 use super::input::Input;
 use super::state::{Phase, Run};
 use super::status::UndoStatus;
+use crate::domain::id::RunId;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::{Action, OnFailure, OnTimeout, Workflow};
@@ -79,13 +80,9 @@ impl Deciding<'_> {
                 let stop = self.run.is_stopping() || self.is_given_up(&step);
                 self.note(Entry::ChildStarted { step, attempt, run, stop });
             }
-            Input::ChildEnded { step, attempt, run, result } => match result {
-                Ok(output) => {
-                    let undo = json!({ "run": run });
-                    self.note(Entry::StepSucceeded { step, attempt, output, undo });
-                }
-                Err(failure) => self.attempt_failed(step, attempt, failure),
-            },
+            Input::ChildEnded { step, attempt, run, result } => {
+                self.child_ended(step, (attempt, run), result);
+            }
             Input::HandedOut { step, attempt, work, activity, until } => {
                 self.handed_out(step, (attempt, work), activity, until);
             }
@@ -101,17 +98,8 @@ impl Deciding<'_> {
             Input::UndoFailed { step, attempt, failure } => {
                 self.undo_failed(step, attempt, failure);
             }
-            Input::UndoAll { by } => {
-                if self.run.outcome == Some(Outcome::Succeeded) {
-                    self.unwind(Ending::Undone { by });
-                }
-            }
-            Input::UndoLeft { by } => {
-                let left = self.run.left_to_undo(self.workflow);
-                if !left.is_empty() {
-                    self.note(Entry::UndoResumed { by, steps: left });
-                }
-            }
+            Input::UndoAll { by } => self.undo_all(by),
+            Input::UndoLeft { by } => self.undo_left(by),
             Input::Cancel { by, compensate } => self.cancel(by, compensate),
             Input::Retry { by, from, input, version } => self.resume(by, from, input, version),
             Input::Migrate { by, version } => self.migrate(by, version),
@@ -127,6 +115,34 @@ impl Deciding<'_> {
         let pause = self.pause_before_retry(&step, attempt, &failure);
         self.note(Entry::StepFailed { step: step.clone(), attempt, failure });
         self.settle_failure(step, pause);
+    }
+
+    fn child_ended(
+        &mut self,
+        step: String,
+        (attempt, run): (u32, RunId),
+        result: Result<Value, Failure>,
+    ) {
+        match result {
+            Ok(output) => {
+                let undo = json!({ "run": run });
+                self.note(Entry::StepSucceeded { step, attempt, output, undo });
+            }
+            Err(failure) => self.attempt_failed(step, attempt, failure),
+        }
+    }
+
+    fn undo_all(&mut self, by: String) {
+        if self.run.outcome == Some(Outcome::Succeeded) {
+            self.unwind(Ending::Undone { by });
+        }
+    }
+
+    fn undo_left(&mut self, by: String) {
+        let left = self.run.left_to_undo(self.workflow);
+        if !left.is_empty() {
+            self.note(Entry::UndoResumed { by, steps: left });
+        }
     }
 
     fn wake(&mut self, timer: Timer) {

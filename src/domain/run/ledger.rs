@@ -291,6 +291,9 @@ impl Ledger {
                 tally.add("deferrals");
                 assert!(self.in_flight.contains(step), "`{step}` was not about to be called");
                 let (undoes, attempt) = (deferral.undoes, deferral.attempt);
+                if undoes {
+                    *self.undo_attempts.get_mut(step).expect("it was scheduled") -= 1;
+                }
                 let timer = Timer::Call { step: step.clone(), attempt };
                 self.intents.insert(Effect::Wake { at: deferral.until, timer });
                 self.intents.remove(&call_of(step, attempt, undoes));
@@ -306,6 +309,7 @@ impl Ledger {
                 let is_doubtful = !self.in_flight.insert(step.clone());
                 match undoes {
                     true => {
+                        *self.undo_attempts.get_mut(step).expect("it was scheduled") += 1;
                         self.in_flight.remove(step);
                         self.is_next_to_undo(plan, step);
                         self.in_flight.insert(step.clone());

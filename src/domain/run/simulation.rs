@@ -527,10 +527,7 @@ impl Random {
                 Input::Decided { step, decision, by: "ada".into(), comment: String::new() }
             }
             Effect::AwaitRun { step, attempt, run } => {
-                let result = match self.failure(tally) {
-                    Some(failure) => Err(failure),
-                    None => Ok(json!("made")),
-                };
+                let result = self.result(tally);
                 Input::ChildEnded { step, attempt, run, result }
             }
             Effect::AwaitResolution { step } => {
@@ -553,10 +550,7 @@ impl Random {
                 handed_out(step, attempt, Work::Undo)
             }
             Effect::AwaitWorker { step, attempt, work } => {
-                let result = match self.failure(tally) {
-                    Some(failure) => Err(failure),
-                    None => Ok(json!("made")),
-                };
+                let result = self.result(tally);
                 Input::WorkEnded { step, attempt, work, result }
             }
             Effect::Withdraw { step, attempt } if self.once_in(2) => {
@@ -578,6 +572,10 @@ impl Random {
                 None => Input::Undone { step, attempt, output: Value::Null },
             },
         }
+    }
+
+    fn result(&mut self, tally: &mut Tally) -> Result<Value, Failure> {
+        self.failure(tally).map_or_else(|| Ok(json!("made")), Err)
     }
 
     fn resolution(&mut self) -> Resolution {

@@ -3,8 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::doing::{Doing, Gate, Nest};
-use super::entry::{Decision, Failure};
+use super::doing::{Doing, Gate, Nest, NestKind};
+use super::entry::{Decision, Failure, FailureClass};
+use super::incident::{Incident, IncidentKind};
 use super::status::{StepStatus, UndoStatus};
 use crate::domain::time::Timestamp;
 
@@ -142,4 +143,120 @@ impl StepState {
             | StepStatus::Cancelled => false,
         }
     }
+}
+
+impl UndoState {
+    /// Makes room for another undoing in a run that goes on; what was abandoned still stands.
+    pub(super) fn go_on(&mut self) {
+        if self.status == UndoStatus::Abandoned {
+            self.status = UndoStatus::None;
+        }
+        self.failure = None;
+        self.spent = count(&self.attempts);
+    }
+}
+
+impl StepState {
+    pub(super) fn begin_anew(&mut self) {
+        self.status = StepStatus::Pending;
+        self.started_at = None;
+        self.ended_at = None;
+        self.trace = None;
+        self.continued = false;
+        self.nest = None;
+        self.decided = None;
+        self.compensation.status = UndoStatus::None;
+        self.spent = count(&self.attempts);
+    }
+
+    /// Lets a step around others go on where it was.
+    pub(super) fn reopen(&mut self) {
+        self.status = StepStatus::Running;
+        self.ended_at = None;
+        self.continued = false;
+        self.doing = Doing::Group;
+        self.spent = count(&self.attempts);
+        let Some(nest) = &mut self.nest else { return };
+        nest.closings.clear();
+        if let NestKind::Loop { next, open, .. } = &mut nest.kind {
+            *open = (0..*next).collect();
+        }
+    }
+
+    /// Ends an attempt that no worker had begun.
+    pub(super) fn taken_back(&mut self, attempt: u32, at: Timestamp) {
+        let failure = Failure::terminal("withdrawn", "no worker had taken it when it was stopped");
+        Attempt::failed(&mut self.attempts, attempt, &failure, at);
+        self.cancelled(at);
+    }
+
+    /// Gives it as many attempts as it had at first.
+    pub(super) fn try_again(&mut self) {
+        self.spent = count(&self.attempts);
+    }
+
+    pub(super) fn stuck(&mut self, kind: IncidentKind, since: Timestamp) -> Doing {
+        self.status = StepStatus::Waiting;
+        self.ended_at = None;
+        let failure = self.failure();
+        let code = failure.map_or("failed", |failure| &failure.code).to_owned();
+        let message = failure.map_or_else(String::new, |failure| failure.message.clone());
+        Doing::Stuck(Box::new(Incident { kind, code, message, since }))
+    }
+
+    pub(super) fn fails(&mut self, at: Timestamp) {
+        self.status = StepStatus::Failed;
+        self.ended_at = Some(at);
+    }
+
+    pub(super) fn not_made(&mut self, attempt: u32) {
+        not_made(&mut self.attempts, attempt);
+    }
+
+    pub(super) fn cancelled(&mut self, at: Timestamp) {
+        self.status = StepStatus::Cancelled;
+        self.ended_at = Some(at);
+    }
+}
+
+impl Attempt {
+    pub(super) fn begun(number: u32, at: Timestamp) -> Attempt {
+        let outcome = AttemptOutcome::Running;
+        Attempt { number, started_at: at, ended_at: None, outcome, failure: None }
+    }
+
+    pub(super) fn succeeded(attempts: &mut [Attempt], number: u32, at: Timestamp) {
+        if let Some(attempt) = attempts.iter_mut().rfind(|attempt| attempt.number == number) {
+            attempt.ended_at = Some(at);
+            attempt.outcome = AttemptOutcome::Succeeded;
+        }
+    }
+
+    /// Ends the attempt, or records one that could not even begin.
+    pub(super) fn failed(
+        attempts: &mut Vec<Attempt>,
+        number: u32,
+        failure: &Failure,
+        at: Timestamp,
+    ) {
+        if attempts.last().is_none_or(|last| last.number != number) {
+            attempts.push(Attempt::begun(number, at));
+        }
+        let Some(attempt) = attempts.last_mut() else { return };
+        attempt.ended_at = Some(at);
+        attempt.outcome = match failure.class {
+            FailureClass::InDoubt => AttemptOutcome::InDoubt,
+            FailureClass::Retryable | FailureClass::Terminal => AttemptOutcome::Failed,
+        };
+        attempt.failure = Some(failure.clone());
+    }
+}
+
+/// Takes back an attempt that was intended and never made, so that it does not count.
+pub(super) fn not_made(attempts: &mut Vec<Attempt>, number: u32) {
+    attempts.pop_if(|last| last.number == number && last.outcome == AttemptOutcome::Running);
+}
+
+fn count(attempts: &[Attempt]) -> u32 {
+    u32::try_from(attempts.len()).unwrap_or(u32::MAX)
 }

@@ -146,6 +146,18 @@ pub const CODES: &[Code] = &[
         "put a part of them into another workflow and start it with `run`",
     ),
     row(
+        "too_many_tests",
+        Error,
+        "There are too many test cases.",
+        "keep those that show something that no other does",
+    ),
+    row(
+        "duplicate_name",
+        Error,
+        "Two test cases have the same name.",
+        "give each a name of its own",
+    ),
+    row(
         "too_many_triggers",
         Error,
         "There are too many triggers.",

@@ -188,9 +188,7 @@ impl<'a> Reading<'a> {
         let concurrency = body.take(&["concurrency"]);
         let concurrency_at = concurrency.as_ref().map_or("", |field| &field.at).to_owned();
         let concurrency = concurrency.and_then(|field| self.concurrency(&field));
-        let timeout = body.take(&["timeout"]).and_then(|field| {
-            field.duration(Duration::from_millis(1)..=self.limits().run_timeout_max)
-        });
+        let timeout = self.timeout(&mut body);
         let (drafts, steps_at) = self.steps(&mut body);
         let handler = self.handler(&mut body);
         let tests = self.tests(&mut body, &drafts);
@@ -231,6 +229,11 @@ impl<'a> Reading<'a> {
             thena,
             tests,
         })
+    }
+
+    fn timeout(&self, body: &mut Fields<'a>) -> Option<Duration> {
+        let field = body.take(&["timeout"])?;
+        field.duration(Duration::from_millis(1)..=self.limits().run_timeout_max)
     }
 
     /// Reads a filter; one that asks nothing is as good as none.

@@ -138,12 +138,7 @@ impl<'a> Reading<'a> {
         let mut fields = Fields::open(value, at, self.findings)?;
         let id = self.id(&mut fields, index);
         let title = fields.take(&["title"]).map_or(Some(""), |field| field.text());
-        let condition = match fields.take(&["if", "filters", "filter"]) {
-            None => Some(None),
-            Some(field) => self
-                .filter(&field)
-                .map(|filter| filter.map(|value| Placed { at: field.at.clone(), value })),
-        };
+        let condition = self.condition(fields.take(&["if", "filters", "filter"]));
         let mut kept = ThenaStep::default();
         let does = self.action(&mut fields, &mut kept, depth);
         self.refuse_what_groups_lack(&fields, &does);
@@ -200,6 +195,12 @@ impl<'a> Reading<'a> {
             in_doubt,
             undo_at,
         })
+    }
+
+    fn condition(&self, field: Option<Field<'a>>) -> Option<Option<Placed<Filter>>> {
+        let Some(field) = field else { return Some(None) };
+        let filter = self.filter(&field)?;
+        Some(filter.map(|value| Placed { at: field.at.clone(), value }))
     }
 
     /// Reads what follows from a call whose outcome is unknown; only one to the outside can be.
