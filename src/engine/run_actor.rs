@@ -189,17 +189,22 @@ impl RunActor {
             secrets,
             connection,
         });
-        let connection = call.as_ref().ok().and_then(|call| call.connection.as_ref());
-        let connection = connection.map(|connection| connection.name.as_str());
         let address = activity.address().or_else(|| input["url"].as_str());
-        let asking = self.asking(effect, (&identifier, connection, address));
+        let asking = self.asking(effect, &identifier, call.as_ref().ok(), address);
         let maybe_made = self.interrupted.contains(effect);
         let (effect, name) = (effect.clone(), identifier);
         Some(PreparedCall { effect, name, activity, call, looks_up, asking, maybe_made })
     }
 
-    fn asking(&self, effect: &Effect, place: (&str, Option<&str>, Option<&str>)) -> Asking {
-        let (identifier, connection, address) = place;
+    fn asking(
+        &self,
+        effect: &Effect,
+        identifier: &str,
+        call: Option<&OutsideCall>,
+        address: Option<&str>,
+    ) -> Asking {
+        let connection = call.and_then(|call| call.connection.as_ref());
+        let connection = connection.map(|connection| connection.name.as_str());
         let whose = (self.live.priority, self.live.workflow.name.as_str(), self.live.id());
         // A short name stands for the activity that is throttled.
         let installed = self.tenant.installed();

@@ -68,6 +68,43 @@ fn a_step_that_is_tried_again_keeps_its_input_unless_it_is_replaced() {
 }
 
 #[test]
+fn what_was_rejected_is_not_tried_again_without_another_approval() {
+    let mut story = Story::begin("b c!");
+    story.workflow = restore(&json!({
+        "name": "w",
+        "steps": [{ "id": "b", "activity": "act", "input": {}, "onFailure": "pause",
+                    "compensate": { "activity": "undo", "input": {} },
+                    "approval": { "approvers": ["role:lead"] } },
+                  { "id": "c", "activity": "act", "input": {}, "onFailure": "abort" }],
+    }))
+    .expect("a definition");
+    story.remake();
+    let (by, comment) = ("ada".to_owned(), String::new());
+    let decided = |decision| Input::Decided {
+        step: "b".into(),
+        decision,
+        by: by.clone(),
+        comment: comment.clone(),
+    };
+    let resolved = |resolution| {
+        let (by, comment) = (by.clone(), comment.clone());
+        Input::Resolved { step: "b".into(), resolution, by, comment }
+    };
+    story.send(Input::Start);
+    story.send(decided(Decision::Approved));
+    for step in ["b", "c"] {
+        let ended = story.execute(step.into(), 1);
+        story.send(ended);
+    }
+    let from = Some("b".to_owned()); // What it has done stands, and it runs again.
+    story.send(Input::Retry { by: by.clone(), from, input: None, version: None });
+    story.send(Input::Start);
+    story.send(decided(Decision::Rejected));
+    story.send(resolved(Resolution::Retry { input: None }));
+    assert_eq!(story.run.waiting_for().map(|it| it.kind), Some(WaitKind::Approval));
+}
+
+#[test]
 fn a_doubt_is_asked_about_before_it_is_repeated() {
     let mut story = Story::begin("a b? c");
     story.workflow.steps[1].in_doubt = Some(InDoubt::Ask);

@@ -104,17 +104,20 @@ impl Deciding<'_> {
         by: String,
         comment: String,
     ) {
-        let calls = self
-            .workflow
-            .step_at(&step)
-            .is_some_and(|step| matches!(step.action, Action::Call { .. }));
+        let definition = self.workflow.step_at(&step);
+        let calls = definition.is_some_and(|step| matches!(step.action, Action::Call { .. }));
+        let needs_approval = definition.is_some_and(|step| step.approval.is_some());
         let resolved = Box::new(resolution.clone());
         let path = step.clone();
         self.note(Entry::IncidentResolved { step, resolution: resolved, by, comment });
         match resolution {
             Resolution::Retry { input } => {
+                // What was rejected is asked for again, however often it ran before.
+                let may_run = !needs_approval
+                    || self.run.step(&path).is_some_and(|state| state.decided.is_some());
                 // The other side may know the key of the call, and would wonder at another input.
-                let last = Some(self.run.input(&path)).filter(|it| calls && !it.is_null());
+                let last = Some(self.run.input(&path));
+                let last = last.filter(|it| calls && may_run && !it.is_null());
                 if let Some(last) = last {
                     let input = input.unwrap_or_else(|| last.clone());
                     self.schedule(&path, input);

@@ -92,6 +92,7 @@ impl Comparison<'_> {
             ("retry", before.retry == after.retry),
             ("timeout", before.timeout == after.timeout),
             ("onFailure", before.on_failure == after.on_failure),
+            ("inDoubt", before.in_doubt == after.in_doubt),
             ("compensate", before.compensate == after.compensate),
         ] {
             if !is_same {
