@@ -27,6 +27,7 @@ pub mod scope;
 pub mod secret;
 pub mod signature;
 pub mod time;
+pub mod transform;
 pub mod trial;
 pub mod webhook;
 pub mod workflow;

@@ -53,19 +53,26 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, name)| name)
 }
 
+/// Counts the letters that are wrong, missing, too many, or swapped with their neighbour.
 fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (above, a) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = above + 1;
+    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=right.len()).collect();
+    for (line, a) in left.iter().enumerate() {
+        let mut row = vec![line + 1];
         for (column, b) in right.iter().enumerate() {
-            let substituted = diagonal + usize::from(a != *b);
-            diagonal = row[column + 1];
-            row[column + 1] = substituted.min(diagonal + 1).min(row[column] + 1);
+            let substituted = above[column] + usize::from(a != b);
+            let mut least = substituted.min(above[column + 1] + 1).min(row[column] + 1);
+            let is_swapped =
+                line > 0 && column > 0 && *a == right[column - 1] && left[line - 1] == *b;
+            if is_swapped {
+                least = least.min(before[column - 1] + 1);
+            }
+            row.push(least);
         }
+        before = std::mem::replace(&mut above, row);
     }
-    row[right.len()]
+    above[right.len()]
 }
 
 #[cfg(test)]
@@ -75,6 +82,7 @@ mod tests {
     #[test]
     fn the_nearest_name_is_found_or_none_is() {
         assert_eq!(nearest("~startz", ["~eq", "~starts", "~ends"]), Some("~starts"));
+        assert_eq!(nearest("titel", ["status", "title"]), Some("title"));
         assert_eq!(nearest("banana", ["~eq", "~starts"]), None);
     }
 

@@ -61,6 +61,22 @@ EMAIL = "olga@example.com"
 PASSWORD = "violet kettle umbrella"
 
 
+# A workflow whose failure somebody has to settle.
+STUCK = {
+    "name": "ask-when-paging-fails",
+    "steps": [
+        {
+            "id": "page",
+            "activity": "workflows:http-request-platform",
+            "input": {"method": "POST", "url": "http://127.0.0.1:9/page"},
+            "retry": {"attempts": 1},
+            "onFailure": "pause",
+            "compensate": "none",
+        }
+    ],
+}
+
+
 class Appliance:
     """A demo in a new data directory, and its API."""
 
@@ -228,6 +244,10 @@ class Walk:
         self.failed = come("a run that failed and was undone", undone)
         self.waiting = come("a run that waits", lambda: ask("/v1/runs?status=waiting"))
         self.retrying = come("a run that tries again", lambda: ask("/v1/runs?status=retrying"))
+        self.appliance.ask("POST", "/v1/workflows", STUCK)
+        self.appliance.ask("POST", f"/v1/workflows/{STUCK['name']}/run", {})
+        stuck = f"/v1/runs?status=waiting&workflow={STUCK['name']}"
+        self.stuck = come("a run that waits for somebody", lambda: ask(stuck))
 
     def pages(self):
         """Lists every page by name, path and status; the one that changes soonest is first."""
@@ -242,6 +262,7 @@ class Walk:
         return [
             ("run, retrying", f"/runs/{self.retrying}", 200),
             ("run, waiting", f"/runs/{self.waiting}", 200),
+            ("run, waiting for somebody", f"/runs/{self.stuck}", 200),
             ("run, failed and undone", f"/runs/{self.failed}", 200),
             ("run, succeeded", f"/runs/{succeeded}", 200),
             ("dashboard", "/", 200),
@@ -263,6 +284,8 @@ class Walk:
             ("docs", "/docs", 200),
             ("demo messages", "/demo", 200),
             ("people", "/people", 200),
+            ("apps", "/apps", 200),
+            ("bulk, to be confirmed", "/bulk?action=cancel&status=waiting", 200),
             ("destinations", "/destinations", 200),
             ("audit", "/audit", 200),
             ("audit, none", "/audit?actor=nobody", 200),

@@ -42,7 +42,8 @@ fn a_trial_tells_where_each_answer_came_from_and_what_each_expression_gave() {
         assert_eq!(step(&trial, "a")["source"], json!({"kind": "given"}));
         assert_eq!(step(&trial, "a")["expressions"][0]["value"], 7);
         assert_eq!(step(&trial, "asked")["input"]["output"], "3 of 5");
-        assert_eq!(step(&trial, "asked")["source"]["kind"], "sample");
+        assert_eq!(step(&trial, "asked")["source"]["kind"], "computed");
+        assert_eq!(step(&trial, "asked")["output"], "3 of 5");
         let values: Vec<&Value> = step(&trial, "asked")["expressions"]
             .as_array()
             .expect("a list")

@@ -15,6 +15,7 @@ use crate::domain::problem::Problem;
 pub use crate::domain::run::Origin;
 use crate::domain::run::{Decision, Effect, Entry, Failure, Input, Record, Resolution, Run, Timer};
 use crate::domain::time::Timestamp;
+use crate::domain::transform;
 use crate::domain::workflow::cases::Mock;
 use crate::domain::workflow::parse::KnownEvent;
 use crate::domain::workflow::tree::id_of;
@@ -67,6 +68,8 @@ pub enum Source {
         /// The run.
         run: RunId,
     },
+    /// It follows from the step's input alone.
+    Computed,
     /// It was made of the activity's schema.
     Sample,
     /// The step was asked to fail.
@@ -336,6 +339,10 @@ impl Stage<'_> {
             return (output, Source::Sample);
         }
         let spec = self.spec(step);
+        if spec.is_some_and(|spec| spec.identifier == transform::IDENTIFIER) {
+            let input = self.played.run.input(step).as_object().cloned().unwrap_or_default();
+            return (transform::transform(&input), Source::Computed);
+        }
         (spec.map_or(Value::Null, |spec| sample(&spec.output_schema, 0)), Source::Sample)
     }
 

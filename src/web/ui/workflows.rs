@@ -94,7 +94,7 @@ fn row(shell: &Shell, workflow: &WorkflowView) -> Row {
     Row {
         href: shell.url(&format!("/workflows/{}", workflow.name)),
         name: workflow.name.clone(),
-        title: workflow.title.clone(),
+        title: if workflow.title.is_empty() { &workflow.name } else { &workflow.title }.clone(),
         trigger: workflow.event.clone().unwrap_or_else(|| "by hand".to_owned()),
         active: workflow.active,
         version: workflow.version,
