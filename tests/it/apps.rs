@@ -615,3 +615,30 @@ fn calls_of_apps_do_not_reach_inner_networks() {
         assert!(peer.received().is_empty(), "{run}");
     });
 }
+
+#[test]
+fn steps_act_as_the_bot_of_an_app_with_what_it_was_granted() {
+    with_config(quick, async |app| {
+        let peer = server().await;
+        let (_, bot, team) = installed(&app, &peer, json!({})).await;
+        let make = json!([{"id": "make", "activity": "tickets:create-ticket-platform",
+            "input": {"title": "Down", "requestorEmail": "kim@acme.test", "teamId": team}}]);
+        let mut workflow = by_hand("as-bot", make);
+        workflow["executingAgent"] = json!("app:pager");
+        app.post("/v1/workflows", workflow.clone()).await.refused(422, "invalid");
+        let wider = json!({"optionalScopes": ["tickets:write"], "settings": {"api_key": SECRET}});
+        app.post("/v1/apps/pager/reinstall", wider).await.expect(200);
+        app.save(workflow).await;
+        let run = begun(&app, "as-bot", json!({})).await;
+        let made = app.end_of(&run).await;
+        assert_eq!(made["status"], "succeeded", "{made:#}");
+        let events = app.get("/v1/events?type=ticket:created").await.expect(200);
+        let bot = bot.get("/v1/me").await.expect(200);
+        assert_eq!(events["data"][0]["actor"]["id"], bot["id"], "{events:#} {bot:#}");
+        app.post("/v1/apps/pager/uninstall", json!({})).await.expect(200);
+        let run = begun(&app, "as-bot", json!({})).await;
+        let refused = app.end_of(&run).await;
+        assert_eq!(refused["error"]["code"], "unauthorized", "{refused:#}");
+        assert_eq!(refused["steps"][0]["attempts"].as_array().map(Vec::len), Some(1));
+    });
+}

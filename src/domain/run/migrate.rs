@@ -23,7 +23,7 @@ pub fn migration_refusals(from: &Workflow, to: &Workflow, run: &Run) -> Vec<Prob
         let problem = Problem::new("", "run_ended", detail);
         return vec![problem.with_hint("retry or restart it with the version instead")];
     }
-    if run.is_stopping() || run.phase == Phase::Handling {
+    if run.is_stopping() || matches!(run.phase, Phase::Unwinding | Phase::Handling) {
         let detail = "the run is to end, and what it has done is settled by its own version";
         return vec![Problem::new("", "run_is_stopping", detail)];
     }

@@ -127,6 +127,9 @@ impl Parts {
     fn next_version(&self, plan: &Workflow, random: &mut Random) -> Workflow {
         let mut next = plan.clone();
         let mut ids = Ids(1_000 * (1 + random.below(1_000)));
+        while plan.step_at(&format!("s{}", ids.0 + 1)).is_some() {
+            ids.0 += 1_000; // No definition has two steps of one name.
+        }
         let index = random.below(next.steps.len() as u64) as usize;
         match random.below(3) {
             0 if next.steps.len() > 1 => {
