@@ -27,6 +27,12 @@ pub fn migration_refusals(from: &Workflow, to: &Workflow, run: &Run) -> Vec<Prob
         let detail = "the run is to end, and what it has done is settled by its own version";
         return vec![Problem::new("", "run_is_stopping", detail)];
     }
+    let has_past = || run.steps.iter().any(|state| *state != StepState::new(&state.id));
+    if run.phase == Phase::Queued && (has_past() || !run.former.is_empty()) {
+        let detail = "the run was retried and has not gone on yet";
+        let problem = Problem::new("", "run_is_queued", detail);
+        return vec![problem.with_hint("name the version with the retry, or move it once it runs")];
+    }
     let mut held = BTreeSet::new();
     for index in &run.standing {
         let path = &run.steps[*index].id;
