@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::Appliance;
 use super::housekeeping::Housekeeping;
+use super::service_manager;
 use crate::activities::Activities;
 use crate::config::Config;
 use crate::demo;
@@ -43,7 +44,13 @@ pub fn run(config: &Config, opened: impl FnOnce(&Serving)) -> anyhow::Result<()>
     actix::System::new().block_on(async {
         let mut serving = Serving::open(config, Doors::All).await?;
         opened(&serving);
+        service_manager::tell_ready(serving.address);
+        let watch = service_manager::watch(serving.appliance.app().clone());
         let outcome = serving.until_asked_to_stop().await;
+        service_manager::tell_stopping();
+        if let Some(watch) = watch {
+            watch.abort(); // It holds the application, which must let go of the store.
+        }
         serving.stop().await;
         outcome
     })

@@ -20,6 +20,7 @@ mod event;
 mod failure;
 mod healthcheck;
 mod key;
+mod manual;
 mod openapi;
 mod printer;
 mod run;
@@ -104,6 +105,8 @@ enum Command {
     Bench(bench::BenchArguments),
     /// Prints the version
     Version,
+    /// Writes the manual: `ergane man | man -l -`
+    Man(manual::ManualArguments),
     /// Prints what a shell needs to complete commands
     Completions {
         /// Which shell
@@ -152,6 +155,9 @@ fn perform(cli: Cli, form: Form) -> Result<(), Failure> {
         Command::Version => return version::run(&mut printer),
         Command::Completions { shell } => {
             return Ok(printer.text(&completions::script(shell, Cli::command()))?);
+        }
+        Command::Man(arguments) => {
+            return manual::run(&arguments, Cli::command(), &mut printer);
         }
         Command::Bench(arguments) => {
             return runtime()?.block_on(bench::run(arguments, &mut printer));
@@ -207,6 +213,7 @@ async fn converse(command: Command, session: &mut Session<'_>) -> Result<(), Fai
         Command::Serve(_)
         | Command::Config(_)
         | Command::Version
+        | Command::Man(_)
         | Command::Bench(_)
         | Command::Completions { .. } => {
             unreachable!("these commands were done before a server was looked for")

@@ -34,6 +34,7 @@ mod roles;
 mod schedules;
 mod seal_keys;
 mod secrets;
+mod service_manager;
 mod sla;
 mod slack;
 mod step_kinds;
