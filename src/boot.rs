@@ -3,6 +3,7 @@
 pub mod beside;
 pub mod doors;
 mod housekeeping;
+mod watching;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tracing::{info, warn};
 
 use crate::activities::Activities;
 use crate::app::App;
+use crate::app::lookout::Lookout;
 use crate::app::settings::{AccessSettings, IntakeSettings};
 use crate::clock::Clock;
 use crate::engine::settings::EngineSettings;
@@ -88,6 +90,12 @@ impl Appliance {
     #[must_use]
     pub fn with_access(self, access: AccessSettings) -> Appliance {
         Appliance { app: self.app.with_access(access), ..self }
+    }
+
+    /// Sets what is watched, and where that is told.
+    #[must_use]
+    pub fn with_lookout(self, lookout: Lookout) -> Appliance {
+        Appliance { app: self.app.with_lookout(lookout), ..self }
     }
 
     /// Returns the use cases.

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, MessageResult};
 use serde::Serialize;
@@ -13,6 +14,7 @@ use crate::domain::id::RunId;
 use crate::domain::run::{RunError, Status};
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::{Priority, Workflow};
+use crate::metrics::Trouble;
 use crate::store::alarms::Alarm;
 use crate::store::ledger::Abort;
 use crate::store::seam::StoreError;
@@ -174,7 +176,7 @@ impl TenantSupervisor {
     /// Ends a run that cannot be read, so that it does not stand there without a reason.
     fn give_up(&mut self, id: RunId, reason: &StoreError) {
         error!(run.id = %id, "Giving up the run, it cannot be read: {reason}");
-        self.seen.quarantined += 1;
+        self.note_quarantined();
         let outcome = self.tenant.transact(|tx| {
             let Some(mut row) = tx.view().run(id)? else { return Ok(()) };
             let before = row.head.status;
@@ -200,6 +202,11 @@ impl TenantSupervisor {
         if let Err(Abort::Refused(error)) = outcome {
             error!(run.id = %id, "Not even its head can be read: {error}");
         }
+    }
+
+    fn note_quarantined(&mut self) {
+        self.seen.quarantined += 1;
+        self.tenant.shared.metrics.trouble(&self.tenant.facts.slug, Trouble::RunQuarantined);
     }
 
     fn deliver(&mut self, run: RunId, delivery: Delivery) {
@@ -262,6 +269,7 @@ impl TenantSupervisor {
 
     fn crashed(&mut self, run: RunId, reason: &str) {
         self.seen.crashes += 1;
+        self.tenant.gauges.crashes.fetch_add(1, Ordering::Relaxed);
         let crashes = self.crashes.entry(run).or_default();
         *crashes += 1;
         let (crashes, limit) = (*crashes, self.tenant.shared.settings.crashes_max);
@@ -271,7 +279,7 @@ impl TenantSupervisor {
             return;
         }
         self.crashes.remove(&run);
-        self.seen.quarantined += 1;
+        self.note_quarantined();
         let tenant = Rc::clone(&self.tenant);
         let message = format!("set aside after {crashes} crashes, the last one: {reason}");
         let outcome = tenant.transact(|tx| {

@@ -15,6 +15,7 @@ use super::route::Route;
 use super::state::Front;
 use super::thena;
 use super::ui;
+use crate::app::principal::Principal;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 128;
@@ -44,8 +45,12 @@ pub async fn wrap(
     dress(&mut response, &id);
     thena::envelope::dress(&mut response);
     let route = response.request().extensions().get::<&'static Route>().copied();
-    let operation = route.map_or("unknown", |route| route.id);
-    front.metrics.count(operation, response.status().as_u16(), began.elapsed());
+    let status = response.status().as_u16();
+    front.metrics.count(route, status, began.elapsed());
+    if matches!(status, 429 | 503 | 507) {
+        let who = response.request().extensions().get::<Principal>().map(|who| who.tenant);
+        front.metrics.refused(who, status);
+    }
     log(&response, &id, began);
     Ok(response)
 }

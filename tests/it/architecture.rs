@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each layer may import, and why it ends there.
-const ARROWS: [(&str, &[&str], &str); 9] = [
+const ARROWS: [(&str, &[&str], &str); 10] = [
     ("domain", &[], "it is pure: values and functions without I/O, time or frameworks"),
     ("clock", &["domain"], "everything that reads the time stands above it"),
     ("metrics", &[], "whoever counts stands above it"),
+    ("logs", &["domain", "clock"], "whoever logs, and whoever shows the log, stands above it"),
     ("store", &["domain", "clock", "metrics"], "it keeps bytes and knows no engine"),
     (
         "activities",
@@ -17,17 +18,17 @@ const ARROWS: [(&str, &[&str], &str); 9] = [
     ),
     (
         "engine",
-        &["domain", "clock", "metrics", "store", "activities"],
+        &["domain", "clock", "metrics", "logs", "store", "activities"],
         "it is driven by the use cases and knows no API, page or person",
     ),
     (
         "app",
-        &["domain", "clock", "metrics", "store", "activities", "engine"],
+        &["domain", "clock", "metrics", "logs", "store", "activities", "engine"],
         "API, pages and commands call the use cases, not the other way round",
     ),
     (
         "web",
-        &["domain", "clock", "metrics", "app"],
+        &["domain", "clock", "metrics", "logs", "app"],
         "a handler parses, calls a use case and renders",
     ),
     (

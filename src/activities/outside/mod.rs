@@ -5,6 +5,7 @@ mod answer;
 mod api;
 pub(super) mod api_call;
 pub mod connection;
+pub mod collector;
 pub mod courier;
 pub mod egress;
 pub(super) mod graphql;

@@ -109,6 +109,7 @@ fn filled(operation: &HttpOperation, call: &OutsideCall) -> Result<OutsideCall, 
         timeout: call.timeout,
         secrets: BoundSecrets::new(known.collect()),
         connection: None,
+        traceparent: call.traceparent.clone(),
     })
 }
 
