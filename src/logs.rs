@@ -352,10 +352,13 @@ mod tests {
     fn another_level_is_in_effect_until_its_time_is_over() {
         let book = Logbook::default();
         assert!(book.set_level("debug", None).is_err());
-        book.govern("info", Box::new(|level| match Level::named(level) {
-            Some(_) => Ok(()),
-            None => Err("no level".to_owned()),
-        }));
+        book.govern(
+            "info",
+            Box::new(|level| match Level::named(level) {
+                Some(_) => Ok(()),
+                None => Err("no level".to_owned()),
+            }),
+        );
         assert!(book.set_level("loud", None).is_err());
         book.set_level("debug", Some(Timestamp::from_millis(5))).expect("a level");
         book.look_at_clock(Timestamp::from_millis(4));

@@ -109,10 +109,8 @@ static QUEUE: OnceLock<SyncSender<Errand>> = OnceLock::new();
 /// # Errors
 /// Fails when the level is not a level nor a list of `target=level`.
 pub fn install(settings: &LogSettings) -> Result<(), InvalidLevel> {
-    let filter = read_level(&settings.level).map_err(|reason| InvalidLevel {
-        level: settings.level.clone(),
-        reason,
-    })?;
+    let filter = read_level(&settings.level)
+        .map_err(|reason| InvalidLevel { level: settings.level.clone(), reason })?;
     let (sender, receiver) = sync_channel(settings.queue_lines_max.max(1));
     let (filter, handle) = tracing_subscriber::reload::Layer::new(filter);
     let book = logs::book();

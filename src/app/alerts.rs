@@ -157,7 +157,8 @@ impl App {
             });
         }
         for tenant in present.by_tenant.keys() {
-            let more = |word: &str| present.of(tenant, word).saturating_sub(before.of(tenant, word));
+            let more =
+                |word: &str| present.of(tenant, word).saturating_sub(before.of(tenant, word));
             found.extend(self.lately_in(tenant, &more));
         }
         found

@@ -104,6 +104,12 @@ impl App {
         rows.into_iter().filter(|row| row.deleted_at.is_none()).collect()
     }
 
+    /// Returns the name of a tenant that is open.
+    #[must_use]
+    pub fn tenant_slug(&self, tenant: TenantId) -> Option<String> {
+        self.engine().slug_of(tenant)
+    }
+
     /// Returns the name of a tenant, or its number while that is not known.
     pub(super) fn slug_of(&self, tenant: TenantId) -> String {
         self.engine().slug_of(tenant).unwrap_or_else(|| tenant.to_string())

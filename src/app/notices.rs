@@ -104,7 +104,8 @@ impl App {
         let mut results = Vec::new();
         for to in all {
             let name = to.name.clone();
-            let letter = Letter { to, turn: Turn::Raised, alert: alert.clone(), attempts: 0, due: now };
+            let letter =
+                Letter { to, turn: Turn::Raised, alert: alert.clone(), attempts: 0, due: now };
             let outcome = self.deliver_notice(&letter).await;
             let ok = outcome.is_ok();
             let detail = outcome.err().unwrap_or_else(|| "it was taken".to_owned());

@@ -227,7 +227,8 @@ impl TelemetrySettings {
     /// Returns what takes the headers' values out of a text.
     #[must_use]
     pub fn mask(&self) -> Mask {
-        let secrets: Vec<Secret> = self.header_pairs().map(|(_, value)| Secret::new(value)).collect();
+        let secrets: Vec<Secret> =
+            self.header_pairs().map(|(_, value)| Secret::new(value)).collect();
         Mask::new(&secrets)
     }
 }

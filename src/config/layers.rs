@@ -162,10 +162,7 @@ fn check_prepared_key(
     Err(ConfigError::Value { place, key, reason })
 }
 
-fn check_notices(
-    config: &Config,
-    sources: &BTreeMap<String, Source>,
-) -> Result<(), ConfigError> {
+fn check_notices(config: &Config, sources: &BTreeMap<String, Source>) -> Result<(), ConfigError> {
     for (number, notice) in config.notices.iter().enumerate() {
         if let Some(fault) = notice.fault() {
             let key = "notices".to_owned();

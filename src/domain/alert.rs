@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::time::Timestamp;
 
 /// What an alert is about; the words are stable.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AlertKind {
     /// The store takes no writes.

@@ -243,7 +243,7 @@ impl Due {
     }
 
     fn miss(&mut self, tenant: &TenantState, slot: Timestamp, reason: String) {
-        info!(workflow = %self.row.workflow, %slot, "A time of the schedule was missed: {reason}");
+        info!(tenant.slug = %tenant.facts.slug, workflow = %self.row.workflow, %slot, "A time of the schedule was missed: {reason}");
         tenant.shared.metrics.trouble(&tenant.facts.slug, Trouble::ScheduleMissed);
         self.row.missed += 1;
         self.row.missed_since += 1;

@@ -21,9 +21,8 @@ impl Engine {
         known.sort_by_key(|(id, _)| *id);
         for (_, gauges) in known.into_iter().take(tenants_max) {
             let slug = [gauges.slug.as_str()];
-            let count = |number: &std::sync::atomic::AtomicUsize| {
-                number.load(Ordering::Relaxed) as f64
-            };
+            let count =
+                |number: &std::sync::atomic::AtomicUsize| number.load(Ordering::Relaxed) as f64;
             readings.note("ergane_runs_live", &slug, count(&gauges.live));
             readings.note("ergane_mailbox_messages", &slug, count(&gauges.mailbox));
             readings.note("ergane_run_crashes", &slug, count(&gauges.crashes));

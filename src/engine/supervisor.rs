@@ -166,7 +166,9 @@ impl TenantSupervisor {
         match loaded {
             Ok(settled) => match settled.value {
                 Some(live) => self.begin(live, first),
-                None => warn!(run.id = %id, "There is no such run to wake"),
+                None => {
+                    warn!(tenant.slug = %self.tenant.facts.slug, run.id = %id, "There is no such run to wake")
+                }
             },
             Err(Abort::Refused(error)) => self.give_up(id, &error),
             Err(Abort::Closed(_)) => {} // The part was lost; its next owner wakes the run.
@@ -175,7 +177,7 @@ impl TenantSupervisor {
 
     /// Ends a run that cannot be read, so that it does not stand there without a reason.
     fn give_up(&mut self, id: RunId, reason: &StoreError) {
-        error!(run.id = %id, "Giving up the run, it cannot be read: {reason}");
+        error!(tenant.slug = %self.tenant.facts.slug, run.id = %id, "Giving up the run, it cannot be read: {reason}");
         self.note_quarantined();
         let outcome = self.tenant.transact(|tx| {
             let Some(mut row) = tx.view().run(id)? else { return Ok(()) };
@@ -200,7 +202,7 @@ impl TenantSupervisor {
             Ok::<_, StoreError>(())
         });
         if let Err(Abort::Refused(error)) = outcome {
-            error!(run.id = %id, "Not even its head can be read: {error}");
+            error!(tenant.slug = %self.tenant.facts.slug, run.id = %id, "Not even its head can be read: {error}");
         }
     }
 
@@ -273,7 +275,7 @@ impl TenantSupervisor {
         let crashes = self.crashes.entry(run).or_default();
         *crashes += 1;
         let (crashes, limit) = (*crashes, self.tenant.shared.settings.crashes_max);
-        warn!(run.id = %run, crashes, "The run's actor ended badly: {reason}");
+        warn!(tenant.slug = %self.tenant.facts.slug, run.id = %run, crashes, "The run's actor ended badly: {reason}");
         if crashes <= limit {
             self.revive(run, None);
             return;
@@ -287,7 +289,7 @@ impl TenantSupervisor {
             tx.attempt(|tx| live.quarantine(&tenant, tx, &message), StoreError::Unavailable)
         });
         if let Err(Abort::Refused(error)) = outcome {
-            error!(run.id = %run, "Cannot set the run aside: {error}");
+            error!(tenant.slug = %self.tenant.facts.slug, run.id = %run, "Cannot set the run aside: {error}");
         }
     }
 

@@ -59,8 +59,7 @@ fn cpu_seconds(stat: &str) -> Option<f64> {
 }
 
 fn memory_limit() -> Option<u64> {
-    let files =
-        ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
     let limits = files.iter().filter_map(|file| fs::read_to_string(file).ok()?.trim().parse().ok());
     limits.filter(|bytes| *bytes < NO_LIMIT_BYTES).min()
 }

@@ -55,7 +55,8 @@ impl Readings {
             let _ = writeln!(text, "# TYPE {} {}", family.name, family.kind.word());
             let ending = if family.kind == Kind::Counter { "_total" } else { "" };
             for Reading { labels, value, .. } in series {
-                let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+                let labels =
+                    if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
                 let _ = writeln!(text, "{}{ending}{labels} {value}", family.name);
             }
         }

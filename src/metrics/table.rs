@@ -123,11 +123,7 @@ pub const TABLE: &[Family] = &[
     gauge("ergane_store_writable", NONE, "Whether the store takes writes: 1 or 0"),
     gauge("ergane_disk_free_bytes", NONE, "Free space of the file system of the data directory"),
     gauge("ergane_disk_size_bytes", NONE, "Size of the file system of the data directory"),
-    counter(
-        "ergane_http_requests",
-        &["operation", "status"],
-        "Requests by operation and status",
-    ),
+    counter("ergane_http_requests", &["operation", "status"], "Requests by operation and status"),
     histogram(
         "ergane_http_request_duration_seconds",
         &["method", "route", "status"],

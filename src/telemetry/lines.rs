@@ -26,7 +26,8 @@ impl<S: Subscriber> Layer<S> for Lines {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let Fields { message, mut others } = fields;
-        let mut take = |names: &[&str]| names.iter().find_map(|name| text(others.shift_remove(*name)?));
+        let mut take =
+            |names: &[&str]| names.iter().find_map(|name| text(others.shift_remove(*name)?));
         let line = LogLine {
             number: 0,
             time: self.clock.now(),

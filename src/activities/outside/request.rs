@@ -76,7 +76,8 @@ impl Request {
                 .map_err(|_| refused("", "the idempotency key cannot stand in a header"))?;
             headers.insert(IDEMPOTENCY_KEY, value);
         }
-        if let Some(value) = call.traceparent.as_ref().filter(|_| !headers.contains_key(TRACEPARENT))
+        if let Some(value) =
+            call.traceparent.as_ref().filter(|_| !headers.contains_key(TRACEPARENT))
             && let Ok(value) = HeaderValue::from_str(value)
         {
             headers.insert(TRACEPARENT, value);

@@ -45,7 +45,14 @@ fn call_knowing(
     let (idempotency_key, timeout) = (KEY.to_owned(), Duration::from_secs(10));
     wait(async move {
         activity
-            .call(OutsideCall { input, idempotency_key, timeout, secrets, connection: None, traceparent: None })
+            .call(OutsideCall {
+                input,
+                idempotency_key,
+                timeout,
+                secrets,
+                connection: None,
+                traceparent: None,
+            })
             .await
     })
 }

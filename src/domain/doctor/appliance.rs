@@ -126,9 +126,10 @@ pub fn examine(facts: &ApplianceFacts, limits: &Limits, now: Timestamp) -> Vec<F
         restore(facts),
         logging(facts),
         configuration(facts),
-        Finding::ok("version", format!(
-            "{}; releases and their notes: ergane version", facts.version
-        )),
+        Finding::ok(
+            "version",
+            format!("{}; releases and their notes: ergane version", facts.version),
+        ),
     ]
 }
 
@@ -157,7 +158,11 @@ fn file_system(facts: &ApplianceFacts) -> Finding {
     };
     if FAR_FILE_SYSTEMS.contains(&kind.as_str()) {
         let detail = format!("{kind} does not promise the locks and flushes that the store needs");
-        return Finding::fail(check, detail, "ergane serve --data-dir <a directory on a local disk>");
+        return Finding::fail(
+            check,
+            detail,
+            "ergane serve --data-dir <a directory on a local disk>",
+        );
     }
     if FLEETING_FILE_SYSTEMS.contains(&kind.as_str()) {
         let detail = format!("{kind} is gone after a restart of the machine");
@@ -202,7 +207,9 @@ fn verify(facts: &ApplianceFacts) -> Finding {
             let detail = format!("{} damaged records at {at}, the first: {first}", faults.len());
             Finding::fail("store-verify", detail, "ergane restore <the newest backup>")
         }
-        None => Finding::ok("store-verify", "not looked at; `ergane doctor --deep` reads everything"),
+        None => {
+            Finding::ok("store-verify", "not looked at; `ergane doctor --deep` reads everything")
+        }
     }
 }
 
@@ -225,7 +232,9 @@ fn descriptors(facts: &ApplianceFacts) -> Finding {
         Some((open, limit)) if open * 5 > limit * 4 => {
             Finding::fail(check, format!("{open} of {limit} are open"), cure)
         }
-        Some((_, limit)) if limit < FEW => Finding::warn(check, format!("only {limit} may be open"), cure),
+        Some((_, limit)) if limit < FEW => {
+            Finding::warn(check, format!("only {limit} may be open"), cure)
+        }
         Some((open, limit)) => Finding::ok(check, format!("{open} of {limit} are open")),
         None => Finding::warn(check, "they cannot be counted", ""),
     }
@@ -265,7 +274,8 @@ fn seal_key(facts: &ApplianceFacts) -> Finding {
 }
 
 fn certificate(facts: &ApplianceFacts, limits: &Limits, now: Timestamp) -> Finding {
-    let (check, cure) = ("certificate", "renew the files that `http.tls` names; they are read again");
+    let (check, cure) =
+        ("certificate", "renew the files that `http.tls` names; they are read again");
     let Some(ends) = facts.certificate_ends else {
         return Finding::ok(check, "no TLS of our own");
     };
@@ -292,7 +302,9 @@ fn exposure(facts: &ApplianceFacts) -> Finding {
     }
     Finding::warn(
         check,
-        format!("listens on {listen}, which others reach, without TLS: keys and passwords can be read"),
+        format!(
+            "listens on {listen}, which others reach, without TLS: keys and passwords can be read"
+        ),
         "ergane serve --listen 127.0.0.1:7171, and a proxy with TLS in front that `http.trusted_proxies` names",
     )
 }

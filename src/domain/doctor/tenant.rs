@@ -111,9 +111,8 @@ fn endless_keys(facts: &TenantFacts) -> Finding {
 }
 
 fn unused_keys(facts: &TenantFacts, now: Timestamp) -> Finding {
-    let idle = |key: &&KeyFacts| {
-        now.since(key.last_used_at.unwrap_or(key.created_at)) > DAY * UNUSED_DAYS
-    };
+    let idle =
+        |key: &&KeyFacts| now.since(key.last_used_at.unwrap_or(key.created_at)) > DAY * UNUSED_DAYS;
     let unused = names(facts.keys.iter().filter(idle));
     match unused.is_empty() {
         true => Finding::ok("keys-unused", format!("every key was used within {UNUSED_DAYS} days")),
@@ -187,7 +186,8 @@ fn schedules(facts: &TenantFacts) -> Finding {
 }
 
 fn failing(facts: &TenantFacts) -> Finding {
-    let often = |(_, failed, ended): &&(String, u64, u64)| *ended >= RUNS_MIN && failed * 2 > *ended;
+    let often =
+        |(_, failed, ended): &&(String, u64, u64)| *ended >= RUNS_MIN && failed * 2 > *ended;
     let failing: Vec<String> = facts
         .workflows
         .iter()

@@ -166,7 +166,18 @@ impl Spans<'_> {
         }
         let (trace, links) = (trace.trace, Vec::new());
         let parent = Some(parent);
-        self.done.push(Span { trace, id, parent, name, kind, start, end: at, attributes, status, links });
+        self.done.push(Span {
+            trace,
+            id,
+            parent,
+            name,
+            kind,
+            start,
+            end: at,
+            attributes,
+            status,
+            links,
+        });
     }
 
     fn attributes(&self) -> Vec<(&'static str, Attribute)> {

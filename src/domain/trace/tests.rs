@@ -171,11 +171,8 @@ fn a_run_that_rests_has_the_spans_that_ended() {
 
 #[test]
 fn what_was_undone_and_what_was_left_is_told_by_its_code() {
-    let undo = |attempt| Entry::UndoScheduled {
-        step: "call".to_owned(),
-        attempt,
-        input: Value::Null,
-    };
+    let undo =
+        |attempt| Entry::UndoScheduled { step: "call".to_owned(), attempt, input: Value::Null };
     let failure = Failure::terminal("http_500", "secret words");
     let entries = vec![
         (2, scheduled(1)),
