@@ -51,6 +51,7 @@ pub mod members;
 pub mod notices;
 pub mod one_time_code;
 pub mod organization;
+pub mod overview;
 pub mod page;
 pub mod passwords;
 pub mod people;

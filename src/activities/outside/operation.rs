@@ -195,6 +195,7 @@ mod tests {
             input,
             idempotency_key: "run/step".to_owned(),
             timeout: Duration::from_secs(1),
+            traceparent: None,
             secrets: BoundSecrets::default(),
             connection: Some(Connection {
                 name: "A".to_owned(),
