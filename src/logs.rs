@@ -15,6 +15,9 @@ use crate::domain::time::Timestamp;
 /// How many lines are kept until the settings say otherwise.
 const KEPT_LINES_MAX: usize = 2_000;
 
+/// Owners of masks that begin so are no tenants.
+pub const SETTINGS: &str = "settings/";
+
 /// How much a line matters, the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -202,7 +205,13 @@ impl Logbook {
     }
 
     fn mask(&self, line: &mut LogLine) {
-        for mask in self.masks.read().values() {
+        let masks = self.masks.read();
+        // A line about one tenant has nothing of another's; one about none may have anything.
+        let own = |owner: &str| {
+            owner.starts_with(SETTINGS) || line.tenant.as_ref().is_none_or(|it| it == owner)
+        };
+        let own: Vec<_> = masks.iter().filter(|(owner, _)| own(owner)).map(|(_, mask)| mask).collect();
+        for mask in own {
             line.message = mask.text(&line.message);
             for field in line.fields.values_mut() {
                 *field = mask.value(std::mem::take(field));

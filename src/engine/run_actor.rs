@@ -11,6 +11,7 @@ use crate::activities::{Activity, OutsideCall, UndoCall};
 use crate::domain::activity::Settling;
 use crate::domain::run::{Effect, Failure, Input, Status};
 use crate::domain::workflow::{Action, Undo};
+use crate::failpoint;
 use crate::metrics::Trouble;
 use crate::store::ledger::{Abort, Receipt};
 use crate::store::seam::{CommitError, StoreError};
@@ -121,6 +122,7 @@ impl RunActor {
             if !durable {
                 return;
             }
+            failpoint::hit("result.durable");
             if is_told {
                 tenant.shared.traces.note(tenant.id(), run);
             }
@@ -132,6 +134,7 @@ impl RunActor {
                 return;
             }
             for call in calls {
+                failpoint::hit("attempt.durable");
                 actix::spawn(perform(Rc::clone(&tenant), call, address.clone()));
             }
         });
@@ -313,6 +316,7 @@ impl Actor for RunActor {
     type Context = Context<RunActor>;
 
     fn started(&mut self, ctx: &mut Context<RunActor>) {
+        failpoint::hit("actor.start");
         let first = self.first.take();
         self.move_on(first, ctx);
     }
@@ -359,5 +363,6 @@ impl Drop for RunActor {
         let workflow = std::sync::Arc::clone(&self.live.workflow);
         let (run, instance) = (self.live.id(), self.instance);
         self.tenant.report(Down { run, instance, exit, workflow, concurrency_key: key });
+        failpoint::hit("actor.drop");
     }
 }
