@@ -4,6 +4,7 @@ pub mod beside;
 pub mod doors;
 mod housekeeping;
 pub mod service_manager;
+mod watching;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tracing::{info, warn};
 
 use crate::activities::Activities;
 use crate::app::App;
+use crate::app::lookout::Lookout;
 use crate::app::settings::{AccessSettings, IntakeSettings};
 use crate::clock::Clock;
 use crate::engine::settings::EngineSettings;
@@ -89,6 +91,12 @@ impl Appliance {
     #[must_use]
     pub fn with_access(self, access: AccessSettings) -> Appliance {
         Appliance { app: self.app.with_access(access), ..self }
+    }
+
+    /// Sets what is watched, and where that is told.
+    #[must_use]
+    pub fn with_lookout(self, lookout: Lookout) -> Appliance {
+        Appliance { app: self.app.with_lookout(lookout), ..self }
     }
 
     /// Returns the use cases.

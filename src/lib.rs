@@ -18,6 +18,7 @@
 //! store        the seam, redb behind it, typed records    the only place that knows redb, bincode
 //! metrics      what is counted
 //! failpoint    where a test build can be made to fail
+//! logs         the last lines that were logged, without secrets
 //! clock        the only reader of time and of chance
 //! domain       pure: event, filter, expression, schedule, workflow, run, desk
 //! ```
@@ -110,6 +111,7 @@ pub mod demo;
 pub mod domain;
 pub mod engine;
 pub mod failpoint;
+pub mod logs;
 pub mod mail;
 pub mod metrics;
 pub mod store;

@@ -1,5 +1,9 @@
 //! What the appliance counts and measures of itself, under the names that monitoring relies on.
 
+pub mod process;
+pub mod readings;
+pub mod table;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64};
@@ -24,6 +28,10 @@ pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     events: Bounded<EventLabels>,
     evaluations: Bounded<ResultLabels>,
+    events_rejected: Bounded<TenantLabels>,
+    troubles: Bounded<TroubleLabels>,
+    notices: Bounded<OutcomeLabels>,
+    spans: Bounded<OutcomeLabels>,
     runs: Bounded<RunLabels>,
     run_seconds: Histogram,
     attempts: Bounded<AttemptLabels>,
@@ -46,6 +54,10 @@ impl Metrics {
         let metrics = Metrics {
             events: Bounded::default(),
             evaluations: Bounded::default(),
+            events_rejected: Bounded::default(),
+            troubles: Bounded::default(),
+            notices: Bounded::default(),
+            spans: Bounded::default(),
             runs: Bounded::default(),
             run_seconds: Histogram::new(exponential_buckets(0.001, 4.0, 10)),
             attempts: Bounded::default(),
@@ -75,9 +87,40 @@ impl Metrics {
         self.evaluations.count([result]);
     }
 
+    /// Counts events that were refused because of what they hold.
+    pub fn events_rejected(&self, tenant: &str, number: usize) {
+        for _ in 0..number {
+            self.events_rejected.count([tenant]);
+        }
+    }
+
+    /// Counts something that went wrong in a tenant.
+    pub fn trouble(&self, tenant: &str, trouble: Trouble) {
+        self.troubles.count([tenant, trouble.word()]);
+    }
+
+    /// Returns how often something went wrong in a tenant since the start.
+    #[must_use]
+    pub fn troubles_of(&self, tenant: &str, trouble: Trouble) -> u64 {
+        let labels = TroubleLabels::of(&[tenant, trouble.word()]);
+        self.troubles.family.get(&labels).map_or(0, |counter| counter.get())
+    }
+
+    /// Counts a notice of an alert: `sent`, `failed` (another attempt follows) or `given_up`.
+    pub fn notice(&self, outcome: &str) {
+        self.notices.count([outcome]);
+    }
+
+    /// Counts spans of traces: `sent`, `dropped` or `refused`.
+    pub fn spans(&self, outcome: &str, number: usize) {
+        for _ in 0..number {
+            self.spans.count([outcome]);
+        }
+    }
+
     /// Counts a run that reached a status.
-    pub fn run_reached(&self, workflow: &str, status: &str) {
-        self.runs.count([workflow, status]);
+    pub fn run_reached(&self, tenant: &str, workflow: &str, status: &str) {
+        self.runs.count([tenant, workflow, status]);
     }
 
     /// Records how long a run took from its creation to its end.
@@ -86,8 +129,8 @@ impl Metrics {
     }
 
     /// Counts an attempt of a step: `succeeded`, `failed` or `unknown`.
-    pub fn attempt_ended(&self, activity: &str, outcome: &str) {
-        self.attempts.count([activity, outcome]);
+    pub fn attempt_ended(&self, tenant: &str, activity: &str, outcome: &str) {
+        self.attempts.count([tenant, activity, outcome]);
     }
 
     /// Counts an attempt to deliver to a subscriber: `delivered`, `failed` (another follows) or
@@ -172,47 +215,72 @@ impl Metrics {
 
     fn register_families(&self, registry: &mut Registry) {
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("ergane_build", "Which build this is", build);
-        let family = self.events.family.clone();
-        registry.register("ergane_events", "Events accepted", family);
-        let family = self.evaluations.family.clone();
-        registry.register("ergane_filter_evaluations", "Trigger filters evaluated", family);
-        let family = self.runs.family.clone();
-        registry.register("ergane_runs", "Runs that reached a status", family);
-        let family = self.run_seconds.clone();
-        registry.register(
-            "ergane_run_duration_seconds",
-            "From a run's creation to its end",
-            family,
-        );
-        let family = self.attempts.family.clone();
-        registry.register("ergane_step_attempts", "Attempts of steps", family);
-        let family = self.deliveries.family.clone();
-        registry.register("ergane_webhook_deliveries", "Attempts to deliver events", family);
-        let family = self.deliveries_pending.clone();
-        registry.register(
-            "ergane_webhook_deliveries_pending",
-            "Deliveries that are not over",
-            family,
-        );
-        let family = self.hook_deliveries.family.clone();
-        registry.register("ergane_hook_deliveries", "What came to hooks and forms", family);
-        let family = self.calls_deferred.family.clone();
-        registry.register("ergane_calls_deferred", "Calls held back, by the reason", family);
-        let family = self.destinations.clone();
-        registry.register(
-            "ergane_destination_state",
-            "How circuits stand: 0 closed, 1 open or tried",
-            family,
-        );
-        let family = self.pressure_bytes.clone();
-        registry.register("ergane_pressure_bytes", "Bytes that wait for the writer", family);
-        let family = self.timer_lag_seconds.clone();
-        registry.register("ergane_schedule_lag_seconds", "How late timers fired", family);
-        let family = self.commit_seconds.clone();
-        registry.register("ergane_store_commit_seconds", "Time of a durable commit", family);
-        let family = self.store_bytes.clone();
-        registry.register("ergane_store_bytes", "Size of the store on disk", family);
+        enter(registry, "ergane_build", build);
+        enter(registry, "ergane_events", self.events.family.clone());
+        enter(registry, "ergane_events_rejected", self.events_rejected.family.clone());
+        enter(registry, "ergane_filter_evaluations", self.evaluations.family.clone());
+        enter(registry, "ergane_runs", self.runs.family.clone());
+        enter(registry, "ergane_run_duration_seconds", self.run_seconds.clone());
+        enter(registry, "ergane_troubles", self.troubles.family.clone());
+        enter(registry, "ergane_step_attempts", self.attempts.family.clone());
+        enter(registry, "ergane_webhook_deliveries", self.deliveries.family.clone());
+        enter(registry, "ergane_webhook_deliveries_pending", self.deliveries_pending.clone());
+        enter(registry, "ergane_hook_deliveries", self.hook_deliveries.family.clone());
+        enter(registry, "ergane_calls_deferred", self.calls_deferred.family.clone());
+        enter(registry, "ergane_destination_state", self.destinations.clone());
+        enter(registry, "ergane_pressure_bytes", self.pressure_bytes.clone());
+        enter(registry, "ergane_schedule_lag_seconds", self.timer_lag_seconds.clone());
+        enter(registry, "ergane_store_commit_seconds", self.commit_seconds.clone());
+        enter(registry, "ergane_store_bytes", self.store_bytes.clone());
+        enter(registry, "ergane_notices", self.notices.family.clone());
+        enter(registry, "ergane_spans", self.spans.family.clone());
+    }
+}
+
+/// Registers a family under its row of the table.
+fn enter(
+    registry: &mut Registry,
+    name: &'static str,
+    family: impl prometheus_client::registry::Metric,
+) {
+    registry.register(name, table::help_of(name), family);
+}
+
+/// Something that went wrong and that somebody may want to hear of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Trouble {
+    /// A run has failed.
+    RunFailed,
+    /// A run was set aside because it crashed again and again, or cannot be read.
+    RunQuarantined,
+    /// Not every step of a run could be undone.
+    CompensationIncomplete,
+    /// A step waits for somebody.
+    IncidentOpened,
+    /// A schedule has missed a time.
+    ScheduleMissed,
+}
+
+impl Trouble {
+    /// Every kind.
+    pub const ALL: [Trouble; 5] = [
+        Trouble::RunFailed,
+        Trouble::RunQuarantined,
+        Trouble::CompensationIncomplete,
+        Trouble::IncidentOpened,
+        Trouble::ScheduleMissed,
+    ];
+
+    /// Returns the word for it in labels.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Trouble::RunFailed => "run_failed",
+            Trouble::RunQuarantined => "run_quarantined",
+            Trouble::CompensationIncomplete => "compensation_incomplete",
+            Trouble::IncidentOpened => "incident_opened",
+            Trouble::ScheduleMissed => "schedule_missed",
+        }
     }
 }
 
@@ -306,14 +374,39 @@ struct DestinationLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TenantLabels {
+    tenant: String,
+}
+
+impl Labels for TenantLabels {
+    fn of(values: &[&str]) -> TenantLabels {
+        TenantLabels { tenant: values[0].to_owned() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TroubleLabels {
+    tenant: String,
+    kind: String,
+}
+
+impl Labels for TroubleLabels {
+    fn of(values: &[&str]) -> TroubleLabels {
+        TroubleLabels { tenant: values[0].to_owned(), kind: values[1].to_owned() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RunLabels {
+    tenant: String,
     workflow: String,
     status: String,
 }
 
 impl Labels for RunLabels {
     fn of(values: &[&str]) -> RunLabels {
-        RunLabels { workflow: values[0].to_owned(), status: values[1].to_owned() }
+        let [tenant, workflow, status] = [0, 1, 2].map(|at: usize| values[at].to_owned());
+        RunLabels { tenant, workflow, status }
     }
 }
 
@@ -330,13 +423,15 @@ impl Labels for OutcomeLabels {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AttemptLabels {
+    tenant: String,
     activity: String,
     outcome: String,
 }
 
 impl Labels for AttemptLabels {
     fn of(values: &[&str]) -> AttemptLabels {
-        AttemptLabels { activity: values[0].to_owned(), outcome: values[1].to_owned() }
+        let [tenant, activity, outcome] = [0, 1, 2].map(|at: usize| values[at].to_owned());
+        AttemptLabels { tenant, activity, outcome }
     }
 }
 
@@ -360,16 +455,16 @@ mod tests {
     fn every_family_has_the_name_that_monitoring_relies_on() {
         let metrics = Metrics::new();
         metrics.event_accepted("default", "ticket:created");
-        metrics.run_reached("escalate", "succeeded");
-        metrics.attempt_ended("tickets:get-ticket-platform", "failed");
+        metrics.run_reached("default", "escalate", "succeeded");
+        metrics.attempt_ended("default", "tickets:get-ticket-platform", "failed");
         metrics.filter_evaluated("matched");
         metrics.committed_in(Duration::from_micros(300));
         let text = metrics.render();
         for line in [
             r#"ergane_events_total{tenant="default",type="ticket:created"} 1"#,
-            r#"ergane_runs_total{workflow="escalate",status="succeeded"} 1"#,
+            r#"ergane_runs_total{tenant="default",workflow="escalate",status="succeeded"} 1"#,
             r#"ergane_filter_evaluations_total{result="matched"} 1"#,
-            r#"ergane_step_attempts_total{activity="tickets:get-ticket-platform",outcome="failed"} 1"#,
+            r#"ergane_step_attempts_total{tenant="default",activity="tickets:get-ticket-platform",outcome="failed"} 1"#,
             "ergane_store_commit_seconds_count 1",
             "ergane_pressure_bytes 0",
             "ergane_schedule_lag_seconds_count 0",

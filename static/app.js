@@ -103,6 +103,28 @@
   reveal();
   addEventListener("hashchange", reveal);
 
+  // The log as it is written; without a script the page shows what there was.
+  const log = document.querySelector("[data-log]");
+  if (log && window.EventSource) {
+    log.scrollTop = log.scrollHeight;
+    new EventSource(log.dataset.log).onmessage = (event) => {
+      const line = JSON.parse(event.data);
+      const item = document.createElement("li");
+      const [time, level] = [document.createElement("span"), document.createElement("strong")];
+      const about = { tenant: line.tenant, run: line.run, step: line.step, request: line.requestId, ...line.fields };
+      const more = Object.entries(about).filter(([, value]) => value !== undefined);
+      item.className = line.level;
+      time.className = "quiet";
+      time.textContent = line.time;
+      level.textContent = line.level;
+      item.append(time, " ", level, " ", line.message, ...more.map(([name, value]) => ` ${name}=${typeof value === "string" ? value : JSON.stringify(value)}`));
+      const follows = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+      log.append(item);
+      while (log.children.length > 500) log.firstElementChild.remove();
+      if (follows) log.scrollTop = log.scrollHeight;
+    };
+  }
+
   // Live parts: none while nobody looks, and what was opened stays open.
   const opened = new Map();
   document.addEventListener("htmx:beforeRequest", (event) => {

@@ -151,6 +151,8 @@ pub struct OutsideCall {
     pub secrets: BoundSecrets,
     /// The connection of the app that the activity names.
     pub connection: Option<Connection>,
+    /// What the other side is told of the trace that the call belongs to.
+    pub traceparent: Option<String>,
 }
 
 impl OutsideCall {

@@ -12,6 +12,7 @@ use super::principal::Principal;
 use super::views::Page;
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
+use crate::domain::trace::TRACEPARENT;
 use crate::store::access::APPLIANCE;
 use crate::store::audit::{AuditRow, Hash, Head, Link};
 use crate::store::tenant::{TenantTx, TenantView};
@@ -309,6 +310,9 @@ impl App {
         let author = who.clone();
         self.write_of(place, move |tx| {
             let value = decide(tx, &mut change)?;
+            if let Some(traceparent) = &author.origin.traceparent {
+                tx.mark_emitted(None, TRACEPARENT, &Value::String(traceparent.clone()));
+            }
             if !change.is_idle() {
                 tx.append_audit(author.tenant, &change.row(tx.now(), &author))?;
             }

@@ -15,6 +15,7 @@ use crate::domain::event_type::{self, Pattern};
 use crate::domain::id::RunId;
 use crate::domain::problem::Problem;
 use crate::domain::time::Timestamp;
+use crate::domain::trace::TRACEPARENT;
 use crate::engine::Accepted;
 use crate::store::events::{EventKey, StoredEvent};
 use crate::store::tenant::TenantView;
@@ -88,6 +89,10 @@ impl App {
             let problems = self.schema_problems(who, &event.kind, &event.payload)?;
             if problems.is_empty() {
                 event.actor.get_or_insert_with(|| actor(who));
+                if let Some(traceparent) = &who.origin.traceparent {
+                    let place = event.metadata.entry(TRACEPARENT);
+                    place.or_insert_with(|| traceparent.as_str().into());
+                }
                 fitting.push(event);
             } else {
                 refused.push(event);

@@ -5,6 +5,7 @@ pub mod access;
 pub mod activities;
 pub mod activity_throttles;
 pub mod ai_usage;
+pub mod alerts;
 pub mod api_imports;
 pub mod app_events;
 mod app_webhooks;
@@ -26,6 +27,7 @@ pub mod deliveries;
 pub mod demo;
 pub mod desk;
 pub mod destinations;
+pub mod doctor;
 pub mod error;
 pub mod event_types;
 pub mod events;
@@ -42,10 +44,14 @@ mod joined;
 pub mod keys;
 pub mod links;
 pub mod live_match;
+pub mod lookout;
 pub mod mail;
+mod measures;
 pub mod members;
+pub mod notices;
 pub mod one_time_code;
 pub mod organization;
+pub mod overview;
 pub mod page;
 pub mod passwords;
 pub mod people;
@@ -64,13 +70,16 @@ pub mod sign_in;
 pub mod statuses;
 pub mod streams;
 pub mod system;
+pub mod system_log;
 pub mod tasks;
 pub mod tenants;
 pub mod thena;
 pub mod throttle;
+mod traces;
 pub mod trial;
 pub mod views;
 mod waiting;
+pub mod watch_settings;
 pub mod webhook_deliveries;
 mod webhook_draft;
 pub mod webhooks;
@@ -89,6 +98,7 @@ use crate::store::seam::StoreError;
 use crate::store::tenant::{TenantTx, TenantView};
 
 use error::Error;
+use lookout::Lookout;
 use passwords::Passwords;
 use principal::Principal;
 use settings::AccessSettings;
@@ -108,6 +118,7 @@ pub struct App {
     throttle: Arc<Throttle>,
     intake: Arc<settings::IntakeSettings>,
     workers: Arc<workers::Workers>,
+    lookout: Arc<Lookout>,
 }
 
 impl App {
@@ -124,6 +135,7 @@ impl App {
             access: Arc::new(access),
             intake: Arc::default(),
             workers: Arc::default(),
+            lookout: Arc::default(),
         }
     }
 
@@ -139,6 +151,18 @@ impl App {
     #[must_use]
     pub fn with_intake(self, intake: settings::IntakeSettings) -> App {
         App { intake: Arc::new(intake), ..self }
+    }
+
+    /// Sets what is watched, and where that is told.
+    #[must_use]
+    pub fn with_lookout(self, lookout: Lookout) -> App {
+        App { lookout: Arc::new(lookout), ..self }
+    }
+
+    /// Returns what is remembered of how the appliance does.
+    #[must_use]
+    pub fn lookout(&self) -> &Lookout {
+        &self.lookout
     }
 
     /// Returns the limits of what comes in from outside.

@@ -56,6 +56,8 @@ pub struct Origin {
     pub request: Option<String>,
     /// What the browser calls itself.
     pub agent: Option<String>,
+    /// The trace that the request belongs to, as `traceparent` writes it.
+    pub traceparent: Option<String>,
 }
 
 impl Kind {

@@ -39,6 +39,7 @@ impl App {
                 self.rejection(who, event, problems, limits.rejected_event_bytes_max)
             })
             .collect();
+        self.engine().metrics().events_rejected(&self.slug_of(who.tenant), rows.len());
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
         let kept = self.write_of(who.tenant, move |tx| {
             for row in &rows {

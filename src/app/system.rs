@@ -66,12 +66,6 @@ impl App {
         })
     }
 
-    /// Notes the size of the store where monitoring sees it.
-    pub fn measure_store(&self) {
-        let bytes = self.engine().store().admin().bytes_on_disk();
-        self.engine().metrics().set_store_bytes(bytes);
-    }
-
     /// Forgets kept answers and sessions that have expired, a batch of them for each tenant.
     ///
     /// # Errors
@@ -99,12 +93,5 @@ impl App {
             Ok(())
         })
         .await
-    }
-
-    /// Returns everything that was counted, in the text format of OpenMetrics.
-    #[must_use]
-    pub fn metrics_text(&self) -> String {
-        self.measure_deliveries();
-        self.engine().metrics().render()
     }
 }

@@ -14,8 +14,9 @@ use tracing::{info, warn};
 use super::Appliance;
 use super::housekeeping::Housekeeping;
 use super::service_manager;
+use super::watching::{self, Origins, Watching};
 use crate::activities::Activities;
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::demo;
 use crate::mail::MailDoor;
 use crate::mail::settings::MailSettings;
@@ -40,9 +41,10 @@ pub enum Doors {
 ///
 /// # Errors
 /// Returns why it cannot start, or why it ended by itself.
-pub fn run(config: &Config, opened: impl FnOnce(&Serving)) -> anyhow::Result<()> {
+pub fn run(loaded: &Loaded, opened: impl FnOnce(&Serving)) -> anyhow::Result<()> {
     actix::System::new().block_on(async {
-        let mut serving = Serving::open(config, Doors::All).await?;
+        let origins = Origins::of(loaded);
+        let mut serving = Serving::open_from(&loaded.config, Doors::All, origins).await?;
         opened(&serving);
         service_manager::tell_ready(serving.address);
         let watch = service_manager::watch(serving.appliance.app().clone());
@@ -60,6 +62,7 @@ pub fn run(config: &Config, opened: impl FnOnce(&Serving)) -> anyhow::Result<()>
 pub struct Serving {
     appliance: Appliance,
     housekeeping: Housekeeping,
+    watching: Option<Watching>,
     server: ServerHandle,
     streams: Arc<Streams>,
     mail: Option<MailDoor>,
@@ -79,6 +82,18 @@ impl Serving {
     /// # Errors
     /// Returns why the address, the data directory or the control socket cannot be used.
     pub async fn open(config: &Config, doors: Doors) -> anyhow::Result<Serving> {
+        Serving::open_from(config, doors, Origins::default()).await
+    }
+
+    /// Starts the appliance as `open` does, and remembers where its settings come from.
+    ///
+    /// # Errors
+    /// Returns why the address, the data directory or the control socket cannot be used.
+    pub async fn open_from(
+        config: &Config,
+        doors: Doors,
+        origins: Origins,
+    ) -> anyhow::Result<Serving> {
         // Bound before anything else, so that an address in use is found at once.
         let tcp = match doors {
             Doors::All => Some(bind(&config.http.listen)?),
@@ -105,6 +120,7 @@ impl Serving {
         .await?;
         let appliance = appliance.with_intake(config.intake.clone());
         let appliance = appliance.with_access(config.access.clone());
+        let appliance = appliance.with_lookout(watching::lookout(config, origins));
         let app = appliance.app();
         let demo = match stage {
             Some(address) => demo::begin(app, address, &config.http.base()).await?,
@@ -112,6 +128,8 @@ impl Serving {
         };
         app.first_start(&config.bootstrap_key).await?;
         let housekeeping = Housekeeping::start(app.clone()).await?;
+        // A command beside is over before anybody could be told of anything.
+        let watching = (doors == Doors::All).then(|| Watching::start(app));
         let front = Front::new(config.http.clone(), app.clock().clone())
             .with_forms_per_minute(config.intake.form_submissions_per_minute);
         let front = match demo {
@@ -130,6 +148,7 @@ impl Serving {
         Ok(Serving {
             appliance,
             housekeeping,
+            watching,
             server: handle,
             streams,
             ended,
@@ -171,6 +190,7 @@ impl Serving {
         self.server.stop(true).await;
         let _ = std::fs::remove_file(&self.control); // A leftover is replaced at the next start.
         self.housekeeping.stop().await;
+        self.watching.into_iter().for_each(Watching::stop);
         self.appliance.stop().await;
     }
 }

@@ -15,6 +15,7 @@ mod audit;
 mod bench;
 mod client;
 mod completions;
+mod doctor;
 mod document;
 mod event;
 mod failure;
@@ -97,6 +98,12 @@ enum Command {
     /// The settings and their origin
     #[command(subcommand)]
     Config(settings::ConfigCommand),
+    /// Examines everything that tends to go wrong; exits with 1 when something fails
+    Doctor(doctor::Doctor),
+    /// What is the matter, and whether somebody is told of it
+    Alerts(doctor::Alerts),
+    /// What the server logs
+    Logs(doctor::Logs),
     /// Exits with 0 when the server takes work, else with 75
     Healthcheck,
     /// Prints the description of the API
@@ -176,7 +183,10 @@ fn perform(cli: Cli, form: Form) -> Result<(), Failure> {
         return settings::run(command, &loaded, &mut printer);
     }
     let absent = match &command {
-        Command::Healthcheck | Command::Event(event::EventCommand::Tail(_)) => Absent::Refuse,
+        Command::Healthcheck
+        | Command::Logs(_)
+        | Command::Alerts(_)
+        | Command::Event(event::EventCommand::Tail(_)) => Absent::Refuse,
         _ => Absent::Start, // Everything else can be done without a server.
     };
     runtime()?.block_on(async {
@@ -208,6 +218,9 @@ async fn converse(command: Command, session: &mut Session<'_>) -> Result<(), Fai
         Command::SetupLink => setup_link::run(session).await,
         Command::Audit(command) => audit::run(command, session).await,
         Command::Tenant(command) => tenant::run(command, session).await,
+        Command::Doctor(wish) => doctor::doctor(&wish, session).await,
+        Command::Alerts(wish) => doctor::alerts(&wish, session).await,
+        Command::Logs(wish) => doctor::logs(&wish, session).await,
         Command::Healthcheck => healthcheck::run(session).await,
         Command::Openapi => openapi::run(session).await,
         Command::Serve(_)

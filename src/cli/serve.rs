@@ -38,11 +38,12 @@ impl ServeArguments {
 /// Runs the appliance until a signal ends it.
 pub fn run(loaded: &Loaded, out: &mut dyn Write) -> Result<(), Failure> {
     telemetry::install(&loaded.config.log).map_err(anyhow::Error::new)?;
-    doors::run(&loaded.config, |serving| {
+    let outcome = doors::run(loaded, |serving| {
         // Whoever started it may have closed the pipe; it serves all the same.
         let _ = welcome(loaded, serving, out);
-    })?;
-    Ok(())
+    });
+    telemetry::flush();
+    Ok(outcome?)
 }
 
 fn welcome(loaded: &Loaded, serving: &Serving, out: &mut dyn Write) -> std::io::Result<()> {

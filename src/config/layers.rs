@@ -142,6 +142,7 @@ pub(super) fn load(
     let config: Config = serde_json::from_value(tree.clone())
         .expect("each value was accepted alone, and settings do not depend on each other");
     check_prepared_key(&config, &sources)?;
+    check_notices(&config, &sources)?;
     let settings =
         flatten(&tree).into_iter().map(|(key, value)| describe(key, value, &mut sources)).collect();
     Ok(Loaded { config, settings, file: file.map(|(path, _)| path.to_path_buf()) })
@@ -161,9 +162,40 @@ fn check_prepared_key(
     Err(ConfigError::Value { place, key, reason })
 }
 
+fn check_notices(config: &Config, sources: &BTreeMap<String, Source>) -> Result<(), ConfigError> {
+    for (number, notice) in config.notices.iter().enumerate() {
+        if let Some(fault) = notice.fault() {
+            let key = "notices".to_owned();
+            let place = sources.get(&key).unwrap_or(&Source::Default).to_string();
+            let reason = format!("number {} {fault}", number + 1);
+            return Err(ConfigError::Value { place, key, reason });
+        }
+    }
+    Ok(())
+}
+
+/// Hides the secrets inside a list of tables.
+fn without_secrets(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(without_secrets).collect(),
+        Value::Object(fields) => {
+            let hidden = fields.into_iter().map(|(name, field)| {
+                let is_secret = matches!(name.as_str(), "secret" | "password" | "url");
+                let is_set = field.as_str().is_some_and(|text| !text.is_empty());
+                match is_secret && is_set {
+                    true => (name, Value::String(MASK.to_owned())),
+                    false => (name, without_secrets(field)),
+                }
+            });
+            Value::Object(hidden.collect())
+        }
+        plain => plain,
+    }
+}
+
 fn describe(key: String, value: Value, sources: &mut BTreeMap<String, Source>) -> Setting {
     let is_hidden = SECRETS.contains(&key.as_str()) && value != Value::String(String::new());
-    let value = if is_hidden { Value::String(MASK.to_owned()) } else { value };
+    let value = if is_hidden { Value::String(MASK.to_owned()) } else { without_secrets(value) };
     let source = sources.remove(&key).unwrap_or(Source::Default);
     Setting { key, value, source }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::activities::settings::{EgressSettings, EventSettings};
 use crate::app::settings::{AccessSettings, IntakeSettings};
+use crate::app::watch_settings::{AlertSettings, NoticeSettings, TelemetrySettings};
 use crate::engine::settings::EngineSettings;
 use crate::mail::settings::MailSettings;
 use crate::store::redb_store::StoreSettings;
@@ -19,7 +20,7 @@ mod tests;
 pub use layers::{ConfigError, Setting, Source};
 
 /// Settings whose values are shown to nobody; each is also read from a file named by `…_FILE`.
-const SECRETS: [&str; 2] = ["bootstrap_key", "secret_key"];
+const SECRETS: [&str; 3] = ["bootstrap_key", "secret_key", "telemetry.headers"];
 
 /// Where the file is looked for when no flag names one, first match first.
 const SEARCHED: [&str; 2] = ["config.toml", "/etc/ergane/config.toml"];
@@ -59,6 +60,12 @@ pub struct Config {
     pub access: AccessSettings,
     /// What is logged.
     pub log: LogSettings,
+    /// Where traces go.
+    pub telemetry: TelemetrySettings,
+    /// When somebody is told that something is the matter.
+    pub alerts: AlertSettings,
+    /// Where that is told.
+    pub notices: Vec<NoticeSettings>,
 }
 
 impl Default for Config {
@@ -77,6 +84,9 @@ impl Default for Config {
             engine: EngineSettings::default(),
             access: AccessSettings::default(),
             log: LogSettings::default(),
+            telemetry: TelemetrySettings::default(),
+            alerts: AlertSettings::default(),
+            notices: Vec::new(),
         }
     }
 }

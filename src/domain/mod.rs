@@ -1,11 +1,13 @@
 //! What the product is, without I/O, threads, clocks or frameworks: values and pure functions.
 
 pub mod activity;
+pub mod alert;
 pub mod bulk;
 pub mod business_hours;
 pub mod connection;
 pub mod desk;
 pub mod destination;
+pub mod doctor;
 pub mod event;
 pub mod event_type;
 pub mod expression;
@@ -27,6 +29,7 @@ pub mod scope;
 pub mod secret;
 pub mod signature;
 pub mod time;
+pub mod trace;
 pub mod transform;
 pub mod trial;
 pub mod webhook;

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::domain::event::{Actor, Cause, Event};
 use crate::domain::id::RunId;
-use crate::domain::run::{Compensation, Failure, Input, Status};
+use crate::domain::run::{Compensation, Effect, Failure, Input, Status};
+use crate::domain::trace::TRACEPARENT;
 use crate::domain::workflow::{Action, Awaits, Workflow};
 use crate::store::inbox::Notice;
 use crate::store::seam::StoreError;
@@ -27,7 +28,9 @@ impl LiveRun {
         step: String,
         attempt: u32,
     ) -> Input {
-        let outcome = self.begin_child(tenant, tx, &step);
+        let effect = Effect::Execute { step: step.clone(), attempt };
+        let cause = tenant.shared.traces.of_call(&self.run, &effect);
+        let outcome = self.begin_child(tenant, tx, &step, cause);
         let awaits = match self.workflow.step_at(&step).map(|step| &step.action) {
             Some(Action::Run { awaits, .. }) => *awaits,
             _ => Awaits::Nothing, // Only such a step starts a run.
@@ -47,6 +50,7 @@ impl LiveRun {
         tenant: &TenantState,
         tx: &mut TenantTx<'_, '_>,
         step: &str,
+        cause: Option<String>,
     ) -> Result<RunId, Failure> {
         let input = self.run.input(step);
         let name = input["workflow"].as_str().unwrap_or_default();
@@ -58,7 +62,8 @@ impl LiveRun {
         let workflow = workflow.ok_or_else(|| {
             Failure::terminal("unknown_workflow", format!("`{name}` has no such version"))
         })?;
-        let event = self.event_for(&workflow, input["input"].clone(), tx);
+        let mut event = self.event_for(&workflow, input["input"].clone(), tx);
+        event.metadata.extend(cause.map(|it| (TRACEPARENT.to_owned(), it.into())));
         let mut begun = Begun::default();
         let run = accept_child(tenant, tx, (workflow, row.version), event, self.id(), &mut begun)
             .map_err(unreadable)?

@@ -348,17 +348,17 @@ fn tell(tenant: &TenantState, row: &DeliveryRow, made: &AttemptRow) {
     let error = made.error.as_deref().unwrap_or_default();
     let outcome = match row.status {
         DeliveryStatus::Delivered => {
-            debug!(delivery.id = %delivery, webhook.id = %webhook, "Delivered an event");
+            debug!(tenant.slug = %tenant.facts.slug, delivery.id = %delivery, webhook.id = %webhook, "Delivered an event");
             "delivered"
         }
         DeliveryStatus::Dead => {
             let failures = row.failures;
-            warn!(delivery.id = %delivery, webhook.id = %webhook, failures, "Gave up on it: {error}");
+            warn!(tenant.slug = %tenant.facts.slug, delivery.id = %delivery, webhook.id = %webhook, failures, "Gave up on it: {error}");
             "dead"
         }
         DeliveryStatus::Pending | DeliveryStatus::Delivering => {
             let due = row.next_attempt_at.unwrap_or_default();
-            info!(delivery.id = %delivery, webhook.id = %webhook, "Again at {due}: {error}");
+            info!(tenant.slug = %tenant.facts.slug, delivery.id = %delivery, webhook.id = %webhook, "Again at {due}: {error}");
             "failed"
         }
     };

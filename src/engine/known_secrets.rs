@@ -4,12 +4,23 @@
 use std::rc::Rc;
 
 use crate::domain::secret::{Mask, Secret};
+use crate::logs;
 use crate::store::seam::StoreError;
 use crate::store::tenant::TenantView;
 
 use super::tenant_state::TenantState;
 
 impl TenantState {
+    /// Takes up what must not be seen after a change of it, also in the log.
+    pub(super) fn learn_secrets(&self, view: TenantView<'_>) {
+        self.known_secrets.take();
+        if let Ok(secrets) = self.opened(view) {
+            let mask = Mask::of_long(&secrets);
+            logs::book().learn(&self.facts.slug, mask.clone());
+            *self.known_secrets.borrow_mut() = Some(Rc::new(mask));
+        }
+    }
+
     /// Returns what takes them out; it is made anew after a change of any of them.
     pub(super) fn known_secrets(&self) -> Rc<Mask> {
         if let Some(known) = &*self.known_secrets.borrow() {

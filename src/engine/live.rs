@@ -97,6 +97,7 @@ impl LiveRun {
             }
             next = self.perform_inside(tenant, tx)?;
         }
+        tenant.shared.traces.mark(tx, &self.run);
         self.write(tenant, tx)
     }
 
@@ -311,7 +312,7 @@ impl LiveRun {
             Err(failure) => Err(failure),
         };
         let label = if outcome.is_ok() { "succeeded" } else { "failed" };
-        tenant.shared.metrics.attempt_ended(activity, label);
+        tenant.shared.metrics.attempt_ended(&tenant.facts.slug, activity, label);
         Some(match outcome {
             Ok(done) => Input::Completed { step, attempt, output: done.output, undo: done.undo },
             Err(failure) => Input::Failed { step, attempt, failure },

@@ -28,6 +28,7 @@ mod run_actor;
 mod run_events;
 mod schedules;
 mod secrets;
+mod seen;
 pub mod settings;
 mod shared;
 mod supervisor;
@@ -35,6 +36,7 @@ mod tasks;
 mod tenant_state;
 mod timers;
 mod tokens;
+mod traces;
 mod waiting;
 mod windows;
 
@@ -70,7 +72,7 @@ use root::{Drain, OpenTenant, RootSupervisor};
 use router::Publish;
 use run_actor::Delivery;
 use settings::EngineSettings;
-use shared::{Doors, Shared, Waiters};
+use shared::{Doors, Queued, Shared, Waiters};
 use supervisor::{Deliver, Observe, Work};
 use tenant_state::Settled;
 
@@ -79,6 +81,7 @@ pub use destinations::SeenDestination;
 pub use intake::{Accepted, IncomingEvent};
 pub use parcel::{Message, USER_AGENT};
 pub use supervisor::Observation;
+pub use traces::TraceSettings;
 
 /// How often a stop looks whether calls are still in flight.
 const LOOK_AT_CALLS_EVERY: Duration = Duration::from_millis(10);
@@ -145,6 +148,7 @@ impl Engine {
             doors: RwLock::default(),
             waiters: Waiters::default(),
             bell: Arc::default(),
+            traces: traces::Traces::default(),
             parts_ready: AtomicUsize::new(0),
             calls_in_flight: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
@@ -181,7 +185,8 @@ impl Engine {
             return Err(Refusal::Overloaded);
         }
         let (reply, answer) = oneshot::channel();
-        doors.router.try_send(Publish { events, reply }).map_err(|error| match error {
+        let queued = Queued::at(&doors);
+        doors.router.try_send(Publish { events, reply, queued }).map_err(|error| match error {
             actix::dev::SendError::Full(_) => Refusal::Overloaded,
             actix::dev::SendError::Closed(_) => part_is_lost(),
         })?;
@@ -483,7 +488,11 @@ impl Engine {
     {
         let doors = self.doors(tenant)?;
         let (reply, answer) = oneshot::channel();
-        let work = Work(Box::new(move |state| work(state, reply)));
+        let queued = Queued::at(&doors);
+        let work = Work(Box::new(move |state| {
+            drop(queued);
+            work(state, reply);
+        }));
         doors.supervisor.try_send(work).map_err(|error| match error {
             actix::dev::SendError::Full(_) => Refusal::Overloaded,
             actix::dev::SendError::Closed(_) => part_is_lost(),

@@ -17,7 +17,7 @@ use crate::store::seam::{CommitError, Part, StoreError};
 use crate::store::tenant::TenantView;
 
 use super::router::EventRouter;
-use super::shared::{Doors, Shared};
+use super::shared::{Doors, Shared, TenantGauges};
 use super::supervisor::{Close, TenantSupervisor};
 use super::tenant_state::TenantState;
 use super::timers::Timers;
@@ -129,15 +129,18 @@ impl RootSupervisor {
             return Ok(());
         }
         let pressure = Arc::new(AtomicUsize::new(0));
-        let open =
-            TenantState::open(row, self.part, Arc::clone(&self.shared), ledger, timers, &pressure);
+        let gauges = TenantGauges { slug: row.slug.clone(), ..TenantGauges::default() };
+        let gauges = Arc::new(gauges);
+        let shared = Arc::clone(&self.shared);
+        let seen = (&pressure, &gauges);
+        let open = TenantState::open(row, self.part, shared, ledger, timers, seen);
         let state = open.map_err(|abort| match abort {
             Abort::Refused(error) => error,
             Abort::Closed(error) => StoreError::Unavailable(error.to_string()),
         })?;
         let supervisor = TenantSupervisor::new(state.clone()).start();
         let router = EventRouter::new(state).start();
-        let doors = Doors { supervisor, router, pressure };
+        let doors = Doors { supervisor, router, pressure, gauges };
         self.tenants.insert(id, doors.clone());
         self.shared.doors.write().insert(id, doors);
         Ok(())

@@ -9,6 +9,7 @@ use crate::store::ledger::Abort;
 use crate::store::seam::{CommitError, StoreError};
 
 use super::intake::{Accepted, Begun, IncomingEvent, accept};
+use super::shared::Queued;
 use super::tenant_state::TenantState;
 
 /// Events to be accepted together, and whom to tell when they are durable.
@@ -17,6 +18,7 @@ use super::tenant_state::TenantState;
 pub(super) struct Publish {
     pub(super) events: Vec<IncomingEvent>,
     pub(super) reply: oneshot::Sender<Result<Vec<Accepted>, CommitError>>,
+    pub(super) queued: Queued,
 }
 
 /// Accepts the events of one tenant.
@@ -40,6 +42,7 @@ impl Handler<Publish> for EventRouter {
     type Result = ();
 
     fn handle(&mut self, publish: Publish, _: &mut Context<EventRouter>) {
+        drop(publish.queued);
         let tenant = &self.0;
         let outcome = tenant.transact(|tx| {
             let mut begun = Begun::default();

@@ -9,9 +9,10 @@ use tokio::sync::oneshot;
 
 use crate::activities::{Activity, OutsideCall, UndoCall};
 use crate::domain::activity::Settling;
-use crate::domain::run::{Effect, Failure, Input};
+use crate::domain::run::{Effect, Failure, Input, Status};
 use crate::domain::workflow::{Action, Undo};
 use crate::failpoint;
+use crate::metrics::Trouble;
 use crate::store::ledger::{Abort, Receipt};
 use crate::store::seam::{CommitError, StoreError};
 use crate::store::tenant::{TenantTx, TenantView};
@@ -96,6 +97,9 @@ impl RunActor {
         }
         self.asked = owed;
         let status = self.live.run.status();
+        // It has ended, or rests for a while.
+        let is_told =
+            (status.is_final() || waits) && self.tenant.shared.traces.follows(&self.live.run);
         let is_over = status.is_final();
         let workflow = Arc::clone(&self.live.workflow);
         let (tenant, run, address) = (Rc::clone(&self.tenant), self.live.id(), ctx.address());
@@ -108,13 +112,20 @@ impl RunActor {
             }
             if durable && is_over {
                 let took = tenant.shared.clock.now().since(run.created_at());
-                tenant.shared.metrics.run_reached(&workflow.name, status.as_str());
+                let slug = &tenant.facts.slug;
+                tenant.shared.metrics.run_reached(slug, &workflow.name, status.as_str());
+                if status == Status::Failed {
+                    tenant.shared.metrics.trouble(slug, Trouble::RunFailed);
+                }
                 tenant.shared.metrics.run_ended_after(took);
             }
             if !durable {
                 return;
             }
             failpoint::hit("result.durable");
+            if is_told {
+                tenant.shared.traces.note(tenant.id(), run);
+            }
             if is_over {
                 tenant.shared.waiters.ended(run);
             }
@@ -191,6 +202,7 @@ impl RunActor {
             timeout,
             secrets,
             connection,
+            traceparent: self.tenant.shared.traces.of_call(run, effect),
         });
         let address = activity.address().or_else(|| input["url"].as_str());
         let asking = self.asking(effect, &identifier, call.as_ref().ok(), address);

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::event::{Actor, Cause, Event};
 use crate::domain::run::{Compensation, Entry, Incident, Outcome, Record, Run, RunHead, StepState};
+use crate::metrics::Trouble;
 use crate::store::seam::StoreError;
 use crate::store::tenant::TenantTx;
 
@@ -27,6 +28,7 @@ impl LiveRun {
         for record in records {
             match &record.entry {
                 Entry::IncidentOpened { step, .. } => {
+                    note(tenant, Trouble::IncidentOpened);
                     let incident = self.run.incidents().find(|(path, _)| path == step);
                     let payload = incident.map(|(_, incident)| paused(&self.run, step, incident));
                     payload.into_iter().for_each(|it| self.publish_run(tx, "run:paused", it));
@@ -59,6 +61,7 @@ impl LiveRun {
             self.publish_run(tx, kind, ended(&self.run.head()));
         }
         if compensation == Compensation::Incomplete {
+            note(tenant, Trouble::CompensationIncomplete);
             let mut payload = ended(&self.run.head());
             payload["left"] = self.run.undo_left().map(left).collect();
             self.publish_run(tx, "run:compensation-incomplete", payload);
@@ -70,6 +73,10 @@ impl LiveRun {
         let event = event_of(&self.run.head(), self.depth, kind, payload, tx);
         tx.emit(event);
     }
+}
+
+fn note(tenant: &TenantState, trouble: Trouble) {
+    tenant.shared.metrics.trouble(&tenant.facts.slug, trouble);
 }
 
 /// Publishes that a run has failed of which only the head can be read.

@@ -13,6 +13,7 @@ use crate::domain::id::RunId;
 use crate::domain::schedule::{Missed, Overlap, Schedule};
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::{Trigger, Workflow};
+use crate::metrics::Trouble;
 use crate::store::schedules::{Firing, ScheduleRow, of_alarm};
 use crate::store::seam::StoreError;
 use crate::store::tenant::{TenantTx, TenantView};
@@ -242,7 +243,8 @@ impl Due {
     }
 
     fn miss(&mut self, tenant: &TenantState, slot: Timestamp, reason: String) {
-        info!(workflow = %self.row.workflow, %slot, "A time of the schedule was missed: {reason}");
+        info!(tenant.slug = %tenant.facts.slug, workflow = %self.row.workflow, %slot, "A time of the schedule was missed: {reason}");
+        tenant.shared.metrics.trouble(&tenant.facts.slug, Trouble::ScheduleMissed);
         self.row.missed += 1;
         self.row.missed_since += 1;
         self.row.leave_out(slot, reason, tenant.shared.settings.schedule_listed_max);

@@ -24,6 +24,7 @@ use super::bell::Bell;
 use super::router::EventRouter;
 use super::settings::EngineSettings;
 use super::supervisor::TenantSupervisor;
+use super::traces::Traces;
 
 /// What does not belong to one thread.
 pub struct Shared {
@@ -42,6 +43,7 @@ pub struct Shared {
     pub(super) doors: RwLock<HashMap<TenantId, Doors>>,
     pub(super) waiters: Waiters,
     pub(super) bell: Arc<Bell>,
+    pub(super) traces: Traces,
     pub(super) parts_ready: AtomicUsize,
     pub(super) calls_in_flight: AtomicUsize,
     pub(super) stopping: AtomicBool,
@@ -60,6 +62,36 @@ pub(super) struct Doors {
     pub(super) supervisor: Addr<TenantSupervisor>,
     pub(super) router: Addr<EventRouter>,
     pub(super) pressure: Arc<AtomicUsize>,
+    pub(super) gauges: Arc<TenantGauges>,
+}
+
+/// What others than the tenant's thread see of it.
+#[derive(Debug, Default)]
+pub(super) struct TenantGauges {
+    /// Its name in labels.
+    pub(super) slug: String,
+    /// Messages that wait to be looked at.
+    pub(super) mailbox: AtomicUsize,
+    /// Runs with an actor.
+    pub(super) live: AtomicUsize,
+    /// Run actors that crashed since the start.
+    pub(super) crashes: AtomicUsize,
+}
+
+/// A message counts as waiting until this is dropped.
+pub(super) struct Queued(Arc<TenantGauges>);
+
+impl Queued {
+    pub(super) fn at(doors: &Doors) -> Queued {
+        doors.gauges.mailbox.fetch_add(1, Ordering::Relaxed);
+        Queued(Arc::clone(&doors.gauges))
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.0.mailbox.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Shared {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, MessageResult};
 use serde::Serialize;
@@ -13,6 +14,7 @@ use crate::domain::id::RunId;
 use crate::domain::run::{RunError, Status};
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::{Priority, Workflow};
+use crate::metrics::Trouble;
 use crate::store::alarms::Alarm;
 use crate::store::ledger::Abort;
 use crate::store::seam::StoreError;
@@ -164,7 +166,9 @@ impl TenantSupervisor {
         match loaded {
             Ok(settled) => match settled.value {
                 Some(live) => self.begin(live, first),
-                None => warn!(run.id = %id, "There is no such run to wake"),
+                None => {
+                    warn!(tenant.slug = %self.tenant.facts.slug, run.id = %id, "There is no such run to wake")
+                }
             },
             Err(Abort::Refused(error)) => self.give_up(id, &error),
             Err(Abort::Closed(_)) => {} // The part was lost; its next owner wakes the run.
@@ -173,8 +177,8 @@ impl TenantSupervisor {
 
     /// Ends a run that cannot be read, so that it does not stand there without a reason.
     fn give_up(&mut self, id: RunId, reason: &StoreError) {
-        error!(run.id = %id, "Giving up the run, it cannot be read: {reason}");
-        self.seen.quarantined += 1;
+        error!(tenant.slug = %self.tenant.facts.slug, run.id = %id, "Giving up the run, it cannot be read: {reason}");
+        self.note_quarantined();
         let outcome = self.tenant.transact(|tx| {
             let Some(mut row) = tx.view().run(id)? else { return Ok(()) };
             let before = row.head.status;
@@ -198,8 +202,13 @@ impl TenantSupervisor {
             Ok::<_, StoreError>(())
         });
         if let Err(Abort::Refused(error)) = outcome {
-            error!(run.id = %id, "Not even its head can be read: {error}");
+            error!(tenant.slug = %self.tenant.facts.slug, run.id = %id, "Not even its head can be read: {error}");
         }
+    }
+
+    fn note_quarantined(&mut self) {
+        self.seen.quarantined += 1;
+        self.tenant.shared.metrics.trouble(&self.tenant.facts.slug, Trouble::RunQuarantined);
     }
 
     fn deliver(&mut self, run: RunId, delivery: Delivery) {
@@ -262,16 +271,17 @@ impl TenantSupervisor {
 
     fn crashed(&mut self, run: RunId, reason: &str) {
         self.seen.crashes += 1;
+        self.tenant.gauges.crashes.fetch_add(1, Ordering::Relaxed);
         let crashes = self.crashes.entry(run).or_default();
         *crashes += 1;
         let (crashes, limit) = (*crashes, self.tenant.shared.settings.crashes_max);
-        warn!(run.id = %run, crashes, "The run's actor ended badly: {reason}");
+        warn!(tenant.slug = %self.tenant.facts.slug, run.id = %run, crashes, "The run's actor ended badly: {reason}");
         if crashes <= limit {
             self.revive(run, None);
             return;
         }
         self.crashes.remove(&run);
-        self.seen.quarantined += 1;
+        self.note_quarantined();
         let tenant = Rc::clone(&self.tenant);
         let message = format!("set aside after {crashes} crashes, the last one: {reason}");
         let outcome = tenant.transact(|tx| {
@@ -279,7 +289,7 @@ impl TenantSupervisor {
             tx.attempt(|tx| live.quarantine(&tenant, tx, &message), StoreError::Unavailable)
         });
         if let Err(Abort::Refused(error)) = outcome {
-            error!(run.id = %run, "Cannot set the run aside: {error}");
+            error!(tenant.slug = %self.tenant.facts.slug, run.id = %run, "Cannot set the run aside: {error}");
         }
     }
 

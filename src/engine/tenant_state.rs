@@ -35,7 +35,7 @@ use super::reconcile;
 use super::run_actor::{Delivery, RunActor};
 use super::run_events::SUCCEEDED;
 use super::schedules;
-use super::shared::Shared;
+use super::shared::{Shared, TenantGauges};
 use super::supervisor::{Adopt, Deliver, Down, SendDeliveries, TenantSupervisor, Wake};
 use super::tasks::tasks_of;
 use super::timers::{Timers, TimersChanged};
@@ -66,6 +66,7 @@ pub(super) struct TenantState {
     pub(super) known_secrets: RefCell<Option<Rc<Mask>>>,
     timers: Addr<Timers>,
     pressure: Arc<AtomicUsize>,
+    pub(super) gauges: Arc<TenantGauges>,
     runs: RefCell<HashMap<RunId, (u64, Addr<RunActor>)>>,
     instances: Cell<u64>,
     definitions: RefCell<HashMap<(String, u32), Arc<Workflow>>>,
@@ -91,7 +92,7 @@ impl TenantState {
         shared: Arc<Shared>,
         ledger: Ledger,
         timers: Addr<Timers>,
-        pressure: &Arc<AtomicUsize>,
+        (pressure, gauges): (&Arc<AtomicUsize>, &Arc<TenantGauges>),
     ) -> Result<Rc<TenantState>, Abort<StoreError>> {
         let installed = Arc::new(Installed::new(&shared.activities, Vec::new()));
         let state = TenantState {
@@ -112,6 +113,7 @@ impl TenantState {
             known_secrets: RefCell::default(),
             timers,
             pressure: Arc::clone(pressure),
+            gauges: Arc::clone(gauges),
             runs: RefCell::default(),
             instances: Cell::new(0),
             definitions: RefCell::default(),
@@ -255,7 +257,9 @@ impl TenantState {
     }
 
     pub(super) fn remember(&self, run: RunId, instance: u64, address: Addr<RunActor>) {
-        self.runs.borrow_mut().insert(run, (instance, address));
+        let mut runs = self.runs.borrow_mut();
+        runs.insert(run, (instance, address));
+        self.gauges.live.store(runs.len(), Ordering::Relaxed);
     }
 
     /// Forgets an actor, unless the run has a newer one.
@@ -264,6 +268,7 @@ impl TenantState {
         if runs.get(&run).is_some_and(|(known, _)| *known == instance) {
             runs.remove(&run);
         }
+        self.gauges.live.store(runs.len(), Ordering::Relaxed);
     }
 
     pub(super) fn address_of(&self, run: RunId) -> Option<Addr<RunActor>> {
@@ -413,7 +418,7 @@ impl TenantState {
             Listeners::read(view, |name, version| self.definition(view, name, version))?;
         let is_heard = !listeners.of(SUCCEEDED).is_empty();
         *self.listeners.borrow_mut() = Rc::new(listeners);
-        self.known_secrets.take();
+        self.learn_secrets(view);
         self.destinations.read(self, view)?;
         self.deliveries.read(view)?;
         self.hears_of_success.set(is_heard || self.deliveries.names(SUCCEEDED));

@@ -162,7 +162,7 @@ async fn exchanged(tenant: &Rc<TenantState>, name: &str, grant: &Grant) -> Resul
     let used = row_of(tenant, name)?.and_then(|row| newest(&row, REFRESH_TOKEN));
     match tenant.activities().token(grant).await {
         Ok(token) => {
-            info!(connection = name, "Renewed the token of the connection `{name}`");
+            info!(tenant.slug = %tenant.facts.slug, connection = name, "Renewed the token of the connection `{name}`");
             keep(tenant, name, used, &token).await?;
             Ok(token.access)
         }
@@ -258,7 +258,7 @@ fn note_outcome(tenant: &TenantState, name: &str, outcome: &Result<Value, Failur
 }
 
 fn mark(tenant: &TenantState, name: &str, reason: &str) {
-    warn!(connection = name, "The connection `{name}` is not believed: {reason}");
+    warn!(tenant.slug = %tenant.facts.slug, connection = name, "The connection `{name}` is not believed: {reason}");
     if !tenant.renewals.is_unauthorized(name) {
         let reason = reason.chars().take(REASON_CHARS_MAX).collect();
         change(tenant, name, Some(reason));
@@ -275,6 +275,6 @@ fn change(tenant: &TenantState, name: &str, reason: Option<String>) {
         Ok::<_, StoreError>(())
     });
     if settled.is_err() {
-        warn!(connection = name, "The state of the connection `{name}` cannot be kept");
+        warn!(tenant.slug = %tenant.facts.slug, connection = name, "The state of the connection `{name}` cannot be kept");
     }
 }

@@ -20,6 +20,12 @@ const COUNTER_BITS: u32 = 16;
 pub struct EventKey(pub u64);
 
 impl EventKey {
+    /// Returns the instant that it belongs to.
+    #[must_use]
+    pub fn moment(self) -> Timestamp {
+        Timestamp::from_millis(i64::try_from(self.0 >> COUNTER_BITS).unwrap_or(i64::MAX))
+    }
+
     /// Returns the first key of an instant.
     #[must_use]
     pub fn at(moment: Timestamp) -> EventKey {

@@ -6,6 +6,7 @@
 pub(super) enum Row {
     ApiImport = b'o',
     AiUsage = b'u',
+    AlertBook = b'!',
     App = b'P',
     Approval = b'Y',
     AuditRecord = b'A',

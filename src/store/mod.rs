@@ -3,6 +3,7 @@
 pub mod access;
 pub mod ai_usage;
 pub mod alarms;
+pub mod alerts;
 pub mod api_imports;
 pub mod approvals;
 pub mod apps;

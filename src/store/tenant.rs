@@ -173,6 +173,21 @@ impl<'t, 'a> TenantTx<'t, 'a> {
         self.emitted.push(event);
     }
 
+    /// Returns whether events were noted.
+    #[must_use]
+    pub fn has_emitted(&self) -> bool {
+        !self.emitted.is_empty()
+    }
+
+    /// Puts a field into the metadata of the events that were noted and have none of that name: of
+    /// those that a run caused, or of those that no run did.
+    pub fn mark_emitted(&mut self, cause: Option<RunId>, name: &str, value: &serde_json::Value) {
+        let own = |event: &&mut Event| event.cause.map(|cause| cause.run_id) == cause;
+        for event in self.emitted.iter_mut().filter(own) {
+            event.metadata.entry(name).or_insert_with(|| value.clone());
+        }
+    }
+
     /// Takes the events that were noted.
     pub fn take_emitted(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.emitted)

@@ -7,6 +7,7 @@ use super::openapi::is_described;
 use super::route::{Access, Group, Route};
 use super::ui::assets;
 use crate::domain::workflow::codes::{CODES, Code};
+use crate::metrics::table::{Family, TABLE};
 
 #[derive(Template)]
 #[template(path = "docs.html")]
@@ -16,6 +17,7 @@ struct DocsPage<'a> {
     version: &'static str,
     groups: Vec<GroupPart>,
     codes: &'static [Code],
+    metrics: &'static [Family],
 }
 
 struct GroupPart {
@@ -44,7 +46,7 @@ pub fn page(groups: &[&'static Group], base: &str) -> String {
     let groups = groups.iter().filter_map(|group| part(group, base)).collect();
     let icon = assets::path_of("favicon.svg");
     let version = env!("CARGO_PKG_VERSION");
-    let page = DocsPage { base, icon, version, groups, codes: CODES };
+    let page = DocsPage { base, icon, version, groups, codes: CODES, metrics: TABLE };
     page.render().expect("rendering to memory cannot fail")
 }
 
@@ -112,6 +114,9 @@ mod tests {
         }
         for row in CODES {
             assert!(page.contains(&format!("id=\"error-{}\"", row.code)), "{}", row.code);
+        }
+        for family in TABLE {
+            assert!(page.contains(&format!("id=\"metric-{}\"", family.name)), "{}", family.name);
         }
         let foreign = ["<script", "href=\"http", "src=", "@import"];
         assert!(foreign.iter().all(|text| !page.contains(text)));

@@ -15,6 +15,8 @@ use super::route::Route;
 use super::state::Front;
 use super::thena;
 use super::ui;
+use crate::app::App;
+use crate::app::principal::Principal;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 128;
@@ -44,8 +46,12 @@ pub async fn wrap(
     dress(&mut response, &id);
     thena::envelope::dress(&mut response);
     let route = response.request().extensions().get::<&'static Route>().copied();
-    let operation = route.map_or("unknown", |route| route.id);
-    front.metrics.count(operation, response.status().as_u16(), began.elapsed());
+    let status = response.status().as_u16();
+    front.metrics.count(route, status, began.elapsed());
+    if matches!(status, 429 | 503 | 507) {
+        let who = response.request().extensions().get::<Principal>().map(|who| who.tenant);
+        front.metrics.refused(who, status);
+    }
     log(&response, &id, began);
     Ok(response)
 }
@@ -141,12 +147,23 @@ fn is_html(headers: &HeaderMap) -> bool {
 
 fn log(response: &ServiceResponse<BoxBody>, id: &str, began: Instant) {
     let request = response.request();
-    let (method, path, status) = (request.method(), request.path(), response.status().as_u16());
+    let (method, status) = (request.method(), response.status().as_u16());
     let took_us = began.elapsed().as_micros();
-    // The query and the bodies stay out: they may hold what is nobody else's business.
+    // The path may name things, and the query and the bodies hold what is nobody else's business:
+    // the log has the route's template.
+    let route = request.extensions().get::<&'static Route>().map_or("unknown", |it| it.path);
+    let tenant = request.extensions().get::<Principal>().map(|who| who.tenant);
+    let tenant = tenant.and_then(|id| request.app_data::<web::Data<App>>()?.tenant_slug(id));
     if status >= 500 {
-        warn!(request.id = id, took_us, "{method} {path} answered {status}");
-    } else {
-        debug!(request.id = id, took_us, "{method} {path} answered {status}");
+        warn!(request.id = id, tenant, took_us, status, "{method} {route} answered {status}");
+    } else if tracing::enabled!(tracing::Level::DEBUG) {
+        let bytes = match response.response().body().size() {
+            actix_web::body::BodySize::Sized(bytes) => Some(bytes),
+            _ => None, // A stream's is not known yet.
+        };
+        debug!(
+            request.id = id,
+            tenant, took_us, bytes, status, "{method} {route} answered {status}"
+        );
     }
 }

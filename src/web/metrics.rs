@@ -9,13 +9,34 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::route::Route;
+use crate::domain::id::TenantId;
+use crate::metrics::table::help_of;
+
 /// What is measured of requests.
 #[derive(Debug)]
 pub struct HttpMetrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
-    seconds: Histogram,
+    seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    refused: Family<RefusalLabels, Counter>,
 }
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    method: &'static str,
+    route: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabels {
+    tenant: String,
+    status: u16,
+}
+
+/// How many tenants have series of their own; the others are counted under `other`.
+const TENANTS_MAX: u32 = 100;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -32,20 +53,37 @@ impl HttpMetrics {
     pub fn new() -> HttpMetrics {
         let mut registry = Registry::default();
         let requests = Family::<RequestLabels, Counter>::default();
-        let seconds = Histogram::new(SECONDS);
-        registry.register(
-            "ergane_http_requests",
-            "Requests by operation and status",
-            requests.clone(),
-        );
-        registry.register("ergane_http_request_seconds", "How long requests took", seconds.clone());
-        HttpMetrics { registry, requests, seconds }
+        let seconds = Family::new_with_constructor(histogram as fn() -> Histogram);
+        let refused = Family::<RefusalLabels, Counter>::default();
+        let name = "ergane_http_requests";
+        registry.register(name, help_of(name), requests.clone());
+        let name = "ergane_http_request_duration_seconds";
+        registry.register(name, help_of(name), seconds.clone());
+        let name = "ergane_http_refused";
+        registry.register(name, help_of(name), refused.clone());
+        HttpMetrics { registry, requests, seconds, refused }
     }
 
-    /// Counts one request.
-    pub fn count(&self, operation: &'static str, status: u16, took: Duration) {
+    /// Counts one request of a route, or of none.
+    pub fn count(&self, route: Option<&'static Route>, status: u16, took: Duration) {
+        let operation = route.map_or("unknown", |route| route.id);
         self.requests.get_or_create(&RequestLabels { operation, status }).inc();
-        self.seconds.observe(took.as_secs_f64());
+        let labels = RouteLabels {
+            method: route.map_or("other", |route| route.verb.name()),
+            route: route.map_or("unknown", |route| route.path),
+            status: class(status),
+        };
+        self.seconds.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// Counts a request that was refused because there were too many, or because of a lack.
+    pub fn refused(&self, tenant: Option<TenantId>, status: u16) {
+        let tenant = match tenant {
+            Some(id) if id.0 <= TENANTS_MAX => id.to_string(),
+            Some(_) => "other".to_owned(),
+            None => "none".to_owned(),
+        };
+        self.refused.get_or_create(&RefusalLabels { tenant, status }).inc();
     }
 
     /// Writes them in the text format of OpenMetrics.
@@ -54,6 +92,21 @@ impl HttpMetrics {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("writing to a text cannot fail");
         text
+    }
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+/// Returns the class of a status, as it is written everywhere.
+fn class(status: u16) -> &'static str {
+    match status / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
     }
 }
 
@@ -76,13 +129,22 @@ mod tests {
     #[test]
     fn requests_are_counted_by_operation_and_status() {
         let metrics = HttpMetrics::new();
-        metrics.count("runs_list", 200, Duration::from_millis(2));
-        metrics.count("runs_list", 200, Duration::from_millis(2));
+        let route = &super::super::api::runs::GROUP.routes[0];
+        metrics.count(Some(route), 200, Duration::from_millis(2));
+        metrics.count(Some(route), 200, Duration::from_millis(2));
+        metrics.refused(Some(TenantId(1)), 429);
         let text = joined("a 1\n# EOF\n", &metrics.text());
-        assert!(
-            text.contains("ergane_http_requests_total{operation=\"runs_list\",status=\"200\"} 2")
-        );
-        assert!(text.contains("ergane_http_request_seconds_count 2"));
+        for line in [
+            format!("ergane_http_requests_total{{operation=\"{}\",status=\"200\"}} 2", route.id),
+            format!(
+                "ergane_http_request_duration_seconds_count{{method=\"GET\",route=\"{}\",\
+                 status=\"2xx\"}} 2",
+                route.path
+            ),
+            "ergane_http_refused_total{tenant=\"1\",status=\"429\"} 1".to_owned(),
+        ] {
+            assert!(text.contains(&line), "no `{line}` in\n{text}");
+        }
         assert!(text.starts_with("a 1\n#") && text.matches("# EOF").count() == 1);
     }
 }

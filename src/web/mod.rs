@@ -88,6 +88,7 @@ pub static GROUPS: &[&Group] = &[
     &api::forms::GROUP,
     &hooks::GROUP,
     &api::system::GROUP,
+    &api::watch::GROUP,
     &thena::GROUP,
     &thena::mcp::GROUP,
     &ui::PAGES,

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::envelope::RequestId;
 use super::state::Front;
 use crate::app::principal::Origin;
+use crate::domain::trace::{TRACEPARENT, TraceContext};
 
 /// Returns what the audit and the throttle know of a request's sender.
 #[must_use]
@@ -19,7 +20,14 @@ pub fn of(request: &HttpRequest) -> Origin {
         address: address(request, proxies(request)).map(|address| address.to_string()),
         request: id,
         agent: text(request.headers(), header::USER_AGENT.as_str()).map(str::to_owned),
+        traceparent: traceparent(request.headers()),
     }
+}
+
+/// Returns the trace that a request belongs to; what breaks the standard is as good as nothing.
+fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let given = text(headers, TRACEPARENT).and_then(TraceContext::parse)?;
+    Some(given.to_string())
 }
 
 /// Returns the address of the client; none over the control socket.

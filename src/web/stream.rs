@@ -20,6 +20,7 @@ use super::error::ApiError;
 use super::settings::WebSettings;
 use crate::app::error::Error;
 use crate::app::streams::{EventStream, RunStream};
+use crate::app::system_log::LogStream;
 use crate::domain::id::TenantId;
 
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -158,6 +159,12 @@ pub fn of_run(stream: RunStream, open: Open, settings: &WebSettings) -> HttpResp
     answer(Run { stream, sent }, open, settings)
 }
 
+/// Answers with a stream of log lines.
+pub fn of_log(stream: LogStream, open: Open, settings: &WebSettings) -> HttpResponse {
+    let sent = stream.place().to_string();
+    answer(Log { stream, sent }, open, settings)
+}
+
 /// Returns the id after which a client wants to go on.
 #[must_use]
 pub fn last_event_id(request: &HttpRequest) -> Option<&str> {
@@ -277,6 +284,30 @@ impl Source for Run {
             line.send(Message::new(None, Some("end"), &json!({"status": status}))).await?;
         }
         Ok(news.is_over)
+    }
+
+    async fn news(&mut self) {
+        self.stream.news().await;
+    }
+
+    fn place(&self) -> &str {
+        &self.sent
+    }
+}
+
+struct Log {
+    stream: LogStream,
+    sent: String,
+}
+
+impl Source for Log {
+    async fn send_on(&mut self, line: &mut Line) -> Result<bool, Stop> {
+        for written in self.stream.read() {
+            let id = written.number.to_string();
+            line.send(Message::new(Some(&id), None, &*written)).await?;
+        }
+        self.sent = self.stream.place().to_string();
+        Ok(false)
     }
 
     async fn news(&mut self) {

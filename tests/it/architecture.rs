@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each layer may import, and why it ends there.
-const ARROWS: [(&str, &[&str], &str); 10] = [
+const ARROWS: [(&str, &[&str], &str); 11] = [
     ("domain", &[], "it is pure: values and functions without I/O, time or frameworks"),
     ("clock", &["domain"], "everything that reads the time stands above it"),
     ("metrics", &[], "whoever counts stands above it"),
+    ("logs", &["domain", "clock"], "whoever logs, and whoever shows the log, stands above it"),
     ("failpoint", &[], "any layer that does something may be made to fail there"),
     ("store", &["domain", "clock", "metrics", "failpoint"], "it keeps bytes and knows no engine"),
     (
@@ -18,17 +19,17 @@ const ARROWS: [(&str, &[&str], &str); 10] = [
     ),
     (
         "engine",
-        &["domain", "clock", "metrics", "failpoint", "store", "activities"],
+        &["domain", "clock", "metrics", "logs", "failpoint", "store", "activities"],
         "it is driven by the use cases and knows no API, page or person",
     ),
     (
         "app",
-        &["domain", "clock", "metrics", "failpoint", "store", "activities", "engine"],
+        &["domain", "clock", "metrics", "logs", "failpoint", "store", "activities", "engine"],
         "API, pages and commands call the use cases, not the other way round",
     ),
     (
         "web",
-        &["domain", "clock", "metrics", "failpoint", "app"],
+        &["domain", "clock", "metrics", "logs", "failpoint", "app"],
         "a handler parses, calls a use case and renders",
     ),
     (

@@ -44,5 +44,6 @@ mod thena;
 mod thena_states;
 mod trials;
 mod triggers;
+mod watch;
 mod webhooks;
 mod workers;

@@ -79,6 +79,7 @@ impl ApiCall {
             timeout: call.timeout,
             secrets: BoundSecrets::new(known.collect()),
             connection: None,
+            traceparent: call.traceparent.clone(),
         })
     }
 

@@ -41,6 +41,7 @@ fn looked_up(
         timeout: Duration::from_secs(10),
         secrets: BoundSecrets::default(),
         connection: Some(connection),
+        traceparent: None,
     };
     let outcome = wait(async move { found.lookup(call).await });
     let asked = server.asked().into_iter().map(|asked| {

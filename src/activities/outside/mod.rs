@@ -4,6 +4,7 @@ pub mod ai_prompt;
 mod answer;
 mod api;
 pub(super) mod api_call;
+pub mod collector;
 pub mod connection;
 pub mod courier;
 pub mod egress;

@@ -109,6 +109,7 @@ fn filled(operation: &HttpOperation, call: &OutsideCall) -> Result<OutsideCall, 
         timeout: call.timeout,
         secrets: BoundSecrets::new(known.collect()),
         connection: None,
+        traceparent: call.traceparent.clone(),
     })
 }
 
@@ -194,6 +195,7 @@ mod tests {
             input,
             idempotency_key: "run/step".to_owned(),
             timeout: Duration::from_secs(1),
+            traceparent: None,
             secrets: BoundSecrets::default(),
             connection: Some(Connection {
                 name: "A".to_owned(),

@@ -14,6 +14,7 @@ use crate::activities::checked::invalid;
 use crate::domain::problem::{Problem, pointer_to};
 use crate::domain::run::Failure;
 use crate::domain::secret::{BoundSecrets, Mask, NotBound};
+use crate::domain::trace::TRACEPARENT;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Headers that belong to a connection, not to a message, and those that follow from the message.
@@ -74,6 +75,12 @@ impl Request {
             let value = HeaderValue::from_str(key)
                 .map_err(|_| refused("", "the idempotency key cannot stand in a header"))?;
             headers.insert(IDEMPOTENCY_KEY, value);
+        }
+        if let Some(value) =
+            call.traceparent.as_ref().filter(|_| !headers.contains_key(TRACEPARENT))
+            && let Ok(value) = HeaderValue::from_str(value)
+        {
+            headers.insert(TRACEPARENT, value);
         }
         let body = read_body(input.get("body"), &mut headers);
         let expected = match input.get("expectStatus") {

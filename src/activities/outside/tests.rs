@@ -45,7 +45,14 @@ fn call_knowing(
     let (idempotency_key, timeout) = (KEY.to_owned(), Duration::from_secs(10));
     wait(async move {
         activity
-            .call(OutsideCall { input, idempotency_key, timeout, secrets, connection: None })
+            .call(OutsideCall {
+                input,
+                idempotency_key,
+                timeout,
+                secrets,
+                connection: None,
+                traceparent: None,
+            })
             .await
     })
 }
@@ -588,6 +595,7 @@ fn an_output_that_breaks_its_schema_fails_the_step() {
         timeout,
         secrets: Default::default(),
         connection: None,
+        traceparent: None,
     }))
     .unwrap_err();
     assert_eq!(failure.code, "invalid_output");

@@ -175,6 +175,7 @@ pub(in crate::activities) async fn fetch(
         timeout: TIMEOUT,
         secrets: BoundSecrets::default(),
         connection: None,
+        traceparent: None,
     };
     let answer = http.send(call, Some(grant.proof(&url))).await;
     let answer = answer.map_err(|failure| {

@@ -7,6 +7,7 @@ use super::state::Run;
 use super::status::{Status, WaitingFor};
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
+use crate::domain::trace::TRACEPARENT;
 
 /// What lists show of a run without reading its journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +56,12 @@ pub struct RunHead {
 }
 
 impl Run {
+    /// Returns where its event says that it came from.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&str> {
+        self.scope.root()["trigger"]["metadata"][TRACEPARENT].as_str()
+    }
+
     /// Returns the summary of the run as it stands.
     #[must_use]
     pub fn head(&self) -> RunHead {

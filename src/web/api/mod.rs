@@ -41,5 +41,6 @@ pub mod ticket_statuses;
 pub mod tickets;
 pub mod trials;
 pub mod users;
+pub mod watch;
 pub mod webhooks;
 pub mod workflows;

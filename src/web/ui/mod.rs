@@ -27,6 +27,7 @@ pub mod set_up;
 mod settle;
 pub mod shell;
 pub mod sign_in;
+pub mod system;
 #[cfg(test)]
 mod tests;
 pub mod ticket;
@@ -270,6 +271,19 @@ pub static PAGES: Group = Group {
                 SINCE,
                 CURSOR,
             ]),
+        Route::get("/system", || web::to(system::show))
+            .named("page_system", "Shows how the appliance does.")
+            .page("system:read")
+            .query(&[
+                Param::text("level", "The least level of the log lines."),
+                Param::text("q", "A text in the log lines."),
+            ]),
+        Route::post("/system/notices/test", || web::to(system::test))
+            .named("page_system_notices_test", "Tries whether notices of alerts arrive.")
+            .page("tenants:write"),
+        Route::post("/system/log-level", || web::to(system::level))
+            .named("page_system_log_level", "Changes what is logged for a while.")
+            .page("tenants:write"),
         Route::get("/destinations", || web::to(destinations::list))
             .named("page_destinations", "Lists where calls go and how that fares.")
             .page("destinations:read")

@@ -54,6 +54,11 @@ impl Mark {
         }
     }
 
+    /// Returns the same mark with another word.
+    pub fn worded(self, word: &str) -> Mark {
+        Mark { word: word.to_owned(), ..self }
+    }
+
     /// Returns the mark of a step's or run's undo.
     pub fn of_undo(status: &str) -> Mark {
         let (tone, name, word) = match status {
