@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The layout of tables and records that this version writes.
-const FORMAT_NUMBER: u32 = 1;
-const FILE_NAME: &str = "ergane.redb";
-const NEW_FILE_NAME: &str = "ergane.redb.new";
+pub const FORMAT_NUMBER: u32 = 1;
+pub const FILE_NAME: &str = "ergane.redb";
+pub const NEW_FILE_NAME: &str = "ergane.redb.new";
 /// A repair that takes longer is told of.
 const REPAIR_WORTH_TELLING: Duration = Duration::from_millis(500);
 /// How every file of the database engine begins.
@@ -25,9 +25,9 @@ const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
     /// The layout of tables and records.
-    number: u32,
+    pub number: u32,
     /// The version that made it.
-    written_by: String,
+    pub written_by: String,
     /// How many parts it has.
     pub parts: Part,
     /// How many parts it had at first; where a tenant lives by default depends on it, for ever.
@@ -136,7 +136,7 @@ fn explain(path: &Path, error: &DatabaseError) -> StoreError {
     }
 }
 
-fn cannot(what: &str, path: &Path, error: &io::Error) -> StoreError {
+pub fn cannot(what: &str, path: &Path, error: &io::Error) -> StoreError {
     refused(format!(
         "cannot {what} {}: {error}; check the rights and the space there, or choose another \
          --data-dir",
@@ -145,7 +145,7 @@ fn cannot(what: &str, path: &Path, error: &io::Error) -> StoreError {
 }
 
 /// Holds the directory for as long as the process lives, also while the file is being reopened.
-fn lock_directory(directory: &Path) -> Result<File, StoreError> {
+pub fn lock_directory(directory: &Path) -> Result<File, StoreError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -161,7 +161,7 @@ fn lock_directory(directory: &Path) -> Result<File, StoreError> {
 }
 
 /// A file that was never renamed was never answered for: whoever made it died in the first start.
-fn remove_unfinished(directory: &Path) -> Result<(), StoreError> {
+pub fn remove_unfinished(directory: &Path) -> Result<(), StoreError> {
     let path = directory.join(NEW_FILE_NAME);
     match fs::remove_file(&path) {
         Ok(()) => Ok(()),
@@ -173,13 +173,7 @@ fn remove_unfinished(directory: &Path) -> Result<(), StoreError> {
 /// Makes the file under another name first: killed half-way, the engine would refuse it for ever.
 fn create(settings: &StoreSettings, path: &Path) -> Result<(), StoreError> {
     let new = settings.data_dir.join(NEW_FILE_NAME);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)
-        .map_err(|error| cannot("create", &new, &error))?;
+    let file = create_file(&new)?;
     let for_sync = file.try_clone().map_err(|error| cannot("create", &new, &error))?;
     let database = FileBackend::new(file)
         .and_then(|backend| Database::builder().create_with_backend(backend))
@@ -194,14 +188,32 @@ fn create(settings: &StoreSettings, path: &Path) -> Result<(), StoreError> {
         .and_then(|()| database.close().map_err(redb::Error::from))
         .map_err(|error| cannot("write", &new, &io::Error::other(error.to_string())))?;
     for_sync.sync_all().map_err(|error| cannot("write", &new, &error))?;
-    fs::rename(&new, path).map_err(|error| cannot("name", path, &error))?;
-    File::open(&settings.data_dir)
+    name(&new, path)
+}
+
+/// Makes a file that its owner alone may read.
+pub fn create_file(path: &Path) -> Result<File, StoreError> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| cannot("create", path, &error))
+}
+
+/// Gives a file that is whole and durable its name, so that the name survives a crash too.
+pub fn name(new: &Path, path: &Path) -> Result<(), StoreError> {
+    fs::rename(new, path).map_err(|error| cannot("name", path, &error))?;
+    let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    File::open(directory)
         .and_then(|directory| directory.sync_all())
-        .map_err(|error| cannot("write the directory", &settings.data_dir, &error))
+        .map_err(|error| cannot("write the directory", directory, &error))
 }
 
 /// Makes every table at once, so that no reader ever meets a missing one.
-fn write_first(database: &Database, format: &Format) -> Result<(), redb::Error> {
+pub fn write_first(database: &Database, format: &Format) -> Result<(), redb::Error> {
     let tx = database.begin_write()?;
     for space in Space::ALL {
         tx.open_table(of(space))?;
@@ -277,7 +289,7 @@ fn read_format(database: &impl ReadableDatabase, path: &Path) -> Result<Format, 
 }
 
 /// Answers `Err(None)` when the file belongs to something else.
-fn parse_format(tx: &ReadTransaction) -> Result<Format, Option<String>> {
+pub fn parse_format(tx: &ReadTransaction) -> Result<Format, Option<String>> {
     let table = match tx.open_table(FORMAT) {
         Ok(table) => table,
         Err(redb::TableError::Storage(error)) => return Err(Some(error.to_string())),
