@@ -4,6 +4,7 @@ pub mod beside;
 pub mod doors;
 mod housekeeping;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tracing::{info, warn};
 
 use crate::activities::Activities;
 use crate::app::App;
+use crate::app::backup_settings::BackupSettings;
 use crate::app::settings::{AccessSettings, IntakeSettings};
 use crate::clock::Clock;
 use crate::engine::settings::EngineSettings;
@@ -88,6 +90,14 @@ impl Appliance {
     #[must_use]
     pub fn with_access(self, access: AccessSettings) -> Appliance {
         Appliance { app: self.app.with_access(access), ..self }
+    }
+
+    /// Sets where backups lie and when they are taken, and looks for those that there are.
+    #[must_use]
+    pub fn with_backups(self, settings: &BackupSettings, data_dir: &Path) -> Appliance {
+        let app = self.app.with_backups(settings.clone(), data_dir);
+        app.look_for_backups();
+        Appliance { app, ..self }
     }
 
     /// Returns the use cases.

@@ -37,6 +37,9 @@ pub struct Metrics {
     timer_lag_seconds: Histogram,
     commit_seconds: Histogram,
     store_bytes: Gauge<i64, AtomicI64>,
+    backup_at_seconds: Gauge<i64, AtomicI64>,
+    backup_bytes: Gauge<i64, AtomicI64>,
+    backup_failures: Counter<u64, AtomicU64>,
 }
 
 impl Metrics {
@@ -59,6 +62,9 @@ impl Metrics {
             timer_lag_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 12)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 14)),
             store_bytes: Gauge::default(),
+            backup_at_seconds: Gauge::default(),
+            backup_bytes: Gauge::default(),
+            backup_failures: Counter::default(),
             registry: Arc::default(),
         };
         metrics.register_families(&mut metrics.registry.lock());
@@ -170,6 +176,17 @@ impl Metrics {
         text
     }
 
+    /// Notes the newest backup: the moment that it shows, in seconds, and its bytes.
+    pub fn backup_succeeded(&self, at_seconds: i64, bytes: u64) {
+        self.backup_at_seconds.set(at_seconds);
+        self.backup_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a backup that failed.
+    pub fn backup_failed(&self) {
+        self.backup_failures.inc();
+    }
+
     fn register_families(&self, registry: &mut Registry) {
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("ergane_build", "Which build this is", build);
@@ -213,6 +230,13 @@ impl Metrics {
         registry.register("ergane_store_commit_seconds", "Time of a durable commit", family);
         let family = self.store_bytes.clone();
         registry.register("ergane_store_bytes", "Size of the store on disk", family);
+        let family = self.backup_at_seconds.clone();
+        let about = "The moment that the newest backup shows, 0 for none";
+        registry.register("ergane_backup_last_success_timestamp_seconds", about, family);
+        let family = self.backup_bytes.clone();
+        registry.register("ergane_backup_last_bytes", "Size of the newest backup", family);
+        let family = self.backup_failures.clone();
+        registry.register("ergane_backup_failures", "Backups that failed", family);
     }
 }
 

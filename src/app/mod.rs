@@ -13,6 +13,8 @@ pub mod apps;
 pub mod audit;
 mod authority;
 pub mod backtest;
+pub mod backup_settings;
+pub mod backups;
 pub mod bulk;
 pub mod cases;
 pub mod connection_test;
@@ -52,6 +54,7 @@ pub mod people;
 pub mod principal;
 pub mod profile;
 pub mod redo;
+pub mod restored;
 pub mod rejected;
 mod run_view;
 pub mod runs;
@@ -78,6 +81,7 @@ pub mod worker_activities;
 pub mod workers;
 pub mod workflows;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,6 +112,7 @@ pub struct App {
     throttle: Arc<Throttle>,
     intake: Arc<settings::IntakeSettings>,
     workers: Arc<workers::Workers>,
+    backups: Arc<backups::Backups>,
 }
 
 impl App {
@@ -124,6 +129,7 @@ impl App {
             access: Arc::new(access),
             intake: Arc::default(),
             workers: Arc::default(),
+            backups: Arc::default(),
         }
     }
 
@@ -139,6 +145,12 @@ impl App {
     #[must_use]
     pub fn with_intake(self, intake: settings::IntakeSettings) -> App {
         App { intake: Arc::new(intake), ..self }
+    }
+
+    /// Sets where backups lie and when they are taken.
+    #[must_use]
+    pub fn with_backups(self, settings: backup_settings::BackupSettings, data_dir: &Path) -> App {
+        App { backups: Arc::new(backups::Backups::new(settings, data_dir)), ..self }
     }
 
     /// Returns the limits of what comes in from outside.
@@ -234,6 +246,7 @@ impl<E: Into<Error>> From<Refusal<E>> for Error {
                 detail: "too much is waiting to be written; nothing was accepted".to_owned(),
                 retry_after: RETRY_AFTER,
             },
+            Refusal::Paused => Error::Paused,
             Refusal::Unavailable(detail) => Error::Unavailable { detail, retry_after: RETRY_AFTER },
         }
     }

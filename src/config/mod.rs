@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::activities::settings::{EgressSettings, EventSettings};
+use crate::app::backup_settings::BackupSettings;
 use crate::app::settings::{AccessSettings, IntakeSettings};
 use crate::engine::settings::EngineSettings;
 use crate::mail::settings::MailSettings;
@@ -57,6 +58,8 @@ pub struct Config {
     pub engine: EngineSettings,
     /// Signing in.
     pub access: AccessSettings,
+    /// Backups, and the log that carries them on.
+    pub backup: BackupSettings,
     /// What is logged.
     pub log: LogSettings,
 }
@@ -76,6 +79,7 @@ impl Default for Config {
             store: StoreSettings::default(),
             engine: EngineSettings::default(),
             access: AccessSettings::default(),
+            backup: BackupSettings::default(),
             log: LogSettings::default(),
         }
     }
@@ -85,7 +89,11 @@ impl Config {
     /// Returns the store's settings with the directory that it lies in.
     #[must_use]
     pub fn store_settings(&self) -> StoreSettings {
-        StoreSettings { data_dir: self.data_dir.clone(), ..self.store.clone() }
+        StoreSettings {
+            data_dir: self.data_dir.clone(),
+            log: self.backup.log_in(&self.data_dir),
+            ..self.store.clone()
+        }
     }
 
     /// Returns the socket by which commands reach the server that has the data directory.

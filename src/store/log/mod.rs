@@ -6,6 +6,7 @@
 //! written before its commit and taken back when that fails, so that after a crash the log may be
 //! ahead of the file, which shows, and never silently behind.
 
+pub mod archive;
 mod record;
 pub mod replay;
 pub mod segment;
