@@ -154,7 +154,10 @@ impl App {
                 let (bytes, took) = (manifest.file_bytes, format_duration(now.since(at)));
                 tracing::info!(backup = name, bytes, "A backup was taken and checked in {took}");
                 metrics.backup_succeeded(at.millis() / 1_000, bytes);
-                ("backup:completed", json!({ "backup": name, "bytes": bytes, "rows": manifest.rows }))
+                (
+                    "backup:completed",
+                    json!({ "backup": name, "bytes": bytes, "rows": manifest.rows }),
+                )
             }
             Err(reason) => {
                 tracing::error!(backup = name, "A backup failed: {reason}");

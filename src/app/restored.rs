@@ -76,9 +76,10 @@ impl App {
             Resumed::Run(run) => run.to_string(),
         };
         let tenant = match &resumed {
-            Resumed::Tenant(slug) => Some(self.tenant_by_slug(slug)?.ok_or_else(|| {
-                Error::NotFound { what: "tenant", id: slug.clone() }
-            })?),
+            Resumed::Tenant(slug) => Some(
+                self.tenant_by_slug(slug)?
+                    .ok_or_else(|| Error::NotFound { what: "tenant", id: slug.clone() })?,
+            ),
             Resumed::Everything | Resumed::Run(_) => None,
         };
         let change = Change::of("system.resume", target);

@@ -36,7 +36,11 @@ impl Rest {
     /// Returns whether nothing at all goes on.
     pub(super) fn is_whole(&self) -> bool {
         self.is_on()
-            && self.row.read().as_ref().is_some_and(|it| it.tenants.is_empty() && it.runs.is_empty())
+            && self
+                .row
+                .read()
+                .as_ref()
+                .is_some_and(|it| it.tenants.is_empty() && it.runs.is_empty())
     }
 
     /// Returns whether a tenant rests.

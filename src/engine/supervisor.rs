@@ -154,7 +154,15 @@ impl TenantSupervisor {
         let at_work = [Backlog::Compensating, Backlog::Running, Backlog::WithNotices];
         let backlogs = at_work.into_iter().chain(queued);
         let to_load = backlogs.map(|backlog| (backlog, None)).collect();
-        TenantSupervisor { tenant, crashes, seen, to_load, crowded: false, loading: false, held: Vec::new() }
+        TenantSupervisor {
+            tenant,
+            crashes,
+            seen,
+            to_load,
+            crowded: false,
+            loading: false,
+            held: Vec::new(),
+        }
     }
 
     fn begin(&mut self, live: LiveRun, first: Option<Delivery>) {
@@ -474,9 +482,10 @@ impl Handler<GoOn> for TenantSupervisor {
         deliveries::resume(&self.tenant);
         self.load_later(ctx);
         for run in runs {
-            let is_ours = self.tenant.transact(|tx| tx.view().run(run)).is_ok_and(|it| {
-                it.value.is_some_and(|row| !row.head.status.is_final())
-            });
+            let is_ours = self
+                .tenant
+                .transact(|tx| tx.view().run(run))
+                .is_ok_and(|it| it.value.is_some_and(|row| !row.head.status.is_final()));
             if is_ours && self.tenant.address_of(run).is_none() {
                 self.revive(run, None);
             }

@@ -87,6 +87,7 @@ pub static GROUPS: &[&Group] = &[
     &api::forms::GROUP,
     &hooks::GROUP,
     &api::system::GROUP,
+    &api::backups::GROUP,
     &thena::GROUP,
     &thena::mcp::GROUP,
     &ui::PAGES,

@@ -3,6 +3,7 @@
 mod channels;
 mod destinations;
 mod runs;
+mod system;
 
 use serde_json::json;
 
@@ -32,6 +33,7 @@ pub fn rows() -> Vec<EventType> {
         destinations::rows(),
         channels::apps(),
         lasting(),
+        system::rows(),
     ];
     groups.into_iter().flatten().collect()
 }

@@ -11,7 +11,7 @@ use crate::store::access::{APPLIANCE, TenantRow};
 use crate::store::audit::Chains;
 use crate::store::envelope;
 use crate::store::family::{Meta, Vis};
-use crate::store::redb_store::{PARTS_TABLE, PART_BYTES, PLACES_TABLE, read_part};
+use crate::store::redb_store::{PART_BYTES, PARTS_TABLE, PLACES_TABLE, read_part};
 use crate::store::seam::{Space, StoreError};
 
 /// Where the tenant and the letter of the family end in a key without its part.

@@ -214,7 +214,9 @@ mod tests {
     #[test]
     fn a_name_leads_nowhere_else() {
         assert!(is_name("ergane-20261123T101500Z.backup") && is_name("before-upgrade.backup"));
-        for name in ["", ".backup", "a.backup.part", "../a.backup", "a/b.backup", "x.redb", ".a.backup"] {
+        for name in
+            ["", ".backup", "a.backup.part", "../a.backup", "a/b.backup", "x.redb", ".a.backup"]
+        {
             assert!(!is_name(name), "{name}");
         }
         let name = name_at(Timestamp::from_millis(0));

@@ -31,7 +31,8 @@ impl Syncer {
     pub(super) fn start(every: Duration) -> std::io::Result<Syncer> {
         let shared: Arc<Shared> = Arc::default();
         let own = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("log-sync".into()).spawn(move || own.run(every))?;
+        let thread =
+            thread::Builder::new().name("log-sync".into()).spawn(move || own.run(every))?;
         Ok(Syncer { shared, thread: Some(thread) })
     }
 

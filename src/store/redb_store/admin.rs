@@ -61,9 +61,7 @@ impl Admin for Shared {
         for (table, definition) in own.into_iter().chain(spaces) {
             reading(Space::Meta, &[], || {
                 let rows = tx.open_table(definition).map_err(|error| unavailable(&error))?;
-                each(&rows, Space::Meta, |key, value| {
-                    take(Portion::Row { table, key, value })
-                })
+                each(&rows, Space::Meta, |key, value| take(Portion::Row { table, key, value }))
             })?;
         }
         Ok(())

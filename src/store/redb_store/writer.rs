@@ -2,8 +2,8 @@
 
 use super::admin::each;
 use super::queue::{Request, Taken};
-use super::rows::Rows;
 use super::restoring::end_of;
+use super::rows::Rows;
 use super::shared::Shared;
 use super::tables::{
     HEARTBEAT, PARTS, PARTS_TAG, PLACES, PLACES_TAG, PartState, of, opened_place, sealed_place,
