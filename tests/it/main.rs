@@ -8,6 +8,7 @@ mod apps;
 mod architecture;
 mod audit;
 mod backtest;
+mod backups;
 mod bad_input;
 mod bulk;
 mod canary;
