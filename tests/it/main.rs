@@ -44,5 +44,6 @@ mod thena;
 mod thena_states;
 mod trials;
 mod triggers;
+mod upgrades;
 mod webhooks;
 mod workers;

@@ -1,5 +1,6 @@
 //! The file: how it is first made, recognised, opened and never harmed.
 
+use super::migrate;
 use super::settings::StoreSettings;
 use super::tables::{FORMAT, HEARTBEAT, PARTS, PLACES, of};
 use crate::store::seam::{Part, Space, StoreError};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The layout of tables and records that this version writes.
-pub const FORMAT_NUMBER: u32 = 1;
+pub const FORMAT_NUMBER: u32 = 2;
 pub const FILE_NAME: &str = "ergane.redb";
 pub const NEW_FILE_NAME: &str = "ergane.redb.new";
 /// A repair that takes longer is told of.
@@ -32,6 +33,8 @@ pub struct Format {
     pub parts: Part,
     /// How many parts it had at first; where a tenant lives by default depends on it, for ever.
     pub parts_at_first: Part,
+    /// How far a migration to this format is; `None` when it is over.
+    pub progress: Option<String>,
 }
 
 /// An open file with the lock on its directory, which outlives every reopening.
@@ -59,8 +62,14 @@ pub fn open(settings: &StoreSettings) -> Result<OpenFile, StoreError> {
         fs::metadata(&path).is_ok_and(|data| data.len() <= settings.check_on_open_bytes_max);
     let mut builder = builder(settings);
     builder.set_check_integrity_on_open(is_checked);
-    let database = sound(&path, || builder.open(&path))?;
+    let mut database = sound(&path, || builder.open(&path))?;
     let mut format = read_format(&database, &path)?;
+    if migrate::is_needed(&format) {
+        drop(database);
+        migrate::keep_copy(&path)?;
+        database = reopen(settings, &path)?;
+        format = migrate::migrate(&database, format)?;
+    }
     if format.parts != settings.parts {
         format = grow(&database, format, settings.parts, &path)?;
     }
@@ -183,6 +192,7 @@ fn create(settings: &StoreSettings, path: &Path) -> Result<(), StoreError> {
         written_by: env!("CARGO_PKG_VERSION").into(),
         parts: settings.parts,
         parts_at_first: settings.parts,
+        progress: None,
     };
     write_first(&database, &format)
         .and_then(|()| database.close().map_err(redb::Error::from))
@@ -226,7 +236,7 @@ pub fn write_first(database: &Database, format: &Format) -> Result<(), redb::Err
     Ok(())
 }
 
-fn write_format(tx: &redb::WriteTransaction, format: &Format) -> Result<(), redb::Error> {
+pub fn write_format(tx: &redb::WriteTransaction, format: &Format) -> Result<(), redb::Error> {
     let mut table = tx.open_table(FORMAT)?;
     for (key, value) in [
         ("format", format.number.to_string()),
@@ -235,6 +245,10 @@ fn write_format(tx: &redb::WriteTransaction, format: &Format) -> Result<(), redb
         ("parts_at_first", format.parts_at_first.to_string()),
     ] {
         table.insert(key, value.as_str())?;
+    }
+    match &format.progress {
+        Some(progress) => drop(table.insert(migrate::PROGRESS, progress.as_str())?),
+        None => drop(table.remove(migrate::PROGRESS)?),
     }
     Ok(())
 }
@@ -265,7 +279,7 @@ fn refuse_unreadable(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn read_format(database: &impl ReadableDatabase, path: &Path) -> Result<Format, StoreError> {
+pub fn read_format(database: &impl ReadableDatabase, path: &Path) -> Result<Format, StoreError> {
     let tx = database.begin_read().map_err(|error| damaged_file(path, &error.to_string()))?;
     let format = sound(path, || Ok(parse_format(&tx)))?.map_err(|reason| match reason {
         Some(reason) => damaged_file(path, &reason),
@@ -305,14 +319,18 @@ pub fn parse_format(tx: &ReadTransaction) -> Result<Format, Option<String>> {
     let written_by = field("written_by")?;
     if number > FORMAT_NUMBER {
         // A later version may have changed the rest of the record.
-        return Ok(Format { number, written_by, parts: 0, parts_at_first: 0 });
+        return Ok(Format { number, written_by, parts: 0, parts_at_first: 0, progress: None });
     }
     let count = |key: &str| match field(key)?.parse() {
         Ok(0) | Err(_) => Err(unreadable(key)),
         Ok(count) => Ok(count),
     };
     let (parts, parts_at_first) = (count("parts")?, count("parts_at_first")?);
-    Ok(Format { number, written_by, parts, parts_at_first })
+    let progress = match table.get(migrate::PROGRESS) {
+        Ok(value) => value.map(|value| value.value().to_string()),
+        Err(error) => return Err(Some(error.to_string())),
+    };
+    Ok(Format { number, written_by, parts, parts_at_first, progress })
 }
 
 /// Parts can be added, since old keys keep their part; taking one away would hide its keys.

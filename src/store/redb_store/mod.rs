@@ -2,6 +2,7 @@
 
 mod admin;
 mod file;
+mod migrate;
 mod owned;
 mod queue;
 mod restoring;

@@ -100,6 +100,7 @@ impl NewStore {
             written_by: layout.written_by.clone(),
             parts: layout.parts,
             parts_at_first: layout.parts_at_first,
+            progress: None,
         };
         file::write_first(&database, &format)
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
