@@ -15,11 +15,13 @@ use crate::domain::event::{Actor, Event};
 use crate::domain::problem::Problem;
 use crate::domain::time::{Timestamp, format_duration};
 use crate::store::backup::files::{self, Listed};
-use crate::store::backup::{Manifest, Order, Progress, check};
+use crate::store::backup::{Order, Progress, check};
 use crate::store::log::archive;
+use crate::store::seam::Health;
 
 mod state;
 
+pub use crate::store::backup::Manifest;
 pub use state::{BackupState, Backups, FailureView, JobView};
 
 use state::{Job, Started};
@@ -91,9 +93,16 @@ impl App {
         let change = Change::of("backup.create", started.name.as_str());
         // Recorded before it begins, so that the backup holds the record of itself.
         let recorded = self.write_access(who, change, |_, _| Ok(())).await;
-        if let Err(error) = recorded {
-            self.backups.end();
-            return Err(error);
+        match recorded {
+            Ok(()) => {}
+            // A store that takes no writes is when a backup is wanted most.
+            Err(error) if matches!(self.engine().store().health(), Health::ReadOnly(_)) => {
+                tracing::warn!("Taking a backup that the audit cannot record: {error}");
+            }
+            Err(error) => {
+                self.backups.end();
+                return Err(error);
+            }
         }
         let job = self.backups.job();
         self.carry_out_backup(started);

@@ -219,7 +219,7 @@ def compare(found, acknowledged, before):
     for name in ("runs", "tickets"):
         missing = before[name] - found[name]
         faults += [f"{len(missing)} {name} are not in it as they were"] if missing else []
-    if not found["audit"]["intact"]:
+    if not found["audit"]["valid"]:
         faults.append("its audit is not intact")
     return faults
 

@@ -90,7 +90,7 @@ def look(binary, directory):
         tickets = list(api.pages("/v1/tickets"))
         if (len(runs), len(events), len(tickets)) != (5, 5, 3):
             return f"{len(runs)} runs, {len(events)} events, {len(tickets)} tickets"
-        if not api.call("GET", "/v1/audit/verify")["intact"]:
+        if not api.call("GET", "/v1/audit/verify")["valid"]:
             return "the audit is not intact"
         return None
     finally:

@@ -52,19 +52,19 @@ fn settings(directory: &Path) -> Config {
 }
 
 fn calling(id: &str, url: &str) -> Value {
-    json!({"id": id, "activity": "http:request-platform",
-        "input": {"method": "POST", "url": format!("{url}/{id}"), "body": {}}})
+    json!({"id": id, "activity": "workflows:http-request-platform",
+        "input": {"method": "POST", "url": format!("{url}/{id}")}})
 }
 
 /// Fills an appliance: a run that sleeps before its call, a schedule, a subscriber, a ticket.
 async fn filled(app: &TestApp, peer: &Peer) -> String {
-    let steps = json!([{"id": "nap", "sleep": "50ms"}, {"id": "wait", "sleep": "1s"},
+    let steps = json!([{"id": "nap", "sleep": "50ms"}, {"id": "wait", "sleep": "3s"},
         calling("late", &peer.url)]);
     app.save(by_hand("sleeper", steps)).await;
     let schedule = json!({"name": "often", "trigger": {"schedule": {"cron": "* * * * * *"}},
         "steps": [calling("scheduled", &peer.url)]});
     app.post("/v1/workflows", schedule).await.expect(201);
-    app.post("/v1/schedules/often/pause", json!({})).await;
+    app.post("/v1/event-types", json!({"type": "order:placed"})).await.expect(201);
     let run = begun(app, "sleeper", json!({})).await;
     app.until(&run, "waiting").await;
     let team = app.team().await;
@@ -101,7 +101,7 @@ fn a_restored_appliance_makes_no_call_until_it_is_told_to_go_on() {
             app.get("/v1/tickets").await.expect(200)["data"].as_array().map(Vec::len),
             Some(1)
         );
-        assert_eq!(app.get("/v1/audit/verify").await.expect(200)["intact"], true);
+        assert_eq!(app.get("/v1/audit/verify").await.expect(200)["valid"], true);
         // The deadline of the run has passed in the meantime, and the schedule's many times.
         tokio::time::sleep(Duration::from_millis(2_500)).await;
         assert_eq!(peer.received().len(), before, "nothing was called");

@@ -43,7 +43,7 @@ fn every_file_of_an_older_version_opens_and_its_runs_go_on_to_their_end() {
             assert_eq!(events["data"].as_array().map(Vec::len), Some(5), "{told}");
             let tickets = app.get("/v1/tickets").await.expect(200);
             assert_eq!(tickets["data"].as_array().map(Vec::len), Some(3), "{told}");
-            assert_eq!(app.get("/v1/audit/verify").await.expect(200)["intact"], true, "{told}");
+            assert_eq!(app.get("/v1/audit/verify").await.expect(200)["valid"], true, "{told}");
             app.get("/v1/secrets").await.expect(200);
             let run = begun(&app, "sleeper", json!({"n": 7})).await;
             app.until(&run, "waiting").await;

@@ -7,7 +7,7 @@ use std::path::Path;
 use redb::{Database, ReadableTable, WriteTransaction};
 
 use super::file::{self, FORMAT_NUMBER, Format};
-use super::tables::{FORMAT, PART_BYTES, damaged, of};
+use super::tables::{PART_BYTES, damaged, of};
 use crate::store::envelope;
 use crate::store::event_index;
 use crate::store::seam::{Part, Space, StoreError};
@@ -196,6 +196,7 @@ fn failed(error: &redb::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tables::FORMAT;
     use super::*;
     use crate::domain::id::TenantId;
     use crate::store::ledger::Snapshot;
