@@ -6,6 +6,7 @@ mod housekeeping;
 pub mod service_manager;
 mod watching;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::activities::Activities;
 use crate::app::App;
+use crate::app::backup_settings::BackupSettings;
 use crate::app::lookout::Lookout;
 use crate::app::settings::{AccessSettings, IntakeSettings};
 use crate::clock::Clock;
@@ -97,6 +99,14 @@ impl Appliance {
     #[must_use]
     pub fn with_lookout(self, lookout: Lookout) -> Appliance {
         Appliance { app: self.app.with_lookout(lookout), ..self }
+    }
+
+    /// Sets where backups lie and when they are taken, and looks for those that there are.
+    #[must_use]
+    pub fn with_backups(self, settings: &BackupSettings, data_dir: &Path) -> Appliance {
+        let app = self.app.with_backups(settings.clone(), data_dir);
+        app.look_for_backups();
+        Appliance { app, ..self }
     }
 
     /// Returns the use cases.

@@ -45,6 +45,9 @@ pub struct Metrics {
     timer_lag_seconds: Histogram,
     commit_seconds: Histogram,
     store_bytes: Gauge<i64, AtomicI64>,
+    backup_at_seconds: Gauge<i64, AtomicI64>,
+    backup_bytes: Gauge<i64, AtomicI64>,
+    backup_failures: Counter<u64, AtomicU64>,
 }
 
 impl Metrics {
@@ -71,6 +74,9 @@ impl Metrics {
             timer_lag_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 12)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 14)),
             store_bytes: Gauge::default(),
+            backup_at_seconds: Gauge::default(),
+            backup_bytes: Gauge::default(),
+            backup_failures: Counter::default(),
             registry: Arc::default(),
         };
         metrics.register_families(&mut metrics.registry.lock());
@@ -213,6 +219,17 @@ impl Metrics {
         text
     }
 
+    /// Notes the newest backup: the moment that it shows, in seconds, and its bytes.
+    pub fn backup_succeeded(&self, at_seconds: i64, bytes: u64) {
+        self.backup_at_seconds.set(at_seconds);
+        self.backup_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Counts a backup that failed.
+    pub fn backup_failed(&self) {
+        self.backup_failures.inc();
+    }
+
     fn register_families(&self, registry: &mut Registry) {
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         enter(registry, "ergane_build", build);
@@ -232,6 +249,9 @@ impl Metrics {
         enter(registry, "ergane_schedule_lag_seconds", self.timer_lag_seconds.clone());
         enter(registry, "ergane_store_commit_seconds", self.commit_seconds.clone());
         enter(registry, "ergane_store_bytes", self.store_bytes.clone());
+        enter(registry, "ergane_backup_last_success_timestamp_seconds", self.backup_at_seconds.clone());
+        enter(registry, "ergane_backup_last_bytes", self.backup_bytes.clone());
+        enter(registry, "ergane_backup_failures", self.backup_failures.clone());
         enter(registry, "ergane_notices", self.notices.family.clone());
         enter(registry, "ergane_spans", self.spans.family.clone());
     }

@@ -85,6 +85,12 @@ pub enum Error {
         /// When to try again.
         retry_after: Duration,
     },
+    /// Nothing goes on by itself since the store was restored.
+    #[error(
+        "the appliance is paused since it was restored, and takes nothing that would set something \
+         off; `ergane resume` lets it go on"
+    )]
+    Paused,
     /// A fault of the program or of a stored record.
     #[error("{0}")]
     Internal(String),

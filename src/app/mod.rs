@@ -14,6 +14,8 @@ pub mod apps;
 pub mod audit;
 mod authority;
 pub mod backtest;
+pub mod backup_settings;
+pub mod backups;
 pub mod bulk;
 pub mod cases;
 pub mod connection_test;
@@ -59,6 +61,7 @@ pub mod principal;
 pub mod profile;
 pub mod redo;
 pub mod rejected;
+pub mod restored;
 mod run_view;
 pub mod runs;
 pub mod schedules;
@@ -87,6 +90,7 @@ pub mod worker_activities;
 pub mod workers;
 pub mod workflows;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,6 +123,7 @@ pub struct App {
     intake: Arc<settings::IntakeSettings>,
     workers: Arc<workers::Workers>,
     lookout: Arc<Lookout>,
+    backups: Arc<backups::Backups>,
 }
 
 impl App {
@@ -136,6 +141,7 @@ impl App {
             intake: Arc::default(),
             workers: Arc::default(),
             lookout: Arc::default(),
+            backups: Arc::default(),
         }
     }
 
@@ -163,6 +169,12 @@ impl App {
     #[must_use]
     pub fn lookout(&self) -> &Lookout {
         &self.lookout
+    }
+
+    /// Sets where backups lie and when they are taken.
+    #[must_use]
+    pub fn with_backups(self, settings: backup_settings::BackupSettings, data_dir: &Path) -> App {
+        App { backups: Arc::new(backups::Backups::new(settings, data_dir)), ..self }
     }
 
     /// Returns the limits of what comes in from outside.
@@ -258,6 +270,7 @@ impl<E: Into<Error>> From<Refusal<E>> for Error {
                 detail: "too much is waiting to be written; nothing was accepted".to_owned(),
                 retry_after: RETRY_AFTER,
             },
+            Refusal::Paused => Error::Paused,
             Refusal::Unavailable(detail) => Error::Unavailable { detail, retry_after: RETRY_AFTER },
         }
     }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::App;
 use super::error::Error;
 use super::principal::Principal;
+use super::restored::PauseView;
 use crate::store::access::APPLIANCE;
 use crate::store::seam::Health;
 
@@ -29,6 +30,8 @@ pub struct SystemInfo {
     pub crashes: u64,
     /// Runs of the tenant that were set aside.
     pub quarantined: u64,
+    /// Why nothing goes on by itself, since the store was restored.
+    pub paused: Option<PauseView>,
 }
 
 impl App {
@@ -40,6 +43,9 @@ impl App {
         match self.engine().store().health() {
             Health::ReadOnly(reason) => Err(format!("the store takes no writes: {reason}")),
             Health::Reopening => Err("the store is being reopened".to_owned()),
+            Health::Healthy if self.engine().pause().is_some() => {
+                Err("paused: the store was restored, and `ergane resume` lets it go on".to_owned())
+            }
             Health::Healthy if self.engine().is_ready() => Ok(()),
             Health::Healthy => Err("the engine is starting or stopping".to_owned()),
         }
@@ -63,6 +69,7 @@ impl App {
             active_runs: seen.active,
             crashes: seen.crashes,
             quarantined: seen.quarantined,
+            paused: self.pause()?,
         })
     }
 

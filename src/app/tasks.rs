@@ -162,12 +162,14 @@ impl App {
         loop {
             self.workers.seen(who.tenant, &poll.worker, &poll.activities, self.now());
             let ask = self.ask(who, &poll);
-            let waiting = self.read(who, |view| {
-                let mut queues = ask.queues.iter();
-                Ok(queues.try_fold(false, |any, queue| {
-                    Ok::<_, StoreError>(any || !view.tasks_queued(queue, 1)?.is_empty())
-                })?)
-            })?;
+            // What a worker does cannot be taken back, so that tasks rest as calls do.
+            let waiting = !self.engine().rests(who.tenant)
+                && self.read(who, |view| {
+                    let mut queues = ask.queues.iter();
+                    Ok(queues.try_fold(false, |any, queue| {
+                        Ok::<_, StoreError>(any || !view.tasks_queued(queue, 1)?.is_empty())
+                    })?)
+                })?;
             if waiting {
                 // It is the run that changes by it, and its journal tells.
                 let taken = self.write_of(who.tenant, move |tx| Ok(take(tx, &ask)?)).await?;

@@ -121,6 +121,7 @@ impl Serving {
         let appliance = appliance.with_intake(config.intake.clone());
         let appliance = appliance.with_access(config.access.clone());
         let appliance = appliance.with_lookout(watching::lookout(config, origins));
+        let appliance = appliance.with_backups(&config.backup, &config.data_dir);
         let app = appliance.app();
         let demo = match stage {
             Some(address) => demo::begin(app, address, &config.http.base()).await?,
@@ -184,6 +185,7 @@ impl Serving {
         // A stream has no end of its own, and the server waits for what has begun.
         self.streams.close();
         self.appliance.app().send_workers_home();
+        self.appliance.app().break_off_backup();
         if let Some(mail) = self.mail {
             mail.close().await;
         }

@@ -18,6 +18,7 @@ enum Chore {
     Forget,
     CheckSchedules,
     Reseal,
+    Backup,
 }
 
 /// Regular work on the side.
@@ -40,6 +41,7 @@ impl Housekeeping {
             (EVERY_MINUTE, Chore::Measure),
             (EVERY_MINUTE, Chore::CheckSchedules),
             (EVERY_MINUTE, Chore::Reseal),
+            (EVERY_MINUTE, Chore::Backup),
             (EVERY_TEN_MINUTES, Chore::Forget),
         ];
         for (when, chore) in chores_due {
@@ -72,6 +74,7 @@ async fn perform(app: &App, chore: Chore) {
     match chore {
         Chore::Measure => app.measure_store(),
         Chore::Reseal => app.reseal_aside(),
+        Chore::Backup => app.backup_when_due(),
         Chore::CheckSchedules => {
             if let Err(error) = app.check_schedules().await {
                 warn!("Could not check the schedules: {error}");

@@ -216,6 +216,12 @@ pub async fn connect(target: Target, loaded: &Loaded, absent: Absent) -> Result<
     Ok(client.in_tenant(target.tenant))
 }
 
+/// Returns whether a server has the data directory.
+#[must_use]
+pub fn is_served(loaded: &Loaded) -> bool {
+    std::os::unix::net::UnixStream::connect(loaded.config.control_socket()).is_ok()
+}
+
 /// Returns where a browser on this machine finds the pages, as far as the settings tell.
 fn pages(loaded: &Loaded) -> String {
     format!("http://{}{}", loaded.config.http.listen, loaded.config.http.base())

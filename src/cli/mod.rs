@@ -12,6 +12,7 @@ use failure::Failure;
 use printer::{Form, Printer};
 
 mod audit;
+mod backup;
 mod bench;
 mod client;
 mod completions;
@@ -24,6 +25,7 @@ mod key;
 mod manual;
 mod openapi;
 mod printer;
+mod restore;
 mod run;
 mod secret;
 mod serve;
@@ -92,6 +94,12 @@ enum Command {
     /// Who changed what
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Takes a backup, of a running server or of a data directory
+    Backup(backup::BackupArguments),
+    /// Makes a data directory of a backup
+    Restore(restore::RestoreArguments),
+    /// Lets a restored appliance go on; --tenant or --run limit it
+    Resume(restore::ResumeArguments),
     /// The organizations of this appliance
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
@@ -182,6 +190,19 @@ fn perform(cli: Cli, form: Form) -> Result<(), Failure> {
     if let Command::Config(command) = &command {
         return settings::run(command, &loaded, &mut printer);
     }
+    match &command {
+        Command::Restore(arguments) => return restore::run(arguments, &loaded, &mut printer),
+        Command::Backup(arguments) => {
+            if let Some(file) = arguments.verified() {
+                return backup::verify(file, &mut printer);
+            }
+            let has_server = cli.common.url.is_some() || client::is_served(&loaded);
+            if !has_server {
+                return backup::run_alone(arguments, &loaded, &mut printer);
+            }
+        }
+        _ => {} // Every other command speaks to an appliance.
+    }
     let absent = match &command {
         Command::Healthcheck
         | Command::Logs(_)
@@ -190,14 +211,14 @@ fn perform(cli: Cli, form: Form) -> Result<(), Failure> {
         _ => Absent::Start, // Everything else can be done without a server.
     };
     runtime()?.block_on(async {
-        let target = Target {
-            url: cli.common.url,
-            key: client::key_from_environment()?,
-            tenant: cli.common.tenant,
-        };
+        let tenant = cli.common.tenant;
+        // A tenant that is to go on is no tenant to act in.
+        let acts_in = tenant.clone().filter(|_| !matches!(command, Command::Resume(_)));
+        let target =
+            Target { url: cli.common.url, key: client::key_from_environment()?, tenant: acts_in };
         let client = client::connect(target, &loaded, absent).await?;
         let mut session = Session { client, printer };
-        let outcome = converse(command, &mut session).await;
+        let outcome = converse(command, tenant, &mut session).await;
         session.client.close();
         outcome
     })
@@ -207,8 +228,14 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-async fn converse(command: Command, session: &mut Session<'_>) -> Result<(), Failure> {
+async fn converse(
+    command: Command,
+    tenant: Option<String>,
+    session: &mut Session<'_>,
+) -> Result<(), Failure> {
     match command {
+        Command::Backup(arguments) => backup::run(arguments, session).await,
+        Command::Resume(arguments) => restore::resume(arguments, tenant, session).await,
         Command::Workflow(command) => workflow::run(command, session).await,
         Command::Event(command) => event::run(command, session).await,
         Command::Run(command) => run::run(command, session).await,
@@ -225,6 +252,7 @@ async fn converse(command: Command, session: &mut Session<'_>) -> Result<(), Fai
         Command::Openapi => openapi::run(session).await,
         Command::Serve(_)
         | Command::Config(_)
+        | Command::Restore(_)
         | Command::Version
         | Command::Man(_)
         | Command::Bench(_)

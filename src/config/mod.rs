@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::activities::settings::{EgressSettings, EventSettings};
+use crate::app::backup_settings::BackupSettings;
 use crate::app::settings::{AccessSettings, IntakeSettings};
 use crate::app::watch_settings::{AlertSettings, NoticeSettings, TelemetrySettings};
 use crate::engine::settings::EngineSettings;
@@ -58,6 +59,8 @@ pub struct Config {
     pub engine: EngineSettings,
     /// Signing in.
     pub access: AccessSettings,
+    /// Backups, and the log that carries them on.
+    pub backup: BackupSettings,
     /// What is logged.
     pub log: LogSettings,
     /// Where traces go.
@@ -83,6 +86,7 @@ impl Default for Config {
             store: StoreSettings::default(),
             engine: EngineSettings::default(),
             access: AccessSettings::default(),
+            backup: BackupSettings::default(),
             log: LogSettings::default(),
             telemetry: TelemetrySettings::default(),
             alerts: AlertSettings::default(),
@@ -95,7 +99,11 @@ impl Config {
     /// Returns the store's settings with the directory that it lies in.
     #[must_use]
     pub fn store_settings(&self) -> StoreSettings {
-        StoreSettings { data_dir: self.data_dir.clone(), ..self.store.clone() }
+        StoreSettings {
+            data_dir: self.data_dir.clone(),
+            log: self.backup.log_in(&self.data_dir),
+            ..self.store.clone()
+        }
     }
 
     /// Returns the socket by which commands reach the server that has the data directory.

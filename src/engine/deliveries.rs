@@ -120,6 +120,9 @@ pub(super) fn resume(tenant: &Rc<TenantState>) {
 
 /// Works off the queue of a subscription, unless somebody is at it already.
 pub(super) fn begin(tenant: &Rc<TenantState>, webhook: String) {
+    if tenant.shared.rest.of_tenant(tenant.id()) {
+        return; // They stay queued, and are begun when the tenant goes on.
+    }
     if tenant.deliveries.at_work.borrow_mut().insert(webhook.clone()) {
         actix::spawn(work_off(AtWork { tenant: Rc::clone(tenant), webhook }));
     }

@@ -22,6 +22,7 @@ mod live;
 mod loops;
 mod parcel;
 mod reconcile;
+mod rest;
 mod root;
 mod router;
 mod run_actor;
@@ -68,6 +69,7 @@ use crate::store::seam::{CommitError, Part, Store, StoreError};
 use crate::store::tenant::TenantTx;
 use crate::store::workflows::VersionRow;
 
+use rest::Rest;
 use root::{Drain, OpenTenant, RootSupervisor};
 use router::Publish;
 use run_actor::Delivery;
@@ -117,6 +119,8 @@ pub enum Refusal<E> {
     Refused(E),
     /// Too much is waiting already; nothing was accepted.
     Overloaded,
+    /// The tenant rests since its store was restored; nothing was accepted.
+    Paused,
     /// It cannot be written now, or whether it was is not known.
     Unavailable(String),
 }
@@ -152,6 +156,7 @@ impl Engine {
             parts_ready: AtomicUsize::new(0),
             calls_in_flight: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
+            rest: Rest::default(),
         });
         let roots = (0..count).map(|part: Part| {
             let arbiter = &arbiters[usize::from(part) % arbiters.len()];
@@ -180,6 +185,7 @@ impl Engine {
         tenant: TenantId,
         events: Vec<IncomingEvent>,
     ) -> Result<Vec<Accepted>, Refusal<StoreError>> {
+        self.shared.rest.refuse(tenant)?;
         let doors = self.doors(tenant)?;
         if doors.pressure.load(Ordering::Relaxed) > self.shared.settings.pressure_bytes_max {
             return Err(Refusal::Overloaded);
@@ -241,6 +247,7 @@ impl Engine {
         version: u32,
         event: IncomingEvent,
     ) -> Result<Accepted, Refusal<Withheld>> {
+        self.shared.rest.refuse(tenant)?;
         self.on_thread(tenant, move |state, reply| {
             let mut begun = intake::Begun::default();
             let outcome = state.transact(|tx| {
@@ -266,6 +273,7 @@ impl Engine {
         trigger: u32,
         actor: event::Actor,
     ) -> Result<Accepted, Refusal<Withheld>> {
+        self.shared.rest.refuse(tenant)?;
         self.on_thread(tenant, move |state, reply| {
             let mut begun = intake::Begun::default();
             let outcome = state.transact(|tx| {
@@ -340,6 +348,7 @@ impl Engine {
         run: RunId,
         input: Input,
     ) -> Result<(), Refusal<StoreError>> {
+        self.shared.rest.refuse_input(tenant, run, &input)?;
         let doors = self.doors(tenant)?;
         let (reply, answer) = oneshot::channel();
         let delivery = Delivery { input, reply: Some(reply) };

@@ -107,7 +107,10 @@ impl RootSupervisor {
     /// Returns the tenants that live in this part; the appliance itself lives in the first.
     fn rows(&self) -> Result<Vec<TenantRow>, StoreError> {
         let snapshot = Snapshot::of(&*self.shared.store, 0)?;
-        let mut rows = TenantView::new(APPLIANCE, &snapshot).tenants()?;
+        let view = TenantView::new(APPLIANCE, &snapshot);
+        // Known before any tenant of the part is open, so that nothing goes on by mistake.
+        self.shared.rest.set(view.pause()?);
+        let mut rows = view.tenants()?;
         rows.push(TenantRow {
             id: APPLIANCE,
             slug: "appliance".to_owned(),

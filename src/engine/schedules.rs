@@ -256,6 +256,9 @@ impl Due {
         if due < tenant.shared.started_at {
             return "the appliance was down";
         }
+        if tenant.shared.rest.was_at(due) {
+            return "the appliance was paused";
+        }
         let leapt = *tenant.shared.leapt.lock();
         match leapt.is_some_and(|leap| due > leap.from && due <= leap.to) {
             true => "the clock jumped",

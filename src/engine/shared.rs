@@ -21,6 +21,7 @@ use crate::store::seam::{Store, StoreError};
 use crate::store::workflows::VersionRow;
 
 use super::bell::Bell;
+use super::rest::Rest;
 use super::router::EventRouter;
 use super::settings::EngineSettings;
 use super::supervisor::TenantSupervisor;
@@ -47,6 +48,7 @@ pub struct Shared {
     pub(super) parts_ready: AtomicUsize,
     pub(super) calls_in_flight: AtomicUsize,
     pub(super) stopping: AtomicBool,
+    pub(super) rest: Rest,
 }
 
 /// A stretch of time that the clock leapt over while this process ran.

@@ -112,6 +112,11 @@ pub struct Observation {
 #[rtype(result = "()")]
 pub(super) struct Close;
 
+/// Goes on with what rested, and with these runs in any case.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct GoOn(pub(super) Vec<RunId>);
+
 /// Goes on loading runs that were at work when the process ended, or that had to queue.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -127,6 +132,8 @@ pub(super) struct TenantSupervisor {
     /// Whether runs had to queue for want of room and have not all been loaded since.
     crowded: bool,
     loading: bool,
+    /// What one run had for another while everything rested.
+    held: Vec<Deliver>,
 }
 
 /// Runs without an actor that need one, in the order in which they get it.
@@ -149,7 +156,15 @@ impl TenantSupervisor {
         let at_work = [Backlog::Compensating, Backlog::Running, Backlog::WithNotices];
         let backlogs = at_work.into_iter().chain(queued);
         let to_load = backlogs.map(|backlog| (backlog, None)).collect();
-        TenantSupervisor { tenant, crashes, seen, to_load, crowded: false, loading: false }
+        TenantSupervisor {
+            tenant,
+            crashes,
+            seen,
+            to_load,
+            crowded: false,
+            loading: false,
+            held: Vec::new(),
+        }
     }
 
     fn begin(&mut self, live: LiveRun, first: Option<Delivery>) {
@@ -161,6 +176,10 @@ impl TenantSupervisor {
 
     /// Builds an actor from the store; a run that cannot be read is set aside.
     fn revive(&mut self, id: RunId, first: Option<Delivery>) {
+        // An input that somebody sent was let through at the door.
+        if first.is_none() && self.rests(id) {
+            return;
+        }
         let tenant = Rc::clone(&self.tenant);
         let loaded = tenant.transact(|tx| tenant.load_run(tx.view(), id));
         match loaded {
@@ -211,7 +230,14 @@ impl TenantSupervisor {
         self.tenant.shared.metrics.trouble(&self.tenant.facts.slug, Trouble::RunQuarantined);
     }
 
+    fn rests(&self, run: RunId) -> bool {
+        self.tenant.shared.rest.of_run(self.tenant.id(), run)
+    }
+
     fn deliver(&mut self, run: RunId, delivery: Delivery) {
+        if delivery.reply.is_none() && self.rests(run) {
+            return self.held.push(Deliver { run, delivery });
+        }
         match self.tenant.address_of(run) {
             Some(address) => address.do_send(delivery),
             None => self.revive(run, Some(delivery)),
@@ -223,7 +249,8 @@ impl TenantSupervisor {
     }
 
     fn load_later(&mut self, ctx: &mut Context<TenantSupervisor>) {
-        if !self.loading && !self.to_load.is_empty() {
+        let rests = self.tenant.shared.rest.of_tenant(self.tenant.id());
+        if !self.loading && !self.to_load.is_empty() && !rests {
             self.loading = true;
             ctx.notify(LoadMore);
         }
@@ -342,6 +369,11 @@ impl Handler<Adopt> for TenantSupervisor {
 
     fn handle(&mut self, Adopt(started): Adopt, ctx: &mut Context<TenantSupervisor>) {
         for live in started {
+            if self.rests(live.id()) {
+                // It stays `queued` in the store until the tenant goes on.
+                self.to_load.entry(Backlog::Queued(live.priority)).or_insert(None);
+                continue;
+            }
             let own = Backlog::Queued(live.priority);
             // Nobody overtakes those who wait already and are as urgent.
             let is_next =
@@ -447,6 +479,27 @@ impl Handler<LoadMore> for TenantSupervisor {
             info!(tenant.slug = %self.tenant.facts.slug, active, "Runs go on where they stood");
         }
         self.load_later(ctx);
+    }
+}
+
+impl Handler<GoOn> for TenantSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, GoOn(runs): GoOn, ctx: &mut Context<TenantSupervisor>) {
+        for Deliver { run, delivery } in std::mem::take(&mut self.held) {
+            self.deliver(run, delivery);
+        }
+        deliveries::resume(&self.tenant);
+        self.load_later(ctx);
+        for run in runs {
+            let is_ours = self
+                .tenant
+                .transact(|tx| tx.view().run(run))
+                .is_ok_and(|it| it.value.is_some_and(|row| !row.head.status.is_final()));
+            if is_ours && self.tenant.address_of(run).is_none() {
+                self.revive(run, None);
+            }
+        }
     }
 }
 

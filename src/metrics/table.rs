@@ -138,6 +138,13 @@ pub const TABLE: &[Family] = &[
     counter("ergane_notices", &["outcome"], "Notices of alerts by what came of them"),
     counter("ergane_log_lines", &["level"], "Lines that were logged"),
     counter("ergane_log_lines_dropped", NONE, "Log lines that nobody took in time"),
+    gauge(
+        "ergane_backup_last_success_timestamp_seconds",
+        NONE,
+        "The moment that the newest backup shows, 0 for none",
+    ),
+    gauge("ergane_backup_last_bytes", NONE, "Size of the newest backup"),
+    counter("ergane_backup_failures", NONE, "Backups that failed"),
     counter("ergane_spans", &["outcome"], "Spans of traces: sent, dropped or refused"),
     gauge("ergane_process_resident_memory_bytes", NONE, "Memory that the process holds"),
     gauge("ergane_process_open_fds", NONE, "Open descriptors"),

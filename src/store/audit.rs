@@ -3,6 +3,8 @@
 //! A chain lies beside what it tells of, so that a change and its record are one commit: changes
 //! of a tenant's things in the tenant's own rows, changes of who may do what in the appliance's.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -178,6 +180,58 @@ impl TenantTx<'_, '_> {
         self.put_json(Space::Meta, head_key(home, of), &Head { count: number, hash });
         Ok(())
     }
+}
+
+/// Checks chains whose records go by in the order of their keys, ends before records.
+#[derive(Debug, Default)]
+pub(super) struct Chains(BTreeMap<(TenantId, TenantId), Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    told: Head,
+    found: Head,
+    fault: Option<String>,
+}
+
+impl Chains {
+    /// Takes note of a row, if it is of a chain.
+    pub(super) fn see(&mut self, space: Space, key: &[u8], payload: &[u8]) {
+        let Some((home, of, is_record)) = place_of(space, key) else { return };
+        let seen = self.0.entry((home, of)).or_default();
+        if !is_record {
+            seen.told = from_json(space, key, payload).unwrap_or_default();
+        } else if seen.fault.is_none() {
+            match fits(of, &seen.found, key, payload) {
+                Ok(hash) => seen.found = Head { count: seen.found.count + 1, hash },
+                Err(Broken { number, reason }) => {
+                    seen.fault = Some(format!("{reason} (number {number})"));
+                }
+            }
+        }
+    }
+
+    /// Returns of each chain whom it tells of, its end, and what is wrong with it.
+    pub(super) fn ends(self) -> Vec<(TenantId, Head, Option<String>)> {
+        let end = |((_, of), Seen { told, found, fault })| {
+            let other = (told != found).then(|| "its end is not the end of its records".to_owned());
+            (of, told, fault.or(other))
+        };
+        self.0.into_iter().map(end).collect()
+    }
+}
+
+/// Returns where a chain is kept, whom it tells of, and whether the key is that of a record.
+fn place_of(space: Space, key: &[u8]) -> Option<(TenantId, TenantId, bool)> {
+    let (home, rest) = key.split_first_chunk::<4>()?;
+    let (tag, rest) = rest.split_first()?;
+    let (of, rest) = rest.split_first_chunk::<8>()?;
+    let is_record = match (space, *tag, rest.len()) {
+        (Space::Meta, HEAD, 0) => false,
+        (Space::Row, RECORD, 8) => true,
+        _ => return None,
+    };
+    let of = u32::try_from(u64::from_be_bytes(*of)).ok()?;
+    Some((TenantId(u32::from_be_bytes(*home)), TenantId(of), is_record))
 }
 
 fn fits(of: TenantId, seen: &Head, key: &[u8], row: &[u8]) -> Result<Hash, Broken> {

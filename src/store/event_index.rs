@@ -14,6 +14,7 @@ use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, damaged};
 use crate::domain::filter::Sieve;
+use crate::domain::id::TenantId;
 
 const OF_KIND: u8 = Vis::EventOfKind as u8;
 /// Events of one type that came within 64 ms share a row of the index: in a flood it is written
@@ -137,6 +138,50 @@ impl TenantTx<'_, '_> {
     }
 }
 
+/// Returns the row of the index that names an event, by the key and the value of the event; nothing
+/// when it names it already.
+///
+/// # Errors
+/// Fails on what is no stored event.
+pub(super) fn index_again(
+    key: &[u8],
+    value: &[u8],
+    read: &dyn Fn(Space, &[u8]) -> Result<Option<Vec<u8>>, StoreError>,
+) -> Result<Vec<(Space, Vec<u8>, Vec<u8>)>, StoreError> {
+    #[derive(serde::Deserialize)]
+    struct Stored {
+        event: Kind,
+    }
+    #[derive(serde::Deserialize)]
+    struct Kind {
+        #[serde(rename = "type")]
+        kind: String,
+    }
+    let Stored { event } = super::tenant::from_json(Space::Event, key, value)?;
+    let wrong = || damaged(Space::Event, key, "not the key of an event");
+    let (tenant, rest) = key.split_first_chunk::<4>().ok_or_else(wrong)?;
+    let event_key = read_key(Space::Event, key, rest)?;
+    let tenant = TenantId(u32::from_be_bytes(*tenant));
+    let row = Key::of(tenant).tag(OF_KIND).text(&event.kind);
+    let row = row.number(event_key.0 >> SHARED_BITS).done();
+    let before = read(Space::Vis, &row)?.unwrap_or_default();
+    let place = ((event_key.0 & ((1 << SHARED_BITS) - 1)) as u32).to_be_bytes();
+    let (mut places, rest) = {
+        let (places, rest) = before.as_chunks::<PLACE_BYTES>();
+        (places.to_vec(), rest)
+    };
+    if !rest.is_empty() {
+        return Err(damaged(Space::Vis, &row, "not a list of places"));
+    }
+    match places.binary_search(&place) {
+        Ok(_) => Ok(Vec::new()),
+        Err(at) => {
+            places.insert(at, place);
+            Ok(vec![(Space::Vis, row, places.concat())])
+        }
+    }
+}
+
 /// Puts what `sieve` lets through of an event, as it is stored, in the place of `event`.
 ///
 /// # Errors
@@ -206,7 +251,6 @@ mod tests {
     use crate::clock::Clock;
     use crate::domain::event::{Actor, Event};
     use crate::domain::filter::Filter;
-    use crate::domain::id::TenantId;
     use crate::domain::time::Timestamp;
     use crate::store::events::StoredEvent;
     use crate::store::ledger::{Ledger, Snapshot};

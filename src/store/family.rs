@@ -39,6 +39,7 @@ pub(super) enum Meta {
     Hour = b'h',
     Key = b'K',
     Link = b'L',
+    Pause = b'p',
     Person = b'P',
     PersonByEmail = b'M',
     RejectedEvents = b'J',

@@ -124,6 +124,17 @@ impl SealKeys {
         Ok(SealKeys { keys, home: Home::File(path), origin: Origin::Found })
     }
 
+    /// Returns the ids of the keys, the newest first; none when they were just made and are not
+    /// written yet.
+    #[must_use]
+    pub fn ids(self) -> Vec<String> {
+        if self.origin == Origin::Made {
+            return Vec::new();
+        }
+        let keys = Sealer::with_keys(self.keys, self.home, Clock::system()).keys();
+        std::iter::once(keys.newest).chain(keys.older).collect()
+    }
+
     /// Makes the sealer, once it is sure that everything in the store opens with these keys.
     ///
     /// # Errors

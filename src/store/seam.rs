@@ -14,6 +14,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use std::ops::Bound;
 
+use super::log::LogState;
+
 /// The unit of ownership, order and atomicity.
 pub type Part = u16;
 
@@ -284,8 +286,52 @@ pub trait Admin: Send + Sync {
     /// # Errors
     /// Fails when the store cannot be reached.
     fn verify(&self) -> Result<Vec<StoreError>, StoreError>;
+    /// Hands over everything that the store holds at this moment, of all parts together.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read, or as `take` does.
+    fn copy(&self, take: TakePortion<'_>) -> Result<(), StoreError>;
+    /// Returns how the log fares.
+    fn log(&self) -> LogState;
+    /// Lets the log begin anew if it is off; a copy that is taken afterwards is its base.
+    ///
+    /// # Errors
+    /// Fails when the store takes no writes.
+    fn renew_log(&self) -> Result<(), StoreError>;
     /// Returns the size of the store on disk.
     fn bytes_on_disk(&self) -> u64;
+}
+
+/// Is handed a store, portion by portion.
+pub type TakePortion<'a> = &'a mut dyn FnMut(Portion<'_>) -> Result<(), StoreError>;
+
+/// What a copy of a store is made of: its layout once, then each row in order of table and key.
+#[derive(Clone, Debug)]
+pub enum Portion<'a> {
+    /// What the store is.
+    Layout(Layout),
+    /// A row as it is stored, under its part and with its checksum.
+    Row {
+        /// The number of its table: of a space, or of a table of the store's own.
+        table: u8,
+        /// The stored key.
+        key: &'a [u8],
+        /// The stored value.
+        value: &'a [u8],
+    },
+}
+
+/// What a store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The layout of tables and records.
+    pub format: u32,
+    /// The version that made it.
+    pub written_by: String,
+    /// How many parts it has.
+    pub parts: Part,
+    /// How many parts it had at first.
+    pub parts_at_first: Part,
 }
 
 /// How much one space holds.

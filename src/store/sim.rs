@@ -1,8 +1,9 @@
 //! A store in memory that fails on purpose: seeded, so that every failure can be repeated.
 
+use crate::store::log::LogState;
 use crate::store::seam::{
     Admin, Batch, Caps, CommitError, Direction, Directory, Epoch, Health, Mutation, Owned, Pair,
-    Part, Range, Seq, Space, SpaceStats, Store, StoreError, View, bounds_cross,
+    Part, Range, Seq, Space, SpaceStats, Store, StoreError, TakePortion, View, bounds_cross,
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -303,6 +304,20 @@ impl Admin for SimStore {
     /// Memory is not damaged in ways that a checksum would tell.
     fn verify(&self) -> Result<Vec<StoreError>, StoreError> {
         Ok(Vec::new())
+    }
+
+    /// What lives in memory is not kept.
+    fn copy(&self, _: TakePortion<'_>) -> Result<(), StoreError> {
+        Err(StoreError::Refused("a store in memory has no backup".to_owned()))
+    }
+
+    /// It has no log either.
+    fn log(&self) -> LogState {
+        LogState::default()
+    }
+
+    fn renew_log(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 
     /// It has no disk.

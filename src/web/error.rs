@@ -10,6 +10,9 @@ use serde::Serialize;
 use crate::app::error::Error;
 use crate::domain::problem::Problem;
 
+/// When to ask a paused appliance again: a person has to let it go on.
+const PAUSED_RETRY_AFTER: Duration = Duration::from_secs(60);
+
 /// A refusal on its way out.
 #[derive(Clone, Debug)]
 pub struct ApiError(Box<Refusal>);
@@ -182,6 +185,9 @@ impl From<Error> for ApiError {
             }
             Error::Unavailable { retry_after, .. } => {
                 plain(StatusCode::SERVICE_UNAVAILABLE, "unavailable").retry_after(retry_after)
+            }
+            Error::Paused => {
+                plain(StatusCode::SERVICE_UNAVAILABLE, "paused").retry_after(PAUSED_RETRY_AFTER)
             }
             Error::Internal(_) => internal(&detail),
         }

@@ -89,6 +89,7 @@ pub static GROUPS: &[&Group] = &[
     &hooks::GROUP,
     &api::system::GROUP,
     &api::watch::GROUP,
+    &api::backups::GROUP,
     &thena::GROUP,
     &thena::mcp::GROUP,
     &ui::PAGES,

@@ -287,6 +287,7 @@ class Walk:
             ("apps", "/apps", 200),
             ("bulk, to be confirmed", "/bulk?action=cancel&status=waiting", 200),
             ("destinations", "/destinations", 200),
+            ("backups", "/system/backups", 200),
             ("audit", "/audit", 200),
             ("audit, none", "/audit?actor=nobody", 200),
             ("profile", "/profile", 200),

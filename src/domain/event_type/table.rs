@@ -1,5 +1,6 @@
 //! The table of built-in event types.
 
+mod backups;
 mod channels;
 mod destinations;
 mod runs;
@@ -34,6 +35,7 @@ pub fn rows() -> Vec<EventType> {
         channels::apps(),
         lasting(),
         system::rows(),
+        backups::rows(),
     ];
     groups.into_iter().flatten().collect()
 }

@@ -1,13 +1,22 @@
 //! What the embedded store tells an administrator.
 
+use super::ended;
+use super::file::parse_format;
+use super::queue::Request;
 use super::shared::Shared;
-use super::tables::{PART_BYTES, PARTS, PLACES, PartState, damaged, of, opened_place};
+use super::tables::{
+    PART_BYTES, PARTS, PARTS_TAG, PLACES, PLACES_TAG, PartState, damaged, of, opened_place,
+};
 use super::view::{OpenTable, reading, unavailable, unreadable};
 use crate::store::envelope;
-use crate::store::seam::{Admin, Directory, Epoch, Part, Space, SpaceStats, StoreError};
+use crate::store::log::LogState;
+use crate::store::seam::{
+    Admin, Directory, Epoch, Layout, Part, Portion, Space, SpaceStats, StoreError, TakePortion,
+};
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::sync::mpsc::sync_channel;
 
 /// The file system counts in blocks of this size, whatever its own are.
 const DISK_BLOCK_BYTES: u64 = 512;
@@ -33,6 +42,39 @@ impl Admin for Shared {
         let place = |key: &[u8], row: &[u8]| opened_place(key, row).map(|_| ());
         check(&tx, PLACES, Space::Meta, &place, &mut faults);
         Ok(faults)
+    }
+
+    fn copy(&self, take: TakePortion<'_>) -> Result<(), StoreError> {
+        let tx = self.begin_read()?;
+        let format = parse_format(&tx).map_err(|reason| {
+            StoreError::Unavailable(reason.unwrap_or_else(|| "the store has no format".to_owned()))
+        })?;
+        take(Portion::Layout(Layout {
+            format: format.number,
+            written_by: format.written_by,
+            parts: format.parts,
+            parts_at_first: format.parts_at_first,
+        }))?;
+        // The places come first, as whoever takes the rows may want to know where a tenant lies.
+        let own = [(PLACES_TAG, PLACES), (PARTS_TAG, PARTS)];
+        let spaces = Space::ALL.into_iter().map(|space| (space as u8, of(space)));
+        for (table, definition) in own.into_iter().chain(spaces) {
+            reading(Space::Meta, &[], || {
+                let rows = tx.open_table(definition).map_err(|error| unavailable(&error))?;
+                each(&rows, Space::Meta, |key, value| take(Portion::Row { table, key, value }))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn log(&self) -> LogState {
+        self.log.lock().clone()
+    }
+
+    fn renew_log(&self) -> Result<(), StoreError> {
+        let (answer, answered) = sync_channel(1);
+        self.queue.push(Request::Renew { answer });
+        answered.recv().unwrap_or_else(|_| Err(ended()))
     }
 
     fn bytes_on_disk(&self) -> u64 {

@@ -1,5 +1,6 @@
 //! The file: how it is first made, recognised, opened and never harmed.
 
+use super::migrate;
 use super::settings::StoreSettings;
 use super::tables::{FORMAT, HEARTBEAT, PARTS, PLACES, of};
 use crate::failpoint;
@@ -14,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The layout of tables and records that this version writes.
-const FORMAT_NUMBER: u32 = 1;
-const FILE_NAME: &str = "ergane.redb";
-const NEW_FILE_NAME: &str = "ergane.redb.new";
+pub const FORMAT_NUMBER: u32 = 2;
+pub const FILE_NAME: &str = "ergane.redb";
+pub const NEW_FILE_NAME: &str = "ergane.redb.new";
 /// A repair that takes longer is told of.
 const REPAIR_WORTH_TELLING: Duration = Duration::from_millis(500);
 /// How every file of the database engine begins.
@@ -26,13 +27,15 @@ const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
     /// The layout of tables and records.
-    number: u32,
+    pub number: u32,
     /// The version that made it.
-    written_by: String,
+    pub written_by: String,
     /// How many parts it has.
     pub parts: Part,
     /// How many parts it had at first; where a tenant lives by default depends on it, for ever.
     pub parts_at_first: Part,
+    /// How far a migration to this format is; `None` when it is over.
+    pub progress: Option<String>,
 }
 
 /// An open file with the lock on its directory, which outlives every reopening.
@@ -60,8 +63,14 @@ pub fn open(settings: &StoreSettings) -> Result<OpenFile, StoreError> {
         fs::metadata(&path).is_ok_and(|data| data.len() <= settings.check_on_open_bytes_max);
     let mut builder = builder(settings);
     builder.set_check_integrity_on_open(is_checked);
-    let database = sound(&path, || builder.open(&path))?;
+    let mut database = sound(&path, || builder.open(&path))?;
     let mut format = read_format(&database, &path)?;
+    if migrate::is_needed(&format) {
+        drop(database);
+        migrate::keep_copy(&path)?;
+        database = reopen(settings, &path)?;
+        format = migrate::migrate(&database, format)?;
+    }
     if format.parts != settings.parts {
         format = grow(&database, format, settings.parts, &path)?;
     }
@@ -140,7 +149,7 @@ fn explain(path: &Path, error: &DatabaseError) -> StoreError {
     }
 }
 
-fn cannot(what: &str, path: &Path, error: &io::Error) -> StoreError {
+pub fn cannot(what: &str, path: &Path, error: &io::Error) -> StoreError {
     refused(format!(
         "cannot {what} {}: {error}; check the rights and the space there, or choose another \
          --data-dir",
@@ -149,7 +158,7 @@ fn cannot(what: &str, path: &Path, error: &io::Error) -> StoreError {
 }
 
 /// Holds the directory for as long as the process lives, also while the file is being reopened.
-fn lock_directory(directory: &Path) -> Result<File, StoreError> {
+pub fn lock_directory(directory: &Path) -> Result<File, StoreError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -165,7 +174,7 @@ fn lock_directory(directory: &Path) -> Result<File, StoreError> {
 }
 
 /// A file that was never renamed was never answered for: whoever made it died in the first start.
-fn remove_unfinished(directory: &Path) -> Result<(), StoreError> {
+pub fn remove_unfinished(directory: &Path) -> Result<(), StoreError> {
     let path = directory.join(NEW_FILE_NAME);
     match fs::remove_file(&path) {
         Ok(()) => Ok(()),
@@ -177,13 +186,7 @@ fn remove_unfinished(directory: &Path) -> Result<(), StoreError> {
 /// Makes the file under another name first: killed half-way, the engine would refuse it for ever.
 fn create(settings: &StoreSettings, path: &Path) -> Result<(), StoreError> {
     let new = settings.data_dir.join(NEW_FILE_NAME);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)
-        .map_err(|error| cannot("create", &new, &error))?;
+    let file = create_file(&new)?;
     let for_sync = file.try_clone().map_err(|error| cannot("create", &new, &error))?;
     let database = FileBackend::new(file)
         .and_then(|backend| Database::builder().create_with_backend(backend))
@@ -193,19 +196,38 @@ fn create(settings: &StoreSettings, path: &Path) -> Result<(), StoreError> {
         written_by: env!("CARGO_PKG_VERSION").into(),
         parts: settings.parts,
         parts_at_first: settings.parts,
+        progress: None,
     };
     write_first(&database, &format)
         .and_then(|()| database.close().map_err(redb::Error::from))
         .map_err(|error| cannot("write", &new, &io::Error::other(error.to_string())))?;
     for_sync.sync_all().map_err(|error| cannot("write", &new, &error))?;
-    fs::rename(&new, path).map_err(|error| cannot("name", path, &error))?;
-    File::open(&settings.data_dir)
+    name(&new, path)
+}
+
+/// Makes a file that its owner alone may read.
+pub fn create_file(path: &Path) -> Result<File, StoreError> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| cannot("create", path, &error))
+}
+
+/// Gives a file that is whole and durable its name, so that the name survives a crash too.
+pub fn name(new: &Path, path: &Path) -> Result<(), StoreError> {
+    fs::rename(new, path).map_err(|error| cannot("name", path, &error))?;
+    let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    File::open(directory)
         .and_then(|directory| directory.sync_all())
-        .map_err(|error| cannot("write the directory", &settings.data_dir, &error))
+        .map_err(|error| cannot("write the directory", directory, &error))
 }
 
 /// Makes every table at once, so that no reader ever meets a missing one.
-fn write_first(database: &Database, format: &Format) -> Result<(), redb::Error> {
+pub fn write_first(database: &Database, format: &Format) -> Result<(), redb::Error> {
     let tx = database.begin_write()?;
     for space in Space::ALL {
         tx.open_table(of(space))?;
@@ -218,7 +240,7 @@ fn write_first(database: &Database, format: &Format) -> Result<(), redb::Error> 
     Ok(())
 }
 
-fn write_format(tx: &redb::WriteTransaction, format: &Format) -> Result<(), redb::Error> {
+pub fn write_format(tx: &redb::WriteTransaction, format: &Format) -> Result<(), redb::Error> {
     let mut table = tx.open_table(FORMAT)?;
     for (key, value) in [
         ("format", format.number.to_string()),
@@ -227,6 +249,10 @@ fn write_format(tx: &redb::WriteTransaction, format: &Format) -> Result<(), redb
         ("parts_at_first", format.parts_at_first.to_string()),
     ] {
         table.insert(key, value.as_str())?;
+    }
+    match &format.progress {
+        Some(progress) => drop(table.insert(migrate::PROGRESS, progress.as_str())?),
+        None => drop(table.remove(migrate::PROGRESS)?),
     }
     Ok(())
 }
@@ -257,7 +283,7 @@ fn refuse_unreadable(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn read_format(database: &impl ReadableDatabase, path: &Path) -> Result<Format, StoreError> {
+pub fn read_format(database: &impl ReadableDatabase, path: &Path) -> Result<Format, StoreError> {
     let tx = database.begin_read().map_err(|error| damaged_file(path, &error.to_string()))?;
     let format = sound(path, || Ok(parse_format(&tx)))?.map_err(|reason| match reason {
         Some(reason) => damaged_file(path, &reason),
@@ -281,7 +307,7 @@ fn read_format(database: &impl ReadableDatabase, path: &Path) -> Result<Format, 
 }
 
 /// Answers `Err(None)` when the file belongs to something else.
-fn parse_format(tx: &ReadTransaction) -> Result<Format, Option<String>> {
+pub fn parse_format(tx: &ReadTransaction) -> Result<Format, Option<String>> {
     let table = match tx.open_table(FORMAT) {
         Ok(table) => table,
         Err(redb::TableError::Storage(error)) => return Err(Some(error.to_string())),
@@ -297,14 +323,18 @@ fn parse_format(tx: &ReadTransaction) -> Result<Format, Option<String>> {
     let written_by = field("written_by")?;
     if number > FORMAT_NUMBER {
         // A later version may have changed the rest of the record.
-        return Ok(Format { number, written_by, parts: 0, parts_at_first: 0 });
+        return Ok(Format { number, written_by, parts: 0, parts_at_first: 0, progress: None });
     }
     let count = |key: &str| match field(key)?.parse() {
         Ok(0) | Err(_) => Err(unreadable(key)),
         Ok(count) => Ok(count),
     };
     let (parts, parts_at_first) = (count("parts")?, count("parts_at_first")?);
-    Ok(Format { number, written_by, parts, parts_at_first })
+    let progress = match table.get(migrate::PROGRESS) {
+        Ok(value) => value.map(|value| value.value().to_string()),
+        Err(error) => return Err(Some(error.to_string())),
+    };
+    Ok(Format { number, written_by, parts, parts_at_first, progress })
 }
 
 /// Parts can be added, since old keys keep their part; taking one away would hide its keys.

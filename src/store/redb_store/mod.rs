@@ -2,8 +2,10 @@
 
 mod admin;
 mod file;
+mod migrate;
 mod owned;
 mod queue;
+mod restoring;
 mod rows;
 mod settings;
 mod shared;
@@ -14,7 +16,9 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use restoring::{NewRow, NewStore, PARTS_TABLE, PLACES_TABLE, read_part, read_place};
 pub use settings::StoreSettings;
+pub(in crate::store) use tables::PART_BYTES;
 
 use crate::store::seam::{
     Admin, Caps, CommitError, Directory, Health, Owned, Part, Space, Store, StoreError, View,
@@ -70,6 +74,7 @@ impl RedbStore {
             path: opened.path,
             parts_at_first: opened.format.parts_at_first,
             commits: AtomicU64::new(0),
+            log: Arc::default(),
         });
         let writer = Writer::new(shared.clone(), reopen)?;
         let writer = thread::Builder::new()

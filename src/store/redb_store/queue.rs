@@ -23,6 +23,8 @@ pub enum Request {
     Claim { part: Part, answer: SyncSender<Result<(Epoch, Seq), StoreError>> },
     /// Fixes where a tenant lives.
     Place { tenant: u32, part: Part, answer: SyncSender<Result<(), StoreError>> },
+    /// Lets the log begin anew if it is off, before a backup that is its base.
+    Renew { answer: SyncSender<Result<(), StoreError>> },
 }
 
 impl Request {
@@ -42,7 +44,7 @@ impl Request {
             Request::Claim { answer, .. } => {
                 answer.send(Err(StoreError::Unavailable(reason.into()))).is_ok()
             }
-            Request::Place { answer, .. } => {
+            Request::Place { answer, .. } | Request::Renew { answer } => {
                 answer.send(Err(StoreError::Unavailable(reason.into()))).is_ok()
             }
         };
@@ -58,7 +60,9 @@ impl Request {
                 let _ = answer.send(Err(CommitError::Unknown(reason.into())));
             }
             // A claim or a place that landed unnoticed does no harm: it is simply asked for again.
-            request @ (Request::Claim { .. } | Request::Place { .. }) => request.refuse(reason),
+            request @ (Request::Claim { .. } | Request::Place { .. } | Request::Renew { .. }) => {
+                request.refuse(reason);
+            }
         }
     }
 }

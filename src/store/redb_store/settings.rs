@@ -1,5 +1,6 @@
 //! What an operator may choose about the embedded store.
 
+use crate::store::log::LogSettings;
 use crate::store::seam::Part;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -32,6 +33,9 @@ pub struct StoreSettings {
     /// crash: a spoiled key would make records disappear without an error. It costs about three
     /// seconds for each gigabyte; with 0 a damaged file opens and shows what can still be read.
     pub check_on_open_bytes_max: u64,
+    /// How everything is logged once more, if it is. Set by the wiring, as it belongs to backups.
+    #[serde(skip)]
+    pub log: Option<LogSettings>,
 }
 
 impl Default for StoreSettings {
@@ -45,6 +49,7 @@ impl Default for StoreSettings {
             writer_queue_batches_max: 64,
             two_phase: false,
             check_on_open_bytes_max: 64 * 1024 * 1024,
+            log: None,
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use super::queue::Queue;
 use super::settings::StoreSettings;
+use crate::store::log::LogState;
 use crate::store::seam::{Caps, Health, Part, StoreError};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use redb::{
     Database, ReadTransaction, ReadableDatabase, StorageError, TransactionError, WriteTransaction,
 };
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -34,6 +36,8 @@ pub struct Shared {
     pub parts_at_first: Part,
     /// How many transactions the writer has made durable since the start.
     pub commits: AtomicU64,
+    /// How the log fares.
+    pub log: Arc<Mutex<LogState>>,
 }
 
 impl Shared {

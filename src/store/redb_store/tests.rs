@@ -94,14 +94,14 @@ fn a_newer_format_is_refused_unharmed_and_names_both_versions() {
     let tx = database.begin_write().unwrap();
     {
         let mut table = tx.open_table(tables::FORMAT).unwrap();
-        table.insert("format", "2").unwrap();
+        table.insert("format", "1000").unwrap();
         table.insert("written_by", "9.8.7").unwrap();
     }
     tx.commit().unwrap();
     drop(database);
     let before = fs::read(file_of(&settings)).unwrap();
     let text = refusal(&settings);
-    assert!(text.contains("format 2, written by ergane 9.8.7"), "{text}");
+    assert!(text.contains("format 1000, written by ergane 9.8.7"), "{text}");
     assert!(text.contains(&format!("this is ergane {}", env!("CARGO_PKG_VERSION"))), "{text}");
     assert!(text.contains("start ergane 9.8.7 or a later one"), "{text}");
     assert!(fs::read(file_of(&settings)).unwrap() == before);

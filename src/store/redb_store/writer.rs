@@ -2,11 +2,16 @@
 
 use super::admin::each;
 use super::queue::{Request, Taken};
+use super::restoring::end_of;
 use super::rows::Rows;
 use super::shared::Shared;
-use super::tables::{HEARTBEAT, PARTS, PLACES, PartState, of, opened_place, sealed_place};
+use super::tables::{
+    HEARTBEAT, PARTS, PARTS_TAG, PLACES, PLACES_TAG, PartState, of, opened_place, sealed_place,
+};
 use super::view::{part_state, reading, unavailable};
 use crate::failpoint;
+use crate::store::backup::PartEnd;
+use crate::store::log::{Log, Step, add_row};
 use crate::store::seam::{CommitError, Health, Part, Seq, Space, StoreError};
 use redb::{Database, ReadableTable, WriteTransaction};
 use std::collections::BTreeSet;
@@ -34,6 +39,8 @@ pub struct Writer {
     order: Vec<(u32, u32)>,
     /// The size of the group whose commit failed last, and at least one page.
     failed_bytes: usize,
+    /// Everything once more, if that is wanted.
+    log: Option<Log>,
 }
 
 /// What becomes of a request if the group's commit works.
@@ -44,6 +51,7 @@ enum Verdict {
     New,
     Repeated,
     Placed,
+    Renewed,
 }
 
 /// A group that did not become durable.
@@ -64,8 +72,13 @@ impl Writer {
             restless: true,
             order: Vec::new(),
             failed_bytes: 0,
+            log: None,
         };
         writer.load()?;
+        if let Some(log) = &writer.shared.settings.log {
+            let state = Arc::clone(&writer.shared.log);
+            writer.log = Some(Log::open(log.clone(), state, &writer.ends()));
+        }
         Ok(writer)
     }
 
@@ -141,6 +154,9 @@ impl Writer {
                 self.shared.places.write().insert(tenant, part);
                 let _ = answer.send(Ok(()));
             }
+            (Request::Renew { answer }, _) => {
+                let _ = answer.send(Ok(()));
+            }
             (Request::Commit { .. } | Request::Claim { .. } | Request::Place { .. }, _) => {
                 unreachable!("each kind of request has its own verdicts")
             }
@@ -149,19 +165,25 @@ impl Writer {
 
     /// Makes a group durable; `verdicts` tell afterwards what became of each request.
     fn write(&mut self, group: &[Request], verdicts: &mut Vec<Verdict>) -> Result<(), Fault> {
+        let before = self.log.as_ref().filter(|log| log.is_on()).map(|_| self.states.clone());
         let touched = self.decide(group, verdicts);
-        if verdicts.iter().all(|verdict| matches!(verdict, Verdict::Fenced)) {
+        let is_nothing = |verdict: &Verdict| matches!(verdict, Verdict::Fenced | Verdict::Renewed);
+        if verdicts.iter().all(is_nothing) {
             return Ok(());
         }
         let mut tx = self.shared.begin_write().map_err(Fault::Before)?;
         tx.set_two_phase_commit(self.shared.settings.two_phase);
         self.sort(group, verdicts);
-        let before = |error: redb::Error| Fault::Before(error.to_string());
-        self.apply(&tx, group, verdicts).map_err(before)?;
-        self.apply_parts(&tx, &touched).map_err(before)?;
-        let idle = |verdict: &Verdict| matches!(verdict, Verdict::Fenced | Verdict::Repeated);
-        if verdicts.iter().all(idle) {
+        let undone = |error: redb::Error| Fault::Before(error.to_string());
+        self.apply(&tx, group, verdicts).map_err(undone)?;
+        self.apply_parts(&tx, &touched).map_err(undone)?;
+        let is_idle =
+            |it: &Verdict| matches!(it, Verdict::Fenced | Verdict::Repeated | Verdict::Renewed);
+        if verdicts.iter().all(is_idle) {
             return Ok(());
+        }
+        if let Some(before) = before {
+            self.log_group(group, &touched, &before);
         }
         failpoint::fail("commit.before").map_err(|error| Fault::Before(error.to_string()))?;
         tx.commit().map_err(|error| Fault::During(error.to_string()))?;
@@ -195,6 +217,11 @@ impl Writer {
                 }
                 Request::Put { .. } => Verdict::New,
                 Request::Place { .. } => Verdict::Placed,
+                Request::Renew { .. } => {
+                    let ends = self.ends();
+                    self.log.iter_mut().for_each(|log| log.renew(&ends));
+                    Verdict::Renewed
+                }
             };
             verdicts.push(verdict);
         }
@@ -252,6 +279,38 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// Writes the group into the log, in the order in which it is applied.
+    fn log_group(&mut self, group: &[Request], touched: &BTreeSet<Part>, before: &[PartState]) {
+        let Some(log) = &mut self.log else { return };
+        let end = |part: Part, states: &[PartState]| end_of(part, states[usize::from(part)]);
+        let steps: Vec<Step> = touched
+            .iter()
+            .map(|part| Step { before: end(*part, before), after: end(*part, &self.states) })
+            .collect();
+        let ends = || ends_of(before);
+        let (order, states) = (&self.order, &self.states);
+        log.append(&steps, &ends, &|plain| {
+            for at in order {
+                let row = row_at(group, *at);
+                add_row(plain, row.space as u8, row.key, row.value);
+            }
+            for request in group {
+                if let Request::Place { tenant, part, .. } = request {
+                    let row = sealed_place(*tenant, *part);
+                    add_row(plain, PLACES_TAG, &tenant.to_be_bytes(), Some(&row));
+                }
+            }
+            for part in touched {
+                let row = states[usize::from(*part)].sealed(*part);
+                add_row(plain, PARTS_TAG, &part.to_be_bytes(), Some(&row));
+            }
+        });
+    }
+
+    fn ends(&self) -> Vec<PartEnd> {
+        ends_of(&self.states)
     }
 
     fn apply_parts(
@@ -328,6 +387,8 @@ impl Writer {
 
     fn reopened(&mut self) {
         self.restless = true;
+        let ends = self.ends();
+        self.log.iter_mut().for_each(|log| log.settle(&ends));
         *self.shared.health.write() = Health::Healthy;
         self.shared.queue.open();
         tracing::info!("The store takes writes again");
@@ -386,8 +447,12 @@ impl Drop for Writer {
 fn rows_of(request: &Request) -> Option<&Rows> {
     match request {
         Request::Commit { rows, .. } | Request::Put { rows, .. } => Some(rows),
-        Request::Claim { .. } | Request::Place { .. } => None,
+        Request::Claim { .. } | Request::Place { .. } | Request::Renew { .. } => None,
     }
+}
+
+fn ends_of(states: &[PartState]) -> Vec<PartEnd> {
+    (0..).zip(states).map(|(part, state)| end_of(part, *state)).collect()
 }
 
 fn row_at(group: &[Request], (request, row): (u32, u32)) -> super::rows::Row<'_> {

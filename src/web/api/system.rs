@@ -88,7 +88,9 @@ pub static GROUP: Group = Group {
             r#"{"type":"object","properties":{"version":{"type":"string"},
                 "status":{"type":"string"},"storeBytes":{"type":"integer"},
                 "parts":{"type":"integer"},"activeRuns":{"type":"integer"},
-                "crashes":{"type":"integer"},"quarantined":{"type":"integer"}}}"#,
+                "crashes":{"type":"integer"},"quarantined":{"type":"integer"},
+                "paused":{"type":["object","null"],
+                    "description":"Why nothing goes on by itself, after a restore."}}}"#,
         ),
         (
             "SealState",

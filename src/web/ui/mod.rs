@@ -4,6 +4,7 @@ mod actions;
 pub mod apps;
 pub mod assets;
 pub mod audit;
+pub mod backups;
 mod bulk;
 pub mod dashboard;
 mod desk;
@@ -283,6 +284,18 @@ pub static PAGES: Group = Group {
             .page("tenants:write"),
         Route::post("/system/log-level", || web::to(system::level))
             .named("page_system_log_level", "Changes what is logged for a while.")
+            .page("tenants:write"),
+        Route::get("/system/backups", || web::to(backups::list))
+            .named("page_backups", "Lists the backups and how they fare.")
+            .page("tenants:write"),
+        Route::post("/system/backups", || web::to(backups::start))
+            .named("page_backups_start", "Begins to take a backup.")
+            .page("tenants:write"),
+        Route::post("/system/backups/verify", || web::to(backups::verify))
+            .named("page_backups_verify", "Reads a backup whole.")
+            .page("tenants:write"),
+        Route::post("/system/resume", || web::to(backups::resume))
+            .named("page_resume", "Lets a restored appliance go on.")
             .page("tenants:write"),
         Route::get("/destinations", || web::to(destinations::list))
             .named("page_destinations", "Lists where calls go and how that fares.")

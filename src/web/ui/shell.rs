@@ -83,6 +83,8 @@ pub struct Shell {
     pub theme: Option<Theme>,
     /// Whether to warn that nothing here is real.
     pub data: Data,
+    /// Why nothing goes on by itself, since a restore.
+    pub paused: Option<String>,
     /// When the page is made.
     pub now: Timestamp,
 }
@@ -207,6 +209,7 @@ impl Shell {
             }),
             theme: None,
             data: Data::Real,
+            paused: None,
             now: super::samples::NOW,
         }
     }

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use super::samples::{self, HOSTILE};
 use super::shell::{Data, Shell, Theme};
 use super::*;
+use crate::app::backups::{
+    BackupList, BackupState, BackupView, FailureView as LastFailure, JobView, Manifest,
+};
 use crate::app::destinations::{DestinationView, FailureView, WindowView};
 use crate::app::error::Error;
 use crate::app::schedules::ScheduleView;
@@ -57,6 +60,44 @@ fn destination_pages() -> [(&'static str, String); 2] {
     let list = destinations_of("billing");
     let page = |list| destinations::page(shell("/destinations"), None, list).to_string();
     [("destinations", page(&list)), ("destinations-empty", page(&no_page()))]
+}
+
+fn backups_of(text: &str) -> BackupList {
+    let manifest = Manifest { taken_at: samples::NOW, rows: 812_340, ..Manifest::default() };
+    let one = |manifest, fault: Option<&str>| BackupView {
+        name: text.to_owned(),
+        bytes: 48_213_004,
+        manifest,
+        fault: fault.map(str::to_owned),
+        verified_at: Some(samples::NOW),
+    };
+    let job = JobView {
+        name: text.to_owned(),
+        state: "running",
+        started_at: samples::NOW,
+        bytes: 40,
+        bytes_expected: 100,
+        reason: None,
+    };
+    let state = BackupState {
+        directory: text.into(),
+        schedule: Some(text.to_owned()),
+        next_at: Some(samples::NOW),
+        last_failure: Some(LastFailure { at: samples::NOW, reason: text.to_owned() }),
+        job: Some(job),
+        is_overdue: true,
+        point_in_time: true,
+        log_fault: Some(text.to_owned()),
+        ..BackupState::default()
+    };
+    let data = vec![one(Some(manifest), None), one(None, Some(text))];
+    BackupList { data, state, next_cursor: None }
+}
+
+fn backup_pages() -> [(&'static str, String); 2] {
+    let page = |list| backups::page(shell("/system/backups"), list).to_string();
+    let none = BackupList { data: Vec::new(), state: BackupState::default(), next_cursor: None };
+    [("backups", page(backups_of("nightly"))), ("backups-empty", page(none))]
 }
 
 fn around_a_workflow() -> workflow::Surroundings {
@@ -125,7 +166,12 @@ fn pages() -> Vec<(&'static str, String)> {
         ("sign-in", sign_in::page(away.clone(), "/runs", None).to_string()),
         ("sign-in-wrong", sign_in::page(away, "/runs", wrong).to_string()),
     ];
-    pages.into_iter().chain(schedule_pages()).chain(destination_pages()).collect()
+    pages
+        .into_iter()
+        .chain(schedule_pages())
+        .chain(destination_pages())
+        .chain(backup_pages())
+        .collect()
 }
 
 /// The pages about who may do what.
@@ -260,6 +306,7 @@ fn hostile_access_pages() -> Vec<(&'static str, String)> {
             "destinations",
             destinations::page(shell.clone(), None, &destinations_of(HOSTILE)).to_string(),
         ),
+        ("backups", backups::page(shell.clone(), backups_of(HOSTILE)).to_string()),
         ("people", people::page(shell.clone(), samples::people(HOSTILE)).to_string()),
         (
             "profile",

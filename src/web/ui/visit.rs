@@ -75,8 +75,14 @@ pub fn shell(request: &HttpRequest) -> Shell {
         viewer,
         theme: theme.and_then(|cookie| Theme::from_cookie(cookie.value())),
         data,
+        paused: paused(request),
         now: front.clock.now(),
     }
+}
+
+fn paused(request: &HttpRequest) -> Option<String> {
+    let tenant = request.extensions().get::<Principal>()?.tenant;
+    request.app_data::<web::Data<App>>()?.pause_of(tenant)
 }
 
 fn address(request: &HttpRequest) -> String {
