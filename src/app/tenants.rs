@@ -77,13 +77,13 @@ impl App {
                     let detail = format!("there is a tenant `{slug}` already");
                     return Err(Error::Conflict { code: "tenant_exists", detail });
                 }
-                let newest = tenants.iter().map(|tenant| tenant.id.0).max().unwrap_or(APPLIANCE.0);
                 let row = TenantRow {
-                    id: TenantId(newest + 1),
+                    id: tx.view().free_tenant_id()?,
                     slug,
                     name,
                     created_at: now,
                     deleted_at: None,
+                    ids_part: None,
                 };
                 tx.put_tenant(&row);
                 change.after(&view(row.clone()));

@@ -114,6 +114,7 @@ impl RootSupervisor {
             name: "The appliance".to_owned(),
             created_at: self.shared.clock.now(),
             deleted_at: None,
+            ids_part: None,
         });
         let directory = self.shared.store.directory();
         rows.retain(|row| directory.place(row.id.0) == self.part);

@@ -111,6 +111,7 @@ impl World {
             name: "Acme".to_owned(),
             created_at: Timestamp::default(),
             deleted_at: None,
+            ids_part: None,
         };
         let tenant = row.clone();
         let written = world.engine.transact(APPLIANCE, move |tx| {

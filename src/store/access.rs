@@ -33,6 +33,9 @@ pub struct TenantRow {
     /// When it was closed; its number is never given again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
+    /// The part that the ids of its runs name, where it came from another one: ids stay as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids_part: Option<u16>,
 }
 
 /// A key, kept by the digest of its text.

@@ -33,11 +33,13 @@ pub(super) enum Row {
 #[repr(u8)]
 pub(super) enum Meta {
     AuditHead = b'a',
+    AuditOrigins = b'o',
     CountOfWorkflow = b'k',
     Hook = b'H',
     Hour = b'h',
     Key = b'K',
     Link = b'L',
+    Moving = b'm',
     Person = b'P',
     PersonByEmail = b'M',
     RejectedEvents = b'J',

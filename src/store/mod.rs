@@ -25,6 +25,7 @@ pub mod incidents;
 pub mod key;
 mod layer;
 pub mod ledger;
+pub mod moving;
 pub mod people;
 pub mod records;
 pub mod redb_store;
