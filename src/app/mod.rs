@@ -44,6 +44,7 @@ pub mod links;
 pub mod live_match;
 pub mod mail;
 pub mod members;
+pub mod moving;
 pub mod one_time_code;
 pub mod organization;
 pub mod page;
@@ -108,6 +109,8 @@ pub struct App {
     throttle: Arc<Throttle>,
     intake: Arc<settings::IntakeSettings>,
     workers: Arc<workers::Workers>,
+    /// Held by whoever removes tenants, one at a time.
+    removing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl App {
@@ -124,6 +127,7 @@ impl App {
             access: Arc::new(access),
             intake: Arc::default(),
             workers: Arc::default(),
+            removing: Arc::default(),
         }
     }
 

@@ -77,14 +77,8 @@ impl App {
                     let detail = format!("there is a tenant `{slug}` already");
                     return Err(Error::Conflict { code: "tenant_exists", detail });
                 }
-                let row = TenantRow {
-                    id: tx.view().free_tenant_id()?,
-                    slug,
-                    name,
-                    created_at: now,
-                    deleted_at: None,
-                    ids_part: None,
-                };
+                let id = tx.view().free_tenant_id()?;
+                let row = TenantRow::new(id, &slug, &name, now);
                 tx.put_tenant(&row);
                 change.after(&view(row.clone()));
                 Ok(row)
@@ -97,7 +91,7 @@ impl App {
     }
 }
 
-fn check_slug(slug: &str) -> Result<(), Error> {
+pub(super) fn check_slug(slug: &str) -> Result<(), Error> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let ends = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     if slug.len() <= SLUG_CHARS_MAX

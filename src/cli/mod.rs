@@ -20,6 +20,7 @@ mod event;
 mod failure;
 mod healthcheck;
 mod key;
+mod moving;
 mod openapi;
 mod printer;
 mod run;

@@ -3,10 +3,10 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::Session;
 use super::client::Body;
 use super::failure::Failure;
 use super::printer::{cell, list};
+use super::{Session, moving};
 
 /// What to do with tenants.
 #[derive(Debug, Subcommand)]
@@ -21,6 +21,12 @@ pub enum TenantCommand {
     },
     /// Lists the tenants
     List,
+    /// Writes everything of a tenant to a file
+    Export(moving::ExportArguments),
+    /// Reads a tenant out of such a file; it rests until it is resumed
+    Import(moving::ImportArguments),
+    /// Removes a tenant with everything that it has
+    Delete(moving::DeleteArguments),
 }
 
 /// Does what was asked for.
@@ -31,6 +37,9 @@ pub async fn run(command: TenantCommand, session: &mut Session<'_>) -> Result<()
             let answer = session.client.post("/v1/tenants", Body::Json(wanted)).await?;
             session.printer.print(&answer, |out| writeln!(out, "{}", cell(&answer, "/slug")))?;
         }
+        TenantCommand::Export(wanted) => moving::export(wanted, session).await?,
+        TenantCommand::Import(wanted) => moving::import(wanted, session).await?,
+        TenantCommand::Delete(wanted) => moving::delete(wanted, session).await?,
         TenantCommand::List => {
             let answer = session.client.get("/v1/tenants?limit=200").await?;
             session.printer.print(&answer, |out| {

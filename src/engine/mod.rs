@@ -60,13 +60,13 @@ use crate::domain::run::{Failure, Input};
 use crate::domain::workflow::Workflow;
 use crate::metrics::Metrics;
 use crate::store::access::TenantRow;
-use crate::store::ledger::{Abort, Moved, Snapshot};
+use crate::store::ledger::{Abort, Ledger, Moved, Snapshot};
 use crate::store::seal::Sealer;
 use crate::store::seam::{CommitError, Part, Store, StoreError};
 use crate::store::tenant::TenantTx;
 use crate::store::workflows::VersionRow;
 
-use root::{Drain, OpenTenant, RootSupervisor};
+use root::{CloseTenant, Drain, OpenTenant, RootSupervisor, WriteClosed};
 use router::Publish;
 use run_actor::Delivery;
 use settings::EngineSettings;
@@ -375,6 +375,45 @@ impl Engine {
         let (reply, answer) = oneshot::channel();
         self.roots[usize::from(part)].do_send(OpenTenant { row, reply });
         answer.await.map_err(|_| part_is_lost())?.map_err(Refusal::Unavailable)
+    }
+
+    /// Ends the actors of a tenant; from then on nothing is decided for it, and what was decided is
+    /// durable. What is called for it outside at the moment comes to nothing.
+    ///
+    /// # Errors
+    /// Returns that its part is not there now.
+    pub async fn close_tenant(&self, tenant: TenantId) -> Result<(), Refusal<StoreError>> {
+        let part = self.shared.store.directory().place(tenant.0);
+        let (reply, answer) = oneshot::channel();
+        self.roots[usize::from(part)].do_send(CloseTenant { tenant, reply });
+        answer.await.map_err(|_| part_is_lost())
+    }
+
+    /// Runs `decide` as one transaction of a tenant that is not open; nothing follows from what it
+    /// writes. Answers when that is durable.
+    ///
+    /// # Errors
+    /// Returns the refusal of `decide`, or why nothing, or perhaps nothing, was written.
+    pub async fn write_closed<T, F>(
+        &self,
+        tenant: TenantId,
+        decide: F,
+    ) -> Result<T, Refusal<StoreError>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut TenantTx<'_, '_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let part = self.shared.store.directory().place(tenant.0);
+        let (reply, answer) = oneshot::channel();
+        let clock = self.shared.clock.clone();
+        let write = move |ledger: Option<&Ledger>| {
+            let Some(ledger) = ledger else { return };
+            let outcome = ledger.transact(|tx| decide(&mut TenantTx::new(tenant, tx, &clock)));
+            let settled = outcome.map(|(value, receipt)| Settled { value, receipt });
+            answer_when_durable(settled, reply);
+        };
+        self.roots[usize::from(part)].do_send(WriteClosed(Box::new(write)));
+        answer.await.map_err(|_| part_is_lost())?
     }
 
     /// Returns a stored version as the workflow that a run follows.

@@ -33,6 +33,19 @@ pub(super) struct OpenTenant {
     pub(super) reply: oneshot::Sender<Result<(), String>>,
 }
 
+/// Ends the actors of a tenant; answers when what they decided is durable.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct CloseTenant {
+    pub(super) tenant: TenantId,
+    pub(super) reply: oneshot::Sender<()>,
+}
+
+/// Writes rows of a tenant whose actors are not there.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct WriteClosed(pub(super) Box<dyn FnOnce(Option<&Ledger>) + Send>);
+
 /// Stops taking work and answers when what was taken is durable.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -99,7 +112,14 @@ impl RootSupervisor {
         self.timers = Some(Timers::new(ledger.clone(), Arc::clone(&self.shared)).start());
         self.ledger = Some(ledger);
         for row in self.rows()? {
-            self.open_tenant(row)?;
+            let slug = row.slug.clone();
+            match self.open_tenant(row) {
+                // What is damaged in one tenant must not keep the others out.
+                Err(damage @ StoreError::Damaged { .. }) => {
+                    error!(tenant.slug = %slug, "Cannot open the tenant: {damage}");
+                }
+                opened => opened?,
+            }
         }
         Ok(())
     }
@@ -108,22 +128,16 @@ impl RootSupervisor {
     fn rows(&self) -> Result<Vec<TenantRow>, StoreError> {
         let snapshot = Snapshot::of(&*self.shared.store, 0)?;
         let mut rows = TenantView::new(APPLIANCE, &snapshot).tenants()?;
-        rows.push(TenantRow {
-            id: APPLIANCE,
-            slug: "appliance".to_owned(),
-            name: "The appliance".to_owned(),
-            created_at: self.shared.clock.now(),
-            deleted_at: None,
-            ids_part: None,
-        });
+        let now = self.shared.clock.now();
+        rows.push(TenantRow::new(APPLIANCE, "appliance", "The appliance", now));
         let directory = self.shared.store.directory();
-        rows.retain(|row| directory.place(row.id.0) == self.part);
+        rows.retain(|row| row.deleted_at.is_none() && directory.place(row.id.0) == self.part);
         Ok(rows)
     }
 
     fn open_tenant(&mut self, row: TenantRow) -> Result<(), StoreError> {
         let closed = || StoreError::Unavailable("the part is not open".to_owned());
-        let ledger = self.ledger.clone().ok_or_else(closed)?;
+        let ledger = self.ledger.as_ref().ok_or_else(closed)?.of_tenant();
         let timers = self.timers.clone().ok_or_else(closed)?;
         let id = row.id;
         if self.tenants.contains_key(&id) {
@@ -181,6 +195,40 @@ impl Handler<OpenTenant> for RootSupervisor {
         let outcome = self.open_tenant(message.row).map_err(|error| error.to_string());
         // Whoever asked may have gone; the tenant is open all the same.
         let _ = message.reply.send(outcome);
+    }
+}
+
+impl Handler<CloseTenant> for RootSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, message: CloseTenant, ctx: &mut Context<RootSupervisor>) {
+        let CloseTenant { tenant, reply } = message;
+        self.shared.doors.write().remove(&tenant);
+        self.shared.installed.write().remove(&tenant);
+        let doors = self.tenants.remove(&tenant);
+        let ledger = self.ledger.clone();
+        let closing = async move {
+            if let Some(doors) = doors {
+                // A supervisor that is gone already has closed its tenant.
+                let _ = doors.supervisor.send(Close).await;
+            }
+            let rest = ledger.and_then(|it| it.transact(|_| Ok::<_, StoreError>(())).ok());
+            if let Some(((), receipt)) = rest {
+                // A commit that fails now closes every tenant of the part.
+                let _ = receipt.durable().await;
+            }
+            // Whoever asked may have gone; the tenant is closed all the same.
+            let _ = reply.send(());
+        };
+        ctx.spawn(wrap_future(closing));
+    }
+}
+
+impl Handler<WriteClosed> for RootSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, WriteClosed(write): WriteClosed, _: &mut Context<RootSupervisor>) {
+        write(self.ledger.as_ref());
     }
 }
 

@@ -45,7 +45,8 @@ use super::waiting::{deferred_of, gates_of};
 /// One tenant on the thread of its part.
 pub(super) struct TenantState {
     pub(super) facts: TenantFacts,
-    pub(super) part: Part,
+    /// The part that the ids of its runs name.
+    pub(super) ids_part: Part,
     pub(super) shared: Arc<Shared>,
     pub(super) ledger: Ledger,
     pub(super) listeners: RefCell<Rc<Listeners>>,
@@ -97,7 +98,7 @@ impl TenantState {
         let state = TenantState {
             installed: RefCell::new(installed),
             facts: TenantFacts { id: row.id, slug: row.slug, name: row.name },
-            part,
+            ids_part: row.ids_part.unwrap_or(part),
             destinations: Destinations::new(&shared.settings, shared.clock.now()),
             deliveries: Deliveries::new(shared.settings.deliveries_in_flight_max),
             renewals: Renewals::default(),
@@ -274,8 +275,10 @@ impl TenantState {
         self.runs.borrow().len()
     }
 
-    /// Lets go of every actor, so that none keeps another alive.
+    /// Lets go of every actor, so that none keeps another alive, and of everything that they might
+    /// still decide.
     pub(super) fn close(&self) {
+        self.ledger.shut();
         self.supervisor.borrow_mut().take();
         self.runs.borrow_mut().clear();
     }

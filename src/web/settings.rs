@@ -20,6 +20,8 @@ pub struct WebSettings {
     pub workers: usize,
     /// The largest request body, in bytes.
     pub body_bytes_max: usize,
+    /// The largest export of a tenant that is imported, in bytes.
+    pub import_bytes_max: u64,
     /// The largest event, in bytes of its JSON.
     pub event_bytes_max: usize,
     /// The most events that one batch may carry.
@@ -62,6 +64,7 @@ impl Default for WebSettings {
             trusted_proxies: Vec::new(),
             workers: 1,
             body_bytes_max: 1 << 20,
+            import_bytes_max: 16 << 30,
             event_bytes_max: 256 << 10,
             batch_events_max: 1_000,
             json_depth_max: 64,

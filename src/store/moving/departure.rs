@@ -17,9 +17,7 @@ use super::super::tenant::{TenantView, damaged, from_json, to_json};
 use super::MoveFault;
 use super::entry::{Entry, Table, pack};
 use super::frame::{FrameKind, FrameWriter};
-use super::manifest::{
-    ABOUT, Manifest, MissingSecret, MovedSecrets, MovedTenant, ROWS_FORMAT, Trailer,
-};
+use super::manifest::{ABOUT, Manifest, MissingSecret, MovedSecrets, ROWS_FORMAT, Trailer};
 use super::passphrase::{Lock, LockTerms};
 use super::sealed::{Holder, text};
 use crate::domain::desk::RecordKind;
@@ -133,11 +131,11 @@ impl Departure<'_> {
             about: ABOUT.to_owned(),
             written_by: env!("CARGO_PKG_VERSION").to_owned(),
             exported_at: self.at,
-            tenant: MovedTenant {
-                slug: self.tenant.slug.clone(),
-                name: self.tenant.name.clone(),
-                created_at: self.tenant.created_at,
-                ids_part: self.tenant.ids_part.unwrap_or(self.part),
+            tenant: TenantRow {
+                id: APPLIANCE,
+                suspended_at: None,
+                ids_part: Some(self.tenant.ids_part.unwrap_or(self.part)),
+                ..self.tenant.clone()
             },
             secrets: match &self.lock {
                 Some((_, terms)) => MovedSecrets::Sealed(terms.clone()),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::access::TenantRow;
 use super::passphrase::LockTerms;
 use crate::domain::time::Timestamp;
 
@@ -29,23 +30,10 @@ pub struct Manifest {
     /// When it was written.
     pub exported_at: Timestamp,
     /// Whose it is.
-    pub tenant: MovedTenant,
+    /// It has no number, and is neither suspended nor closed.
+    pub tenant: TenantRow,
     /// How the secrets in it are kept.
     pub secrets: MovedSecrets,
-}
-
-/// The tenant as it is named.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MovedTenant {
-    /// Its name in commands and headers.
-    pub slug: String,
-    /// Its name for people.
-    pub name: String,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// The part that the ids of its runs name, wherever they lie.
-    pub ids_part: u16,
 }
 
 /// How the secrets of an export are kept.

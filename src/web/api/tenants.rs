@@ -24,10 +24,6 @@ pub static GROUP: Group = Group {
             .scope("tenants:write")
             .body("NewTenant")
             .answers(201, "Tenant"),
-        Route::delete("/v1/tenants/{slug}", || web::to(close))
-            .named("tenants_delete", "Closes a tenant: its keys end, and nobody enters it again.")
-            .scope("tenants:write")
-            .answers(204, ""),
     ],
     schemas: &[
         (
@@ -62,9 +58,4 @@ async fn create(app: web::Data<App>, Caller(who): Caller, body: Json) -> Answer 
     let name = fields.text("name").unwrap_or_else(|| slug.clone());
     fields.end()?;
     Ok(HttpResponse::Created().json(app.create_tenant(&who, &slug, &name).await?))
-}
-
-async fn close(app: web::Data<App>, Caller(who): Caller, slug: web::Path<String>) -> Answer {
-    app.close_tenant(&who, &slug).await?;
-    Ok(HttpResponse::NoContent().finish())
 }
