@@ -78,13 +78,7 @@ impl App {
                     return Err(Error::Conflict { code: "tenant_exists", detail });
                 }
                 let newest = tenants.iter().map(|tenant| tenant.id.0).max().unwrap_or(APPLIANCE.0);
-                let row = TenantRow {
-                    id: TenantId(newest + 1),
-                    slug,
-                    name,
-                    created_at: now,
-                    deleted_at: None,
-                };
+                let row = TenantRow::new(TenantId(newest + 1), &slug, &name, now);
                 tx.put_tenant(&row);
                 change.after(&view(row.clone()));
                 Ok(row)

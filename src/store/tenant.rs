@@ -11,6 +11,7 @@ use super::counters::Tally;
 use super::ledger::{Reads, Tx};
 use super::seam::{Direction, Pair, Space, StoreError};
 use super::timers::Due;
+use super::usage;
 use crate::clock::Clock;
 use crate::domain::event::Event;
 use crate::domain::id::{RunId, TenantId};
@@ -241,19 +242,32 @@ impl<'t, 'a> TenantTx<'t, 'a> {
     }
 
     pub(super) fn put(&mut self, space: Space, key: Vec<u8>, value: Vec<u8>) {
+        self.note_use(space, &key, Some(value.len()));
         self.tx.put(space, key, value);
     }
 
     pub(super) fn put_new(&mut self, space: Space, key: Vec<u8>, value: Vec<u8>) {
+        if usage::is_counted(space) {
+            self.tally.kept.note((space, &key), None, Some(value.len()));
+        }
         self.tx.put_new(space, key, value);
     }
 
     pub(super) fn put_json<T: Serialize>(&mut self, space: Space, key: Vec<u8>, value: &T) {
-        self.tx.put(space, key, to_json(value));
+        self.put(space, key, to_json(value));
     }
 
     pub(super) fn remove(&mut self, space: Space, key: Vec<u8>) {
+        self.note_use(space, &key, None);
         self.tx.remove(space, key);
+    }
+
+    /// Notes how much more or less is kept; what cannot be read now counts as nothing.
+    fn note_use(&mut self, space: Space, key: &[u8], after: Option<usize>) {
+        if usage::is_counted(space) {
+            let before = self.tx.get(space, key).ok().flatten().map(|value| value.len());
+            self.tally.kept.note((space, key), before, after);
+        }
     }
 
     pub(super) fn note_workflows(&mut self, workflows: Workflows) {
