@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::domain::event::Event;
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::time::Timestamp;
+use crate::domain::workflow::team;
 
 /// Reads one tenant's records.
 #[derive(Clone, Copy)]
@@ -30,6 +31,8 @@ pub struct TenantView<'a> {
 pub struct Sight {
     /// The workflows of other teams, by name.
     pub hidden: BTreeSet<String>,
+    /// Every name of the teams whose events are seen, beside those of no team.
+    pub teams: BTreeSet<String>,
 }
 
 impl<'a> TenantView<'a> {
@@ -49,6 +52,20 @@ impl<'a> TenantView<'a> {
     #[must_use]
     pub fn sees_workflow(&self, name: &str) -> bool {
         self.sight.is_none_or(|sight| !sight.hidden.contains(name))
+    }
+
+    /// Returns whether the reader sees an event: one that is about no team, or about theirs.
+    #[must_use]
+    pub fn sees_event(&self, event: &Event) -> bool {
+        let Some(sight) = self.sight else { return true };
+        let names = team::names_of(&event.payload);
+        names.is_empty() || names.iter().any(|name| sight.teams.contains(*name))
+    }
+
+    /// Returns whether the reader sees all that the tenant has.
+    #[must_use]
+    pub fn sees_all(&self) -> bool {
+        self.sight.is_none()
     }
 
     /// Returns the tenant.
