@@ -52,6 +52,7 @@ pub mod passwords;
 pub mod people;
 pub mod principal;
 pub mod profile;
+pub mod quotas;
 pub mod redo;
 pub mod rejected;
 mod run_view;
@@ -107,6 +108,7 @@ pub struct App {
     access: Arc<AccessSettings>,
     passwords: Arc<Passwords>,
     throttle: Arc<Throttle>,
+    quotas: Arc<quotas::Quotas>,
     intake: Arc<settings::IntakeSettings>,
     workers: Arc<workers::Workers>,
     /// Held by whoever removes tenants, one at a time.
@@ -125,6 +127,7 @@ impl App {
             passwords: Arc::new(Passwords::new(&access)),
             throttle: Arc::new(Throttle::new(&access)),
             access: Arc::new(access),
+            quotas: Arc::default(),
             intake: Arc::default(),
             workers: Arc::default(),
             removing: Arc::default(),

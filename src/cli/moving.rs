@@ -188,7 +188,7 @@ enum Removed {
 }
 
 async fn is_removed_yet(slug: &str, session: &mut Session<'_>) -> Result<Removed, Failure> {
-    let removals = session.client.get("/v1/tenants/removals").await?;
+    let removals = session.client.get("/v1/system/removals").await?;
     let goes_on = |row: &Value| row["slug"] == slug;
     match removals["data"].as_array().is_some_and(|rows| rows.iter().any(goes_on)) {
         true => Ok(Removed::NotYet),

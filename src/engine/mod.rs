@@ -4,6 +4,7 @@
 mod acting;
 mod ai_usage;
 mod alarms;
+mod backlog;
 mod bell;
 mod bulk;
 mod children;
@@ -20,6 +21,7 @@ mod lasting;
 mod listeners;
 mod live;
 mod loops;
+mod orders;
 mod parcel;
 mod reconcile;
 mod root;
@@ -30,6 +32,7 @@ mod schedules;
 mod secrets;
 pub mod settings;
 mod shared;
+mod standing;
 mod supervisor;
 mod tasks;
 mod tenant_state;
@@ -66,19 +69,20 @@ use crate::store::seam::{CommitError, Part, Store, StoreError};
 use crate::store::tenant::TenantTx;
 use crate::store::workflows::VersionRow;
 
+use orders::{Deliver, Observe, Work};
 use root::{CloseTenant, Drain, OpenTenant, RootSupervisor, WriteClosed};
 use router::Publish;
 use run_actor::Delivery;
 use settings::EngineSettings;
 use shared::{Doors, Shared, Waiters};
-use supervisor::{Deliver, Observe, Work};
 use tenant_state::Settled;
 
 pub use bell::Watch;
 pub use destinations::SeenDestination;
 pub use intake::{Accepted, IncomingEvent};
+pub use orders::Observation;
 pub use parcel::{Message, USER_AGENT};
-pub use supervisor::Observation;
+pub use standing::{Activity, Load};
 
 /// How often a stop looks whether calls are still in flight.
 const LOOK_AT_CALLS_EVERY: Duration = Duration::from_millis(10);
@@ -177,7 +181,7 @@ impl Engine {
         events: Vec<IncomingEvent>,
     ) -> Result<Vec<Accepted>, Refusal<StoreError>> {
         let doors = self.doors(tenant)?;
-        if doors.pressure.load(Ordering::Relaxed) > self.shared.settings.pressure_bytes_max {
+        if doors.standing.is_pressed(self.shared.settings.pressure_bytes_max) {
             return Err(Refusal::Overloaded);
         }
         let (reply, answer) = oneshot::channel();
@@ -414,6 +418,28 @@ impl Engine {
         };
         self.roots[usize::from(part)].do_send(WriteClosed(Box::new(write)));
         answer.await.map_err(|_| part_is_lost())?
+    }
+
+    /// Follows what is written of a tenant: whether it is suspended, how many runs it may have at
+    /// work. Answers when its actors know.
+    ///
+    /// # Errors
+    /// Returns that the tenant cannot be reached now; it follows at the next start all the same.
+    pub async fn follow(&self, row: TenantRow) -> Result<Activity, Refusal<StoreError>> {
+        self.on_thread(row.id, move |state, reply| {
+            state.follow(&row);
+            let rests = state.standing.rests();
+            // Whoever asked may have gone.
+            let _ = reply.send(Ok(if rests { Activity::Resting } else { Activity::Working }));
+        })
+        .await
+    }
+
+    /// Returns what a tenant has at this moment; `None` while it is not open.
+    #[must_use]
+    pub fn load_of(&self, tenant: TenantId) -> Option<Load> {
+        let doors = self.shared.doors.read();
+        doors.get(&tenant).map(|doors| doors.standing.load())
     }
 
     /// Returns a stored version as the workflow that a run follows.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::fut::wrap_future;
@@ -16,9 +16,11 @@ use crate::store::ledger::{Abort, Ledger, Snapshot};
 use crate::store::seam::{CommitError, Part, StoreError};
 use crate::store::tenant::TenantView;
 
+use super::orders::Close;
 use super::router::EventRouter;
 use super::shared::{Doors, Shared};
-use super::supervisor::{Close, TenantSupervisor};
+use super::standing::{Pressure, Standing};
+use super::supervisor::TenantSupervisor;
 use super::tenant_state::TenantState;
 use super::timers::Timers;
 
@@ -62,6 +64,7 @@ pub(super) struct RootSupervisor {
     shared: Arc<Shared>,
     ledger: Option<Ledger>,
     timers: Option<Addr<Timers>>,
+    pressure: Arc<Pressure>,
     tenants: HashMap<TenantId, Doors>,
     claim_again: Duration,
     was_ready: bool,
@@ -74,6 +77,7 @@ impl RootSupervisor {
             shared,
             ledger: None,
             timers: None,
+            pressure: Arc::default(),
             tenants: HashMap::new(),
             claim_again: CLAIM_AGAIN_MIN,
             was_ready: false,
@@ -99,8 +103,11 @@ impl RootSupervisor {
         debug!(part = self.part, epoch = owned.epoch().0, "The part is ours");
         let (ledger, committer) = Ledger::open(owned)?;
         let shared = Arc::clone(&self.shared);
+        self.pressure = Arc::default();
+        let pressure = Arc::clone(&self.pressure);
         let commits = committer.run(move |commit| {
             shared.metrics.committed_in(commit.took);
+            pressure.relieve();
             shared.bell.ring(&commit);
         });
         let lost = wrap_future(commits).map(|error: CommitError, root: &mut Self, ctx| {
@@ -143,16 +150,16 @@ impl RootSupervisor {
         if self.tenants.contains_key(&id) {
             return Ok(());
         }
-        let pressure = Arc::new(AtomicUsize::new(0));
+        let standing = Arc::new(Standing::new(&row, Arc::clone(&self.pressure)));
         let open =
-            TenantState::open(row, self.part, Arc::clone(&self.shared), ledger, timers, &pressure);
+            TenantState::open(row, self.part, Arc::clone(&self.shared), ledger, timers, &standing);
         let state = open.map_err(|abort| match abort {
             Abort::Refused(error) => error,
             Abort::Closed(error) => StoreError::Unavailable(error.to_string()),
         })?;
         let supervisor = TenantSupervisor::new(state.clone()).start();
         let router = EventRouter::new(state).start();
-        let doors = Doors { supervisor, router, pressure };
+        let doors = Doors { supervisor, router, standing };
         self.tenants.insert(id, doors.clone());
         self.shared.doors.write().insert(id, doors);
         Ok(())

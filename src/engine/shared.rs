@@ -23,6 +23,7 @@ use crate::store::workflows::VersionRow;
 use super::bell::Bell;
 use super::router::EventRouter;
 use super::settings::EngineSettings;
+use super::standing::Standing;
 use super::supervisor::TenantSupervisor;
 
 /// What does not belong to one thread.
@@ -59,7 +60,7 @@ pub(super) struct Leap {
 pub(super) struct Doors {
     pub(super) supervisor: Addr<TenantSupervisor>,
     pub(super) router: Addr<EventRouter>,
-    pub(super) pressure: Arc<AtomicUsize>,
+    pub(super) standing: Arc<Standing>,
 }
 
 impl Shared {

@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::Addr;
 
@@ -18,6 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::workflow::Workflow;
 use crate::store::access::TenantRow;
 use crate::store::alarms::Alarm;
+use crate::store::counters::Counted;
 use crate::store::events::EventKey;
 use crate::store::ledger::{Abort, Ledger, Receipt};
 use crate::store::seam::{Part, StoreError};
@@ -31,14 +31,16 @@ use super::incidents::incidents_of;
 use super::intake;
 use super::listeners::Listeners;
 use super::live::{LiveRun, deadlines_of};
+use super::orders::{Adopt, Deliver, Down, GoOn, MakeRoom, SendDeliveries, Wake};
 use super::reconcile;
 use super::run_actor::{Delivery, RunActor};
 use super::run_events::SUCCEEDED;
 use super::schedules;
 use super::shared::Shared;
-use super::supervisor::{Adopt, Deliver, Down, SendDeliveries, TenantSupervisor, Wake};
+use super::standing::Standing;
+use super::supervisor::TenantSupervisor;
 use super::tasks::tasks_of;
-use super::timers::{Timers, TimersChanged};
+use super::timers::{ReadAgain, Timers, TimersChanged};
 use super::tokens::Renewals;
 use super::waiting::{deferred_of, gates_of};
 
@@ -66,7 +68,7 @@ pub(super) struct TenantState {
     /// What is taken out of everything that calls bring back; `None` until it is needed.
     pub(super) known_secrets: RefCell<Option<Rc<Mask>>>,
     timers: Addr<Timers>,
-    pressure: Arc<AtomicUsize>,
+    pub(super) standing: Arc<Standing>,
     runs: RefCell<HashMap<RunId, (u64, Addr<RunActor>)>>,
     instances: Cell<u64>,
     definitions: RefCell<HashMap<(String, u32), Arc<Workflow>>>,
@@ -83,6 +85,7 @@ struct FollowUp {
     started: Vec<LiveRun>,
     timers: Vec<TimerChange>,
     woken: Vec<RunId>,
+    counted: Counted,
 }
 
 impl TenantState {
@@ -92,7 +95,7 @@ impl TenantState {
         shared: Arc<Shared>,
         ledger: Ledger,
         timers: Addr<Timers>,
-        pressure: &Arc<AtomicUsize>,
+        standing: &Arc<Standing>,
     ) -> Result<Rc<TenantState>, Abort<StoreError>> {
         let installed = Arc::new(Installed::new(&shared.activities, Vec::new()));
         let state = TenantState {
@@ -112,7 +115,7 @@ impl TenantState {
             begun_inside: RefCell::default(),
             known_secrets: RefCell::default(),
             timers,
-            pressure: Arc::clone(pressure),
+            standing: Arc::clone(standing),
             runs: RefCell::default(),
             instances: Cell::new(0),
             definitions: RefCell::default(),
@@ -125,6 +128,9 @@ impl TenantState {
             let newest = view.newest_event()?;
             let mut tx = TenantTx::new(state.facts.id, tx, &state.shared.clock);
             schedules::reconcile(&state, &mut tx)?;
+            tx.begin_counting()?;
+            state.standing.set_totals(&tx.view().totals()?);
+            state.standing.set_used(&tx.view().used()?.unwrap_or_default());
             Ok::<_, StoreError>(newest)
         })?;
         state.newest_event.set(newest.unwrap_or(EventKey(0)));
@@ -170,11 +176,13 @@ impl TenantState {
     ) -> Result<Settled<T>, Abort<E>> {
         // A transaction that was refused has left what it began behind.
         self.begun_inside.take();
+        let waited = self.ledger.pressure_bytes();
         let ((value, follow_up), receipt) = self.ledger.transact(|tx| {
             let mut tx = TenantTx::new(self.id(), tx, &self.shared.clock);
             let value = decide(&mut tx)?;
             Ok::<_, E>((value, self.conclude(tx)?))
         })?;
+        self.standing.add_pressure(self.ledger.pressure_bytes().saturating_sub(waited));
         self.follow_up(follow_up);
         Ok(Settled { value, receipt })
     }
@@ -192,13 +200,14 @@ impl TenantState {
             started = reconcile::settle(self, &mut tx, &before)?;
         }
         started.extend(intake::accept_emitted(self, &mut tx)?);
-        tx.write_counters()?;
+        let counted = tx.write_counters()?;
         let (timers, woken) = (tx.take_timers(), tx.take_woken());
-        Ok(FollowUp { started, timers, woken })
+        Ok(FollowUp { started, timers, woken, counted })
     }
 
     /// Tells the actors what a transaction left for them.
     fn follow_up(&self, follow_up: FollowUp) {
+        self.standing.count(&follow_up.counted);
         let to_send = self.deliveries.take_woken();
         if !to_send.is_empty() {
             self.tell(SendDeliveries(to_send));
@@ -242,10 +251,29 @@ impl TenantState {
         Ok(())
     }
 
+    /// Follows what is written of the tenant: when it begins to rest its runs are told, and when it
+    /// goes on they are loaded from where they stood.
+    pub(super) fn follow(&self, row: &TenantRow) {
+        let before = self.standing.rests();
+        self.standing.follow(row);
+        match (before, self.standing.rests()) {
+            (false, true) => {
+                for (_, address) in self.runs.borrow().values() {
+                    address.do_send(super::run_actor::Look);
+                }
+            }
+            (true, false) => {
+                self.tell(GoOn);
+                self.timers.do_send(ReadAgain);
+            }
+            (true, true) | (false, false) => self.tell(MakeRoom),
+        }
+    }
+
     /// Lets the doors know how much waits for the disk.
     pub(super) fn note_pressure(&self) {
         let bytes = self.ledger.pressure_bytes();
-        self.pressure.store(bytes, Ordering::Relaxed);
+        self.standing.set_pressure(bytes);
         self.shared.metrics.set_pressure_bytes(bytes);
     }
 

@@ -50,6 +50,7 @@ pub(super) enum Meta {
     Tenant = b'T',
     ThrottleUses = b'U',
     Totals = b'n',
+    Used = b'u',
     Window = b'G',
     WindowCount = b'#',
     WindowMember = b'g',

@@ -42,6 +42,7 @@ pub mod sim;
 pub mod tasks;
 pub mod tenant;
 pub mod timers;
+pub mod usage;
 pub mod waits;
 pub mod webhook_deliveries;
 pub mod webhooks;

@@ -79,7 +79,7 @@ async fn import(app: &TestApp, query: &str, file: Vec<u8>) -> Answer {
 }
 
 async fn resume(app: &TestApp, slug: &str) {
-    app.post(&format!("/v1/tenants/{slug}/resume"), json!({})).await;
+    app.post(&format!("/v1/tenants/{slug}/resume"), json!({})).await.expect(200);
 }
 
 async fn begun(acme: &TestApp, workflow: &str) -> String {
@@ -380,7 +380,7 @@ fn a_file_that_is_not_whole_leaves_nothing_behind() {
 /// Waits until no removal goes on.
 async fn gone(app: &TestApp) {
     for _ in 0..2_000 {
-        let removals = app.get("/v1/tenants/removals").await.expect(200);
+        let removals = app.get("/v1/system/removals").await.expect(200);
         if removals["data"] == json!([]) {
             return;
         }
@@ -535,7 +535,7 @@ fn an_import_that_a_kill_breaks_off_leaves_nothing() {
         let _stream = sent.await.expect("sent");
         // Rows are being written: the tenant has a number and no name.
         for _ in 0..2_000 {
-            let bytes = process.app.get("/v1/system").await.expect(200);
+            let bytes = process.app.get("/v1/system/info").await.expect(200);
             if bytes["storeBytes"].as_u64() > Some(1_000_000) {
                 break;
             }

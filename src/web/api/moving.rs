@@ -67,7 +67,7 @@ pub static GROUP: Group = Group {
                 Param::text("undo", "For how long its runs are undone before, such as `10m`."),
             ])
             .answers(202, "TenantRemoval"),
-        Route::get("/v1/tenants/removals", || web::to(removals))
+        Route::get("/v1/system/removals", || web::to(removals))
             .named("tenants_removals", "Lists the removals that go on.")
             .scope("tenants:write")
             .answers(200, "TenantRemovals"),
