@@ -19,6 +19,7 @@ use crate::app::backup_settings::BackupSettings;
 use crate::app::lookout::Lookout;
 use crate::app::settings::{AccessSettings, IntakeSettings};
 use crate::clock::Clock;
+use crate::domain::quota::Limits;
 use crate::engine::settings::EngineSettings;
 use crate::engine::{Engine, Parts};
 use crate::metrics::Metrics;
@@ -87,6 +88,12 @@ impl Appliance {
     #[must_use]
     pub fn with_intake(self, intake: IntakeSettings) -> Appliance {
         Appliance { app: self.app.with_intake(intake), ..self }
+    }
+
+    /// Sets what tenants may use that have nothing of their own.
+    #[must_use]
+    pub fn with_quotas(self, limits: Limits) -> Appliance {
+        Appliance { app: self.app.with_quotas(limits), ..self }
     }
 
     /// Sets the limits of signing in.

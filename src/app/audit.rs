@@ -307,9 +307,12 @@ impl App {
         T: Send + 'static,
         F: FnOnce(&mut TenantTx<'_, '_>, &mut Change) -> Result<T, Error> + Send + 'static,
     {
-        let author = who.clone();
+        let (author, bounds) = (who.clone(), self.bounds_of(who)?);
         self.write_of(place, move |tx| {
             let value = decide(tx, &mut change)?;
+            if let Some(bounds) = bounds {
+                bounds.check(tx, &change.action)?;
+            }
             if let Some(traceparent) = &author.origin.traceparent {
                 tx.mark_emitted(None, TRACEPARENT, &Value::String(traceparent.clone()));
             }

@@ -139,7 +139,13 @@ pub(super) fn sight(view: TenantView<'_>, who: &Principal) -> Result<Sight, Erro
             hidden.insert(row.name);
         }
     }
-    Ok(Sight { hidden })
+    let mut teams: BTreeSet<String> = who.teams.iter().cloned().collect();
+    for team in &who.teams {
+        let Some(record) = find(&view, RecordKind::Team, team)? else { continue };
+        let names = ["id", "identifier", "name"].iter().filter_map(|name| record.get(*name));
+        teams.extend(names.filter_map(Value::as_str).map(str::to_owned));
+    }
+    Ok(Sight { hidden, teams })
 }
 
 /// Returns whether somebody is of the team that a definition names by id, identifier or name.

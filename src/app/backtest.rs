@@ -164,7 +164,8 @@ impl App {
                     break;
                 }
                 for key in block {
-                    if let Some(stored) = view.event(*key)? {
+                    let stored = view.event(*key)?;
+                    if let Some(stored) = stored.filter(|it| view.sees_event(&it.event)) {
                         forecasts.push((*key, pair.forecast(&stored)));
                     }
                 }

@@ -324,7 +324,7 @@ impl Found {
                     return Ok(());
                 }
                 before = Some(key);
-                if filter.holds(&stored) {
+                if view.sees_event(&stored.event) && filter.holds(&stored) {
                     self.take(member_of(key), |_| BulkSample::Event(Box::new(stored.into())));
                 }
             }

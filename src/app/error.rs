@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::domain::problem::Problem;
+use crate::domain::quota::Quota;
+use crate::domain::time::Timestamp;
 
 /// Why a use case did not do what was asked; nothing was changed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -76,6 +78,26 @@ pub enum Error {
         detail: String,
         /// When to try again.
         retry_after: Duration,
+    },
+    /// A quota of the tenant is used up; nothing was accepted.
+    #[error("{detail}")]
+    OverQuota {
+        /// Which one.
+        quota: Quota,
+        /// How much there may be.
+        limit: u64,
+        /// How much there is.
+        used: u64,
+        /// The same as a sentence.
+        detail: String,
+        /// When to try again; none where somebody has to remove something first.
+        retry_after: Option<Duration>,
+    },
+    /// The tenant is suspended: it may be looked at, and takes no work.
+    #[error("the tenant is suspended since {since}; whoever owns the appliance can resume it")]
+    Suspended {
+        /// Since when.
+        since: Timestamp,
     },
     /// It cannot be written now; nothing that was accepted is lost.
     #[error("{detail}")]

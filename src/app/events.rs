@@ -103,7 +103,10 @@ impl App {
         self.keep_rejected(who, refused.into_iter().zip(unfit).collect()).await;
         let accepted = match fitting.is_empty() {
             true => Vec::new(),
-            false => self.engine().publish(who.tenant, fitting).await?,
+            false => {
+                self.admit_events(who.tenant, fitting.len())?;
+                self.engine().publish(who.tenant, fitting).await?
+            }
         };
         let mut accepted = accepted.into_iter();
         let outcomes = verdicts.into_iter().map(|problems| match problems.is_empty() {
@@ -141,7 +144,7 @@ impl App {
                     }
                     before = Some(key);
                     looked_at += 1;
-                    if filter.holds(&stored) {
+                    if view.sees_event(&stored.event) && filter.holds(&stored) {
                         data.push(EventView::from(stored));
                     }
                     if data.len() == page.limit || looked_at == LOOKED_AT_MAX {
@@ -181,6 +184,7 @@ impl App {
         if let Some(name) = workflow {
             return self.start(who, name, None, again).await;
         }
+        self.admit_events(who.tenant, 1)?;
         let accepted = self.engine().publish(who.tenant, vec![again]).await?;
         let accepted = accepted.into_iter().next().expect("the engine answers for every event");
         Ok(accepted.into())
@@ -200,7 +204,7 @@ impl EventFilter {
 pub(super) fn stored_event(view: TenantView<'_>, id: &str) -> Result<StoredEvent, Error> {
     let missing = || Error::NotFound { what: "event", id: id.to_owned() };
     let key = view.event_by_id(id, None)?.ok_or_else(missing)?;
-    view.event(key)?.ok_or_else(missing)
+    view.event(key)?.filter(|stored| view.sees_event(&stored.event)).ok_or_else(missing)
 }
 
 /// Makes a new event out of an old one, which its metadata names under `role`.

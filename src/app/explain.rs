@@ -53,7 +53,8 @@ impl App {
         self.read(who, |view| {
             let missing = || Error::NotFound { what: "event", id: id.to_owned() };
             let key = view.event_by_id(id, None)?.ok_or_else(missing)?;
-            let stored = view.event(key)?.ok_or_else(missing)?;
+            let stored = view.event(key)?.filter(|stored| view.sees_event(&stored.event));
+            let stored = stored.ok_or_else(missing)?;
             let mut started = Vec::new();
             for run in &stored.runs {
                 started.extend(view.run(*run)?);

@@ -229,7 +229,8 @@ fn verdicts(
 ) -> Result<Vec<EventVerdict>, Error> {
     let mut verdicts = Vec::with_capacity(keys.len());
     for key in keys {
-        let Some(stored) = view.event(*key)? else { continue };
+        let seen = view.event(*key)?.filter(|stored| view.sees_event(&stored.event));
+        let Some(stored) = seen else { continue };
         let trace = filter.trace(&Scope::of_event(stored.event.to_value()));
         verdicts.push(EventVerdict { event_id: stored.event.id, matches: trace.result, trace });
     }

@@ -50,6 +50,7 @@ pub mod lookout;
 pub mod mail;
 mod measures;
 pub mod members;
+pub mod moving;
 pub mod notices;
 pub mod one_time_code;
 pub mod organization;
@@ -59,6 +60,7 @@ pub mod passwords;
 pub mod people;
 pub mod principal;
 pub mod profile;
+pub mod quotas;
 pub mod redo;
 pub mod rejected;
 pub mod restored;
@@ -120,10 +122,13 @@ pub struct App {
     access: Arc<AccessSettings>,
     passwords: Arc<Passwords>,
     throttle: Arc<Throttle>,
+    quotas: Arc<quotas::Quotas>,
     intake: Arc<settings::IntakeSettings>,
     workers: Arc<workers::Workers>,
     lookout: Arc<Lookout>,
     backups: Arc<backups::Backups>,
+    /// Held by whoever removes tenants, one at a time.
+    removing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl App {
@@ -138,10 +143,12 @@ impl App {
             passwords: Arc::new(Passwords::new(&access)),
             throttle: Arc::new(Throttle::new(&access)),
             access: Arc::new(access),
+            quotas: Arc::default(),
             intake: Arc::default(),
             workers: Arc::default(),
             lookout: Arc::default(),
             backups: Arc::default(),
+            removing: Arc::default(),
         }
     }
 

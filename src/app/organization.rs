@@ -100,52 +100,12 @@ impl App {
         .await
     }
 
-    /// Closes a tenant: its workflows hear of it, its keys end, and nobody enters it again. What it
-    /// kept stays in the file.
-    ///
-    /// # Errors
-    /// `Forbidden` unless the caller owns the appliance, `NotFound` for an unknown tenant,
-    /// `Conflict` for the first tenant, which the appliance itself lives in.
-    pub async fn close_tenant(&self, who: &Principal, slug: &str) -> Result<(), Error> {
-        if !self.owns_appliance(who)? {
-            return Err(Error::Forbidden { scope: "*".to_owned() });
-        }
-        let rows = self.read_of(APPLIANCE, |view| Ok(view.tenants()?))?;
-        let first = rows.iter().map(|row| row.id).min();
-        let row = rows.into_iter().find(|row| row.slug == slug && row.deleted_at.is_none());
-        let missing = || Error::NotFound { what: "tenant", id: slug.to_owned() };
-        let row = row.ok_or_else(missing)?;
-        if Some(row.id) == first {
-            let detail = "the first tenant stays; the appliance belongs to it".to_owned();
-            return Err(Error::Conflict { code: "protected", detail });
-        }
-        self.tell_of_the_end(who, row.id).await?;
-        let now = self.now();
-        let change = Change::of("tenant.close", slug);
-        self.write_access(who, change, move |tx, _| {
-            for session in tx.view().sessions()? {
-                let person =
-                    session.person.as_deref().map(|id| tx.view().person(id)).transpose()?;
-                if person.flatten().is_some_and(|person| person.tenant == row.id) {
-                    tx.remove_session(&session.digest);
-                }
-            }
-            for person in tx.view().people()?.iter().filter(|person| person.tenant == row.id) {
-                super::links::end_links(tx, &person.id)?;
-                tx.remove_person(person);
-            }
-            for key in tx.view().keys()?.iter().filter(|key| key.tenant == row.id) {
-                tx.remove_key(&key.digest);
-            }
-            tx.put_tenant(&TenantRow { deleted_at: Some(now), ..row });
-            Ok::<_, Error>(())
-        })
-        .await?;
-        self.known.forget();
-        Ok(())
-    }
-
-    async fn tell_of_the_end(&self, who: &Principal, tenant: TenantId) -> Result<(), Error> {
+    /// Tells the workflows of a tenant that it ends.
+    pub(super) async fn tell_of_the_end(
+        &self,
+        who: &Principal,
+        tenant: TenantId,
+    ) -> Result<(), Error> {
         let caller = self.engine().activities().caller(actor(who), None);
         self.write_of(tenant, move |tx| {
             match Desk::new(tx, &caller).remove(KIND, &tenant.to_string()) {

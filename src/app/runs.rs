@@ -180,6 +180,7 @@ impl App {
     ) -> Result<AcceptedEvent, Error> {
         let row = self.read(who, |view| super::workflows::present(view, name))?;
         let version = version.unwrap_or(row.version);
+        self.admit_events(who.tenant, 1)?;
         let started = self.engine().start_run(who.tenant, row.name, version, event).await;
         Ok(started?.into())
     }

@@ -220,6 +220,7 @@ impl App {
         name: &ScheduleName,
     ) -> Result<RunView, Error> {
         let row = self.read(who, |view| find(view, name))?;
+        self.admit_events(who.tenant, 1)?;
         self.record_change(who, audit::Change::of("schedule.run", &row.workflow)).await?;
         let started =
             self.engine().run_schedule(who.tenant, row.workflow, row.trigger, actor(who)).await?;

@@ -51,6 +51,24 @@ impl std::fmt::Display for EventPlace {
     }
 }
 
+/// Whether whoever follows a stream may go on.
+pub trait Followed {
+    /// Returns the application and who follows.
+    fn follower(&self) -> (&App, &Principal);
+}
+
+impl Followed for EventStream {
+    fn follower(&self) -> (&App, &Principal) {
+        (&self.app, &self.who)
+    }
+}
+
+impl Followed for RunStream {
+    fn follower(&self) -> (&App, &Principal) {
+        (&self.app, &self.who)
+    }
+}
+
 /// The events of a tenant from some place on.
 pub struct EventStream {
     app: App,
@@ -135,12 +153,18 @@ impl EventStream {
     /// Fails when the store cannot be read.
     pub fn read(&mut self) -> Result<EventNews, Error> {
         let place = self.place;
-        let chunk = self.app.read(&self.who, |view| Ok(view.events_after(place, CHUNK)?))?;
+        let (chunk, hidden) = self.app.read(&self.who, |view| {
+            let chunk = view.events_after(place, CHUNK)?;
+            let unseen = chunk.iter().filter(|(_, stored)| !view.sees_event(&stored.event));
+            let hidden: Vec<EventKey> = unseen.map(|(key, _)| *key).collect();
+            Ok((chunk, hidden))
+        })?;
         let is_all = chunk.len() < CHUNK;
         if let Some((last, _)) = chunk.last() {
             self.place = *last;
         }
-        let passing = chunk.into_iter().filter(|(_, stored)| self.passes(stored));
+        let passing =
+            chunk.into_iter().filter(|(key, stored)| !hidden.contains(key) && self.passes(stored));
         let events = passing.map(|(key, stored)| (EventPlace(key), EventView::from(stored)));
         Ok(EventNews { events: events.collect(), is_all })
     }

@@ -112,13 +112,14 @@ impl Serving {
         egress.allow.extend(stage.map(demo::own_network));
         let appliance = Appliance::start(
             &config.store_settings(),
-            config.engine.clone(),
+            config.engine_settings(),
             Activities::built_in(&egress).with_events(&config.events),
             Arc::new(Metrics::new()),
             &config.secret_key,
         )
         .await?;
         let appliance = appliance.with_intake(config.intake.clone());
+        let appliance = appliance.with_quotas(config.quotas.clone());
         let appliance = appliance.with_access(config.access.clone());
         let appliance = appliance.with_lookout(watching::lookout(config, origins));
         let appliance = appliance.with_backups(&config.backup, &config.data_dir);

@@ -19,6 +19,7 @@ enum Chore {
     CheckSchedules,
     Reseal,
     Backup,
+    Clear,
 }
 
 /// Regular work on the side.
@@ -35,13 +36,15 @@ impl Housekeeping {
     /// Fails when the scheduler cannot be started.
     pub async fn start(app: App) -> anyhow::Result<Housekeeping> {
         app.reseal_aside(); // A stop or a crash may have broken it off.
+        app.abandon_broken_imports().await?;
         let ticks = JobScheduler::new().await.context("cannot start the housekeeping")?;
-        let (sender, mut chores) = mpsc::channel(4);
+        let (sender, mut chores) = mpsc::channel(5);
         let chores_due = [
             (EVERY_MINUTE, Chore::Measure),
             (EVERY_MINUTE, Chore::CheckSchedules),
             (EVERY_MINUTE, Chore::Reseal),
             (EVERY_MINUTE, Chore::Backup),
+            (EVERY_MINUTE, Chore::Clear),
             (EVERY_TEN_MINUTES, Chore::Forget),
         ];
         for (when, chore) in chores_due {
@@ -75,6 +78,7 @@ async fn perform(app: &App, chore: Chore) {
         Chore::Measure => app.measure_store(),
         Chore::Reseal => app.reseal_aside(),
         Chore::Backup => app.backup_when_due(),
+        Chore::Clear => app.clear_aside(),
         Chore::CheckSchedules => {
             if let Err(error) = app.check_schedules().await {
                 warn!("Could not check the schedules: {error}");

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::unfold;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
 
 use super::failure::Failure;
 use crate::boot::beside::Beside;
@@ -17,6 +19,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 /// A stream is opened again where it was after a month.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// How much of a file is sent at once.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// A connection to the appliance's API.
 pub struct Client {
@@ -136,6 +141,39 @@ impl Client {
         self.answer(request).await
     }
 
+    /// Opens what is downloaded from `path`.
+    pub async fn download(
+        &self,
+        path: &str,
+        headers: &[(&str, String)],
+    ) -> Result<Response, Failure> {
+        let request = self.request(Method::GET, path).timeout(STREAM_TIMEOUT);
+        self.answer(with_headers(request, headers)).await
+    }
+
+    /// Sends a file, however large, and returns the JSON that answers it.
+    pub async fn upload(
+        &self,
+        path: &str,
+        headers: &[(&str, String)],
+        file: tokio::fs::File,
+    ) -> Result<Value, Failure> {
+        let pieces = unfold(file, async |mut file| {
+            let mut piece = BytesMut::with_capacity(PIECE_BYTES);
+            match file.read_buf(&mut piece).await {
+                Ok(0) => None,
+                Ok(_) => Some((Ok(piece.freeze()), file)),
+                Err(error) => Some((Err(error), file)),
+            }
+        });
+        let request = self.request(Method::POST, path).timeout(STREAM_TIMEOUT);
+        let request = request.body(reqwest::Body::wrap_stream(Box::pin(pieces)));
+        let response = self.answer(with_headers(request, headers)).await?;
+        let text = response.text().await.map_err(|error| self.unreachable(error))?;
+        let reading = serde_json::from_str(&text);
+        Ok(reading.with_context(|| format!("{} did not answer with JSON", self.place))?)
+    }
+
     /// Returns the next piece of a stream; `None` at its end.
     pub async fn piece(&self, stream: &mut Response) -> Result<Option<Bytes>, Failure> {
         stream.chunk().await.map_err(|error| self.unreachable(error))
@@ -167,6 +205,10 @@ impl Client {
     fn unreachable(&self, error: reqwest::Error) -> Failure {
         Failure::Unreachable(format!("{}: {:#}", self.place, anyhow::Error::new(error)))
     }
+}
+
+fn with_headers(request: RequestBuilder, headers: &[(&str, String)]) -> RequestBuilder {
+    headers.iter().fold(request, |request, (name, value)| request.header(*name, value))
 }
 
 fn builder() -> reqwest::ClientBuilder {

@@ -23,6 +23,7 @@ mod failure;
 mod healthcheck;
 mod key;
 mod manual;
+mod moving;
 mod openapi;
 mod printer;
 mod restore;

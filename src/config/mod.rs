@@ -8,6 +8,7 @@ use crate::activities::settings::{EgressSettings, EventSettings};
 use crate::app::backup_settings::BackupSettings;
 use crate::app::settings::{AccessSettings, IntakeSettings};
 use crate::app::watch_settings::{AlertSettings, NoticeSettings, TelemetrySettings};
+use crate::domain::quota::Limits;
 use crate::engine::settings::EngineSettings;
 use crate::mail::settings::MailSettings;
 use crate::store::redb_store::StoreSettings;
@@ -21,7 +22,8 @@ mod tests;
 pub use layers::{ConfigError, Setting, Source};
 
 /// Settings whose values are shown to nobody; each is also read from a file named by `…_FILE`.
-const SECRETS: [&str; 3] = ["bootstrap_key", "secret_key", "telemetry.headers"];
+const SECRETS: [&str; 4] =
+    ["bootstrap_key", "secret_key", "telemetry.headers", "http.metrics_token"];
 
 /// Where the file is looked for when no flag names one, first match first.
 const SEARCHED: [&str; 2] = ["config.toml", "/etc/ergane/config.toml"];
@@ -57,6 +59,8 @@ pub struct Config {
     pub store: StoreSettings,
     /// The limits of the engine.
     pub engine: EngineSettings,
+    /// What each tenant may use that has nothing of its own.
+    pub quotas: Limits,
     /// Signing in.
     pub access: AccessSettings,
     /// Backups, and the log that carries them on.
@@ -85,6 +89,7 @@ impl Default for Config {
             egress: EgressSettings::default(),
             store: StoreSettings::default(),
             engine: EngineSettings::default(),
+            quotas: Limits::default(),
             access: AccessSettings::default(),
             backup: BackupSettings::default(),
             log: LogSettings::default(),
@@ -104,6 +109,15 @@ impl Config {
             log: self.backup.log_in(&self.data_dir),
             ..self.store.clone()
         }
+    }
+
+    /// Returns the engine's settings with what the quotas say of runs at work.
+    #[must_use]
+    pub fn engine_settings(&self) -> EngineSettings {
+        let most = usize::try_from(self.quotas.active_runs).unwrap_or(usize::MAX);
+        let own = self.engine.runs_active_max;
+        let runs_active_max = if most == 0 { own } else { own.min(most) };
+        EngineSettings { runs_active_max, ..self.engine.clone() }
     }
 
     /// Returns the socket by which commands reach the server that has the data directory.

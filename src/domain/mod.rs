@@ -21,6 +21,7 @@ pub mod openapi;
 pub mod path;
 pub mod permission;
 pub mod problem;
+pub mod quota;
 pub mod rehearsal;
 pub mod role;
 pub mod run;

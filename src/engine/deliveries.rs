@@ -150,7 +150,7 @@ async fn work_off(at_work: AtWork) {
         if permit.is_none() {
             permit = Arc::clone(&tenant.deliveries.in_flight).try_acquire_owned().ok();
         }
-        let is_stopping = tenant.shared.is_stopping();
+        let is_stopping = tenant.shared.is_stopping() || tenant.rests();
         let room = if permit.is_some() && !is_stopping { Room::Free } else { Room::Taken };
         let taken: Option<Attempted> = attempted.take();
         let had_sent = taken.is_some();

@@ -321,7 +321,7 @@ pub(super) fn begin_with(
     } else {
         concurrency_key = queue_key(&listener.workflow, event);
     }
-    let id = born.run_id(tenant.part, begun.started.len(), tx.random());
+    let id = born.run_id(tenant.ids_part, begun.started.len(), tx.random());
     let (mut run, created) =
         Run::create(&listener.workflow, tenant.origin(id, listener.version, trigger));
     show_given(&mut run, &given);

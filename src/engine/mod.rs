@@ -4,6 +4,7 @@
 mod acting;
 mod ai_usage;
 mod alarms;
+mod backlog;
 mod bell;
 mod bulk;
 mod children;
@@ -20,6 +21,7 @@ mod lasting;
 mod listeners;
 mod live;
 mod loops;
+mod orders;
 mod parcel;
 mod reconcile;
 mod rest;
@@ -32,6 +34,7 @@ mod secrets;
 mod seen;
 pub mod settings;
 mod shared;
+mod standing;
 mod supervisor;
 mod tasks;
 mod tenant_state;
@@ -63,26 +66,28 @@ use crate::domain::run::{Failure, Input};
 use crate::domain::workflow::Workflow;
 use crate::metrics::Metrics;
 use crate::store::access::TenantRow;
-use crate::store::ledger::{Abort, Moved, Snapshot};
+use crate::store::ledger::{Abort, Ledger, Moved, Snapshot};
 use crate::store::seal::Sealer;
 use crate::store::seam::{CommitError, Part, Store, StoreError};
 use crate::store::tenant::TenantTx;
 use crate::store::workflows::VersionRow;
 
+use orders::{Deliver, Observe, Work};
 use rest::Rest;
-use root::{Drain, OpenTenant, RootSupervisor};
+use root::{CloseTenant, Drain, OpenTenant, RootSupervisor, WriteClosed};
 use router::Publish;
 use run_actor::Delivery;
 use settings::EngineSettings;
-use shared::{Doors, Queued, Shared, Waiters};
-use supervisor::{Deliver, Observe, Work};
+use shared::{Doors, Shared, Waiters};
+use standing::Queued;
 use tenant_state::Settled;
 
 pub use bell::Watch;
 pub use destinations::SeenDestination;
 pub use intake::{Accepted, IncomingEvent};
+pub use orders::Observation;
 pub use parcel::{Message, USER_AGENT};
-pub use supervisor::Observation;
+pub use standing::{Activity, Load};
 pub use traces::TraceSettings;
 
 /// How often a stop looks whether calls are still in flight.
@@ -187,11 +192,11 @@ impl Engine {
     ) -> Result<Vec<Accepted>, Refusal<StoreError>> {
         self.shared.rest.refuse(tenant)?;
         let doors = self.doors(tenant)?;
-        if doors.pressure.load(Ordering::Relaxed) > self.shared.settings.pressure_bytes_max {
+        if doors.standing.is_pressed(self.shared.settings.pressure_bytes_max) {
             return Err(Refusal::Overloaded);
         }
         let (reply, answer) = oneshot::channel();
-        let queued = Queued::at(&doors);
+        let queued = Queued::at(&doors.standing);
         doors.router.try_send(Publish { events, reply, queued }).map_err(|error| match error {
             actix::dev::SendError::Full(_) => Refusal::Overloaded,
             actix::dev::SendError::Closed(_) => part_is_lost(),
@@ -391,6 +396,67 @@ impl Engine {
         answer.await.map_err(|_| part_is_lost())?.map_err(Refusal::Unavailable)
     }
 
+    /// Ends the actors of a tenant; from then on nothing is decided for it, and what was decided is
+    /// durable. What is called for it outside at the moment comes to nothing.
+    ///
+    /// # Errors
+    /// Returns that its part is not there now.
+    pub async fn close_tenant(&self, tenant: TenantId) -> Result<(), Refusal<StoreError>> {
+        let part = self.shared.store.directory().place(tenant.0);
+        let (reply, answer) = oneshot::channel();
+        self.roots[usize::from(part)].do_send(CloseTenant { tenant, reply });
+        answer.await.map_err(|_| part_is_lost())
+    }
+
+    /// Runs `decide` as one transaction of a tenant that is not open; nothing follows from what it
+    /// writes. Answers when that is durable.
+    ///
+    /// # Errors
+    /// Returns the refusal of `decide`, or why nothing, or perhaps nothing, was written.
+    pub async fn write_closed<T, F>(
+        &self,
+        tenant: TenantId,
+        decide: F,
+    ) -> Result<T, Refusal<StoreError>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut TenantTx<'_, '_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let part = self.shared.store.directory().place(tenant.0);
+        let (reply, answer) = oneshot::channel();
+        let clock = self.shared.clock.clone();
+        let write = move |ledger: Option<&Ledger>| {
+            let Some(ledger) = ledger else { return };
+            let outcome = ledger.transact(|tx| decide(&mut TenantTx::new(tenant, tx, &clock)));
+            let settled = outcome.map(|(value, receipt)| Settled { value, receipt });
+            answer_when_durable(settled, reply);
+        };
+        self.roots[usize::from(part)].do_send(WriteClosed(Box::new(write)));
+        answer.await.map_err(|_| part_is_lost())?
+    }
+
+    /// Follows what is written of a tenant: whether it is suspended, how many runs it may have at
+    /// work. Answers when its actors know.
+    ///
+    /// # Errors
+    /// Returns that the tenant cannot be reached now; it follows at the next start all the same.
+    pub async fn follow(&self, row: TenantRow) -> Result<Activity, Refusal<StoreError>> {
+        self.on_thread(row.id, move |state, reply| {
+            state.follow(&row);
+            let rests = state.standing.rests();
+            // Whoever asked may have gone.
+            let _ = reply.send(Ok(if rests { Activity::Resting } else { Activity::Working }));
+        })
+        .await
+    }
+
+    /// Returns what a tenant has at this moment; `None` while it is not open.
+    #[must_use]
+    pub fn load_of(&self, tenant: TenantId) -> Option<Load> {
+        let doors = self.shared.doors.read();
+        doors.get(&tenant).map(|doors| doors.standing.load())
+    }
+
     /// Returns a stored version as the workflow that a run follows.
     ///
     /// # Errors
@@ -497,7 +563,7 @@ impl Engine {
     {
         let doors = self.doors(tenant)?;
         let (reply, answer) = oneshot::channel();
-        let queued = Queued::at(&doors);
+        let queued = Queued::at(&doors.standing);
         let work = Work(Box::new(move |state| {
             drop(queued);
             work(state, reply);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
-use super::supervisor::GoOn;
+use super::orders::GoOn;
 use super::{Engine, Refusal};
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::run::Input;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::fut::wrap_future;
@@ -16,9 +16,11 @@ use crate::store::ledger::{Abort, Ledger, Snapshot};
 use crate::store::seam::{CommitError, Part, StoreError};
 use crate::store::tenant::TenantView;
 
+use super::orders::Close;
 use super::router::EventRouter;
-use super::shared::{Doors, Shared, TenantGauges};
-use super::supervisor::{Close, TenantSupervisor};
+use super::shared::{Doors, Shared};
+use super::standing::{Pressure, Standing};
+use super::supervisor::TenantSupervisor;
 use super::tenant_state::TenantState;
 use super::timers::Timers;
 
@@ -32,6 +34,19 @@ pub(super) struct OpenTenant {
     pub(super) row: TenantRow,
     pub(super) reply: oneshot::Sender<Result<(), String>>,
 }
+
+/// Ends the actors of a tenant; answers when what they decided is durable.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct CloseTenant {
+    pub(super) tenant: TenantId,
+    pub(super) reply: oneshot::Sender<()>,
+}
+
+/// Writes rows of a tenant whose actors are not there.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct WriteClosed(pub(super) Box<dyn FnOnce(Option<&Ledger>) + Send>);
 
 /// Stops taking work and answers when what was taken is durable.
 #[derive(Message)]
@@ -49,6 +64,7 @@ pub(super) struct RootSupervisor {
     shared: Arc<Shared>,
     ledger: Option<Ledger>,
     timers: Option<Addr<Timers>>,
+    pressure: Arc<Pressure>,
     tenants: HashMap<TenantId, Doors>,
     claim_again: Duration,
     was_ready: bool,
@@ -61,6 +77,7 @@ impl RootSupervisor {
             shared,
             ledger: None,
             timers: None,
+            pressure: Arc::default(),
             tenants: HashMap::new(),
             claim_again: CLAIM_AGAIN_MIN,
             was_ready: false,
@@ -86,8 +103,11 @@ impl RootSupervisor {
         debug!(part = self.part, epoch = owned.epoch().0, "The part is ours");
         let (ledger, committer) = Ledger::open(owned)?;
         let shared = Arc::clone(&self.shared);
+        self.pressure = Arc::default();
+        let pressure = Arc::clone(&self.pressure);
         let commits = committer.run(move |commit| {
             shared.metrics.committed_in(commit.took);
+            pressure.relieve();
             shared.bell.ring(&commit);
         });
         let lost = wrap_future(commits).map(|error: CommitError, root: &mut Self, ctx| {
@@ -99,7 +119,14 @@ impl RootSupervisor {
         self.timers = Some(Timers::new(ledger.clone(), Arc::clone(&self.shared)).start());
         self.ledger = Some(ledger);
         for row in self.rows()? {
-            self.open_tenant(row)?;
+            let slug = row.slug.clone();
+            match self.open_tenant(row) {
+                // What is damaged in one tenant must not keep the others out.
+                Err(damage @ StoreError::Damaged { .. }) => {
+                    error!(tenant.slug = %slug, "Cannot open the tenant: {damage}");
+                }
+                opened => opened?,
+            }
         }
         Ok(())
     }
@@ -111,39 +138,31 @@ impl RootSupervisor {
         // Known before any tenant of the part is open, so that nothing goes on by mistake.
         self.shared.rest.set(view.pause()?);
         let mut rows = view.tenants()?;
-        rows.push(TenantRow {
-            id: APPLIANCE,
-            slug: "appliance".to_owned(),
-            name: "The appliance".to_owned(),
-            created_at: self.shared.clock.now(),
-            deleted_at: None,
-        });
+        let now = self.shared.clock.now();
+        rows.push(TenantRow::new(APPLIANCE, "appliance", "The appliance", now));
         let directory = self.shared.store.directory();
-        rows.retain(|row| directory.place(row.id.0) == self.part);
+        rows.retain(|row| row.deleted_at.is_none() && directory.place(row.id.0) == self.part);
         Ok(rows)
     }
 
     fn open_tenant(&mut self, row: TenantRow) -> Result<(), StoreError> {
         let closed = || StoreError::Unavailable("the part is not open".to_owned());
-        let ledger = self.ledger.clone().ok_or_else(closed)?;
+        let ledger = self.ledger.as_ref().ok_or_else(closed)?.of_tenant();
         let timers = self.timers.clone().ok_or_else(closed)?;
         let id = row.id;
         if self.tenants.contains_key(&id) {
             return Ok(());
         }
-        let pressure = Arc::new(AtomicUsize::new(0));
-        let gauges = TenantGauges { slug: row.slug.clone(), ..TenantGauges::default() };
-        let gauges = Arc::new(gauges);
-        let shared = Arc::clone(&self.shared);
-        let seen = (&pressure, &gauges);
-        let open = TenantState::open(row, self.part, shared, ledger, timers, seen);
+        let standing = Arc::new(Standing::new(&row, Arc::clone(&self.pressure)));
+        let open =
+            TenantState::open(row, self.part, Arc::clone(&self.shared), ledger, timers, &standing);
         let state = open.map_err(|abort| match abort {
             Abort::Refused(error) => error,
             Abort::Closed(error) => StoreError::Unavailable(error.to_string()),
         })?;
         let supervisor = TenantSupervisor::new(state.clone()).start();
         let router = EventRouter::new(state).start();
-        let doors = Doors { supervisor, router, pressure, gauges };
+        let doors = Doors { supervisor, router, standing };
         self.tenants.insert(id, doors.clone());
         self.shared.doors.write().insert(id, doors);
         Ok(())
@@ -186,6 +205,40 @@ impl Handler<OpenTenant> for RootSupervisor {
         let outcome = self.open_tenant(message.row).map_err(|error| error.to_string());
         // Whoever asked may have gone; the tenant is open all the same.
         let _ = message.reply.send(outcome);
+    }
+}
+
+impl Handler<CloseTenant> for RootSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, message: CloseTenant, ctx: &mut Context<RootSupervisor>) {
+        let CloseTenant { tenant, reply } = message;
+        self.shared.doors.write().remove(&tenant);
+        self.shared.installed.write().remove(&tenant);
+        let doors = self.tenants.remove(&tenant);
+        let ledger = self.ledger.clone();
+        let closing = async move {
+            if let Some(doors) = doors {
+                // A supervisor that is gone already has closed its tenant.
+                let _ = doors.supervisor.send(Close).await;
+            }
+            let rest = ledger.and_then(|it| it.transact(|_| Ok::<_, StoreError>(())).ok());
+            if let Some(((), receipt)) = rest {
+                // A commit that fails now closes every tenant of the part.
+                let _ = receipt.durable().await;
+            }
+            // Whoever asked may have gone; the tenant is closed all the same.
+            let _ = reply.send(());
+        };
+        ctx.spawn(wrap_future(closing));
+    }
+}
+
+impl Handler<WriteClosed> for RootSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, WriteClosed(write): WriteClosed, _: &mut Context<RootSupervisor>) {
+        write(self.ledger.as_ref());
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::rc::Rc;
 
-use actix::{Actor, Context, Handler, Message};
+use actix::fut::wrap_future;
+use actix::{Actor, AsyncContext, Context, Handler, Message};
 use tokio::sync::oneshot;
 
 use crate::store::ledger::Abort;
 use crate::store::seam::{CommitError, StoreError};
 
 use super::intake::{Accepted, Begun, IncomingEvent, accept};
-use super::shared::Queued;
+use super::standing::{Queued, Turn};
 use super::tenant_state::TenantState;
 
 /// Events to be accepted together, and whom to tell when they are durable.
@@ -22,11 +23,14 @@ pub(super) struct Publish {
 }
 
 /// Accepts the events of one tenant.
-pub(super) struct EventRouter(Rc<TenantState>);
+pub(super) struct EventRouter {
+    tenant: Rc<TenantState>,
+    turn: Turn,
+}
 
 impl EventRouter {
     pub(super) fn new(tenant: Rc<TenantState>) -> EventRouter {
-        EventRouter(tenant)
+        EventRouter { tenant, turn: Turn::default() }
     }
 }
 
@@ -34,16 +38,19 @@ impl Actor for EventRouter {
     type Context = Context<EventRouter>;
 
     fn started(&mut self, ctx: &mut Context<EventRouter>) {
-        ctx.set_mailbox_capacity(self.0.shared.settings.mailbox_messages_max);
+        ctx.set_mailbox_capacity(self.tenant.shared.settings.mailbox_messages_max);
     }
 }
 
 impl Handler<Publish> for EventRouter {
     type Result = ();
 
-    fn handle(&mut self, publish: Publish, _: &mut Context<EventRouter>) {
+    fn handle(&mut self, publish: Publish, ctx: &mut Context<EventRouter>) {
         drop(publish.queued);
-        let tenant = &self.0;
+        let tenant = &self.tenant;
+        if self.turn.is_over() {
+            ctx.wait(wrap_future(tokio::task::yield_now()));
+        }
         let outcome = tenant.transact(|tx| {
             let mut begun = Begun::default();
             let accepted: Result<Vec<_>, StoreError> = publish

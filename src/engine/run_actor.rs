@@ -23,8 +23,8 @@ use super::connections;
 use super::destinations::Asking;
 use super::dispatch::{PreparedCall, perform};
 use super::live::LiveRun;
+use super::orders::{Down, Exit};
 use super::secrets;
-use super::supervisor::{Down, Exit};
 use super::tenant_state::TenantState;
 
 /// An input for a run, and whom to tell when what it led to is durable.
@@ -141,7 +141,12 @@ impl RunActor {
         if is_over {
             self.leave(Exit::Finished, ctx);
         } else if self.live.is_cut {
-            ctx.notify(Look); // Others have their turn in between.
+            let address = ctx.address();
+            actix::spawn(async move {
+                // Others have their turn in between.
+                tokio::task::yield_now().await;
+                address.do_send(Look);
+            });
         } else if waits {
             self.leave(Exit::Waiting, ctx);
         }
@@ -259,6 +264,12 @@ impl RunActor {
         }
     }
 
+    /// Returns whether the run rests because its tenant does; while a call of it is in flight, it
+    /// waits for what comes of that.
+    fn rests_now(&self) -> bool {
+        self.tenant.standing.rests() && !self.asked.iter().any(is_call)
+    }
+
     /// Ends the actor. Messages that are already on their way are given back to the supervisor.
     fn leave(&mut self, exit: Exit, ctx: &mut Context<RunActor>) {
         if self.has_left() {
@@ -318,6 +329,9 @@ impl Actor for RunActor {
     fn started(&mut self, ctx: &mut Context<RunActor>) {
         failpoint::hit("actor.start");
         let first = self.first.take();
+        if first.is_none() && self.rests_now() {
+            return self.leave(Exit::Waiting, ctx);
+        }
         self.move_on(first, ctx);
     }
 }
@@ -340,6 +354,8 @@ impl Handler<Look> for RunActor {
     fn handle(&mut self, _: Look, ctx: &mut Context<RunActor>) {
         if self.has_left() {
             self.tenant.wake(vec![self.live.id()]);
+        } else if self.rests_now() {
+            self.leave(Exit::Waiting, ctx);
         } else {
             self.live.has_mail = true;
             self.move_on(None, ctx);

@@ -17,15 +17,16 @@ impl Engine {
     /// Notes what the tenants' threads show of themselves, of at most `tenants_max` tenants.
     pub fn measure(&self, readings: &mut Readings, tenants_max: usize) {
         let doors = self.shared.doors.read();
-        let mut known: Vec<_> = doors.iter().map(|(id, doors)| (*id, &doors.gauges)).collect();
+        let mut known: Vec<_> = doors.iter().map(|(id, doors)| (*id, &doors.standing)).collect();
         known.sort_by_key(|(id, _)| *id);
-        for (_, gauges) in known.into_iter().take(tenants_max) {
-            let slug = [gauges.slug.as_str()];
+        for (_, standing) in known.into_iter().take(tenants_max) {
+            let slug = standing.slug.read().clone();
+            let slug = [slug.as_str()];
             let count =
                 |number: &std::sync::atomic::AtomicUsize| number.load(Ordering::Relaxed) as f64;
-            readings.note("ergane_runs_live", &slug, count(&gauges.live));
-            readings.note("ergane_mailbox_messages", &slug, count(&gauges.mailbox));
-            readings.note("ergane_run_crashes", &slug, count(&gauges.crashes));
+            readings.note("ergane_runs_live", &slug, count(&standing.live));
+            readings.note("ergane_mailbox_messages", &slug, count(&standing.mailbox));
+            readings.note("ergane_run_crashes", &slug, count(&standing.crashes));
         }
         let calls = self.shared.calls_in_flight.load(Ordering::SeqCst);
         readings.note("ergane_calls_in_flight", &[], calls as f64);
@@ -34,7 +35,7 @@ impl Engine {
     /// Returns the name of a tenant that is open.
     #[must_use]
     pub fn slug_of(&self, tenant: TenantId) -> Option<String> {
-        self.shared.doors.read().get(&tenant).map(|doors| doors.gauges.slug.clone())
+        self.shared.doors.read().get(&tenant).map(|doors| doors.standing.slug.read().clone())
     }
 
     /// Returns when this process began, by the clock.

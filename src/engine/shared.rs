@@ -24,6 +24,7 @@ use super::bell::Bell;
 use super::rest::Rest;
 use super::router::EventRouter;
 use super::settings::EngineSettings;
+use super::standing::Standing;
 use super::supervisor::TenantSupervisor;
 use super::traces::Traces;
 
@@ -63,37 +64,7 @@ pub(super) struct Leap {
 pub(super) struct Doors {
     pub(super) supervisor: Addr<TenantSupervisor>,
     pub(super) router: Addr<EventRouter>,
-    pub(super) pressure: Arc<AtomicUsize>,
-    pub(super) gauges: Arc<TenantGauges>,
-}
-
-/// What others than the tenant's thread see of it.
-#[derive(Debug, Default)]
-pub(super) struct TenantGauges {
-    /// Its name in labels.
-    pub(super) slug: String,
-    /// Messages that wait to be looked at.
-    pub(super) mailbox: AtomicUsize,
-    /// Runs with an actor.
-    pub(super) live: AtomicUsize,
-    /// Run actors that crashed since the start.
-    pub(super) crashes: AtomicUsize,
-}
-
-/// A message counts as waiting until this is dropped.
-pub(super) struct Queued(Arc<TenantGauges>);
-
-impl Queued {
-    pub(super) fn at(doors: &Doors) -> Queued {
-        doors.gauges.mailbox.fetch_add(1, Ordering::Relaxed);
-        Queued(Arc::clone(&doors.gauges))
-    }
-}
-
-impl Drop for Queued {
-    fn drop(&mut self) {
-        self.0.mailbox.fetch_sub(1, Ordering::Relaxed);
-    }
+    pub(super) standing: Arc<Standing>,
 }
 
 impl Shared {

@@ -1,126 +1,43 @@
 //! The supervisor of one tenant: gives each run that has work an actor, and builds a fresh one
 //! from the store when an actor has crashed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, MessageResult};
-use serde::Serialize;
+use actix::fut::wrap_future;
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult};
 use tracing::{error, info, warn};
 
 use crate::domain::id::RunId;
 use crate::domain::run::{RunError, Status};
-use crate::domain::time::Timestamp;
 use crate::domain::workflow::{Priority, Workflow};
 use crate::metrics::Trouble;
-use crate::store::alarms::Alarm;
 use crate::store::ledger::Abort;
 use crate::store::seam::StoreError;
-use crate::store::tenant::TenantView;
 
+use super::backlog::Backlog;
 use super::deliveries;
 use super::live::LiveRun;
+use super::orders::{
+    Adopt, Close, Deliver, Down, Exit, GoOn, MakeRoom, Observation, Observe, Ring, SendDeliveries,
+    Wake, Work,
+};
 use super::run_actor::{Delivery, RunActor};
 use super::run_events;
+use super::standing::Turn;
 use super::tenant_state::TenantState;
 
-/// How many runs are loaded from the store before other work has its turn.
-const LOAD_CHUNK: usize = 128;
+/// How many runs are loaded from the store, or begun, before other tenants have their turn.
+const RUNS_A_TURN: usize = 32;
 
-/// Why a run's actor ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Exit {
-    /// The run is over.
-    Finished,
-    /// The run waits; the store remembers what for.
-    Waiting,
-    /// A record could not be read.
-    Faulted(String),
-    /// The part was lost; whoever owns it next goes on.
-    Lost,
-    /// It panicked.
-    Panicked,
+/// Something that a run is to do, in its turn.
+enum Ready {
+    /// It begins.
+    Begin(Box<LiveRun>),
+    /// It looks at what has come for it.
+    Look(RunId),
 }
-
-/// Runs that were just begun.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Adopt(pub(super) Vec<LiveRun>);
-
-/// An input for a run that may have no actor.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Deliver {
-    pub(super) run: RunId,
-    pub(super) delivery: Delivery,
-}
-
-/// Runs with a deadline that has come, or with something else to look at.
-#[derive(Default, Message)]
-#[rtype(result = "()")]
-pub(super) struct Wake(pub(super) Vec<RunId>);
-
-/// Alarms whose time has come.
-#[derive(Default, Message)]
-#[rtype(result = "()")]
-pub(super) struct Ring(pub(super) Vec<(Timestamp, Alarm)>);
-
-/// Subscriptions whose queues are to be worked off.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct SendDeliveries(pub(super) BTreeSet<String>);
-
-/// The end of a run's actor.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Down {
-    pub(super) run: RunId,
-    pub(super) instance: u64,
-    pub(super) exit: Exit,
-    pub(super) workflow: Arc<Workflow>,
-    pub(super) concurrency_key: Option<String>,
-}
-
-/// Work to be done on the tenant's thread.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Work(pub(super) Job);
-
-type Job = Box<dyn FnOnce(&Rc<TenantState>) + Send>;
-
-/// Asks what the supervisor sees.
-#[derive(Message)]
-#[rtype(result = "Observation")]
-pub(super) struct Observe;
-
-/// What a tenant's supervisor sees of its runs.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Observation {
-    /// Runs with an actor.
-    pub active: usize,
-    /// Actors that crashed since the start.
-    pub crashes: u64,
-    /// Runs that were set aside because their actor crashed again and again.
-    pub quarantined: u64,
-}
-
-/// Ends the supervisor and its runs' actors: the part was lost, and its next owner starts anew.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Close;
-
-/// Goes on with what rested, and with these runs in any case.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct GoOn(pub(super) Vec<RunId>);
-
-/// Goes on loading runs that were at work when the process ended, or that had to queue.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct LoadMore;
 
 /// Supervises the runs of one tenant.
 pub(super) struct TenantSupervisor {
@@ -131,38 +48,30 @@ pub(super) struct TenantSupervisor {
     to_load: BTreeMap<Backlog, Option<RunId>>,
     /// Whether runs had to queue for want of room and have not all been loaded since.
     crowded: bool,
-    loading: bool,
+    /// Runs that have something to do, in order.
+    ready: VecDeque<Ready>,
+    /// How many of those begin.
+    beginning: usize,
+    /// Whether the next turn is on its way.
+    turns: bool,
+    mailbox: Turn,
     /// What one run had for another while everything rested.
     held: Vec<Deliver>,
 }
 
-/// Runs without an actor that need one, in the order in which they get it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Backlog {
-    /// Runs that were being undone when the process ended.
-    Compensating,
-    /// Runs that were at work when the process ended.
-    Running,
-    /// Runs for which others left something to look at.
-    WithNotices,
-    /// Runs that wait for room.
-    Queued(Priority),
-}
-
 impl TenantSupervisor {
     pub(super) fn new(tenant: Rc<TenantState>) -> TenantSupervisor {
-        let (crashes, seen) = Default::default();
-        let queued = Priority::ALL.map(Backlog::Queued);
-        let at_work = [Backlog::Compensating, Backlog::Running, Backlog::WithNotices];
-        let backlogs = at_work.into_iter().chain(queued);
-        let to_load = backlogs.map(|backlog| (backlog, None)).collect();
+        let to_load = Backlog::everything();
         TenantSupervisor {
             tenant,
-            crashes,
-            seen,
+            crashes: HashMap::new(),
+            seen: Observation::default(),
             to_load,
             crowded: false,
-            loading: false,
+            ready: VecDeque::new(),
+            beginning: 0,
+            turns: false,
+            mailbox: Turn::default(),
             held: Vec::new(),
         }
     }
@@ -177,7 +86,7 @@ impl TenantSupervisor {
     /// Builds an actor from the store; a run that cannot be read is set aside.
     fn revive(&mut self, id: RunId, first: Option<Delivery>) {
         // An input that somebody sent was let through at the door.
-        if first.is_none() && self.rests(id) {
+        if first.is_none() && self.tenant.rests_with(id) {
             return;
         }
         let tenant = Rc::clone(&self.tenant);
@@ -230,12 +139,8 @@ impl TenantSupervisor {
         self.tenant.shared.metrics.trouble(&self.tenant.facts.slug, Trouble::RunQuarantined);
     }
 
-    fn rests(&self, run: RunId) -> bool {
-        self.tenant.shared.rest.of_run(self.tenant.id(), run)
-    }
-
     fn deliver(&mut self, run: RunId, delivery: Delivery) {
-        if delivery.reply.is_none() && self.rests(run) {
+        if delivery.reply.is_none() && self.tenant.rests_with(run) {
             return self.held.push(Deliver { run, delivery });
         }
         match self.tenant.address_of(run) {
@@ -244,15 +149,75 @@ impl TenantSupervisor {
         }
     }
 
-    fn has_room(&self) -> bool {
-        self.tenant.active() < self.tenant.shared.settings.runs_active_max
+    /// Returns how many more runs may be at work; none while the tenant rests.
+    fn room(&self) -> usize {
+        if self.tenant.rests() {
+            return 0;
+        }
+        let most = self.tenant.standing.active_runs_max(self.tenant.shared.settings.runs_active_max);
+        most.saturating_sub(self.tenant.active() + self.beginning)
     }
 
-    fn load_later(&mut self, ctx: &mut Context<TenantSupervisor>) {
-        let rests = self.tenant.shared.rest.of_tenant(self.tenant.id());
-        if !self.loading && !self.to_load.is_empty() && !rests {
-            self.loading = true;
-            ctx.notify(LoadMore);
+    fn has_room(&self) -> bool {
+        self.room() > 0
+    }
+
+    /// Does what is ready, so much of it at once that no other tenant of the thread waits long:
+    /// between two turns everybody else has theirs.
+    fn take_turn(&mut self, ctx: &mut Context<TenantSupervisor>) {
+        if self.turns {
+            return;
+        }
+        let mut turn = Turn::default();
+        for _ in 0..RUNS_A_TURN {
+            let Some(ready) = self.ready.pop_front() else { break };
+            match ready {
+                Ready::Begin(live) => {
+                    self.beginning -= 1;
+                    self.begin(*live, None);
+                }
+                Ready::Look(run) => self.look(run),
+            }
+            if turn.is_over() {
+                break;
+            }
+        }
+        if self.ready.is_empty() && !self.to_load.is_empty() && self.has_room() {
+            self.load_more();
+        }
+        let has_more = !self.ready.is_empty() || (!self.to_load.is_empty() && self.has_room());
+        if has_more {
+            self.turns = true;
+            let pause = wrap_future(tokio::task::yield_now());
+            ctx.spawn(pause.map(|(), supervisor: &mut Self, ctx| {
+                supervisor.turns = false;
+                supervisor.take_turn(ctx);
+            }));
+        }
+    }
+
+    fn look(&mut self, run: RunId) {
+        // A run that is loaded sees for itself which of its deadlines have come.
+        match self.tenant.address_of(run) {
+            Some(address) => address.do_send(super::run_actor::Look),
+            None => self.revive(run, None),
+        }
+    }
+
+    fn load_more(&mut self) {
+        if let Err(error) = self.load_chunk() {
+            error!(tenant.slug = %self.tenant.facts.slug, "Cannot load runs: {error}");
+        }
+        let active = self.tenant.active();
+        if self.to_load.is_empty() && active > 0 {
+            info!(tenant.slug = %self.tenant.facts.slug, active, "Runs go on where they stood");
+        }
+    }
+
+    /// Lets others have their turn when the mailbox is long.
+    fn breathe(&mut self, ctx: &mut Context<TenantSupervisor>) {
+        if self.mailbox.is_over() {
+            ctx.wait(wrap_future(tokio::task::yield_now()));
         }
     }
 
@@ -260,8 +225,7 @@ impl TenantSupervisor {
     fn load_chunk(&mut self) -> Result<(), StoreError> {
         let Some((backlog, after)) = self.to_load.pop_first() else { return Ok(()) };
         let tenant = Rc::clone(&self.tenant);
-        let room = tenant.shared.settings.runs_active_max.saturating_sub(tenant.active());
-        let limit = LOAD_CHUNK.min(room.max(1));
+        let limit = RUNS_A_TURN.min(self.room().max(1));
         let chunk = tenant
             .transact(|tx| backlog.read(tx.view(), after, limit))
             .map(|settled| settled.value);
@@ -298,7 +262,7 @@ impl TenantSupervisor {
 
     fn crashed(&mut self, run: RunId, reason: &str) {
         self.seen.crashes += 1;
-        self.tenant.gauges.crashes.fetch_add(1, Ordering::Relaxed);
+        self.tenant.standing.crashes.fetch_add(1, Ordering::Relaxed);
         let crashes = self.crashes.entry(run).or_default();
         *crashes += 1;
         let (crashes, limit) = (*crashes, self.tenant.shared.settings.crashes_max);
@@ -335,24 +299,6 @@ impl TenantSupervisor {
     }
 }
 
-impl Backlog {
-    /// Returns the next runs that belong to it, oldest first.
-    fn read(
-        self,
-        view: TenantView<'_>,
-        after: Option<RunId>,
-        limit: usize,
-    ) -> Result<Vec<RunId>, StoreError> {
-        match self {
-            Backlog::Compensating => view.runs_in_status(Status::Compensating, after, limit),
-            Backlog::Running => view.runs_in_status(Status::Running, after, limit),
-            Backlog::WithNotices => view.runs_with_notices(after, limit),
-            Backlog::Queued(Priority::NORMAL) => view.runs_in_status(Status::Queued, after, limit),
-            Backlog::Queued(priority) => view.queued_of_priority(priority, after, limit),
-        }
-    }
-}
-
 impl Actor for TenantSupervisor {
     type Context = Context<TenantSupervisor>;
 
@@ -360,7 +306,7 @@ impl Actor for TenantSupervisor {
         ctx.set_mailbox_capacity(self.tenant.shared.settings.mailbox_messages_max);
         *self.tenant.supervisor.borrow_mut() = Some(ctx.address());
         deliveries::resume(&self.tenant);
-        self.load_later(ctx);
+        self.take_turn(ctx);
     }
 }
 
@@ -369,48 +315,45 @@ impl Handler<Adopt> for TenantSupervisor {
 
     fn handle(&mut self, Adopt(started): Adopt, ctx: &mut Context<TenantSupervisor>) {
         for live in started {
-            if self.rests(live.id()) {
-                // It stays `queued` in the store until the tenant goes on.
-                self.to_load.entry(Backlog::Queued(live.priority)).or_insert(None);
-                continue;
-            }
             let own = Backlog::Queued(live.priority);
             // Nobody overtakes those who wait already and are as urgent.
             let is_next =
                 !self.crowded || self.to_load.keys().next().is_none_or(|first| own < *first);
             if self.has_room() && is_next {
-                self.begin(live, None);
+                self.beginning += 1;
+                let is_urgent = live.priority < Priority::NORMAL;
+                let ready = Ready::Begin(Box::new(live));
+                match is_urgent {
+                    true => self.ready.push_front(ready),
+                    false => self.ready.push_back(ready),
+                }
             } else {
                 // It stays `queued` in the store until there is room.
                 self.to_load.entry(own).or_insert(None);
                 self.crowded = true;
             }
         }
-        if self.crowded && self.has_room() {
-            self.load_later(ctx);
-        }
+        self.take_turn(ctx);
     }
 }
 
 impl Handler<Deliver> for TenantSupervisor {
     type Result = ();
 
-    fn handle(&mut self, message: Deliver, _: &mut Context<TenantSupervisor>) {
+    fn handle(&mut self, message: Deliver, ctx: &mut Context<TenantSupervisor>) {
         self.deliver(message.run, message.delivery);
+        self.breathe(ctx);
     }
 }
 
 impl Handler<Wake> for TenantSupervisor {
     type Result = ();
 
-    fn handle(&mut self, Wake(runs): Wake, _: &mut Context<TenantSupervisor>) {
-        for run in runs {
-            // A run that is loaded sees for itself which of its deadlines have come.
-            match self.tenant.address_of(run) {
-                Some(address) => address.do_send(super::run_actor::Look),
-                None => self.revive(run, None),
-            }
-        }
+    fn handle(&mut self, Wake(runs): Wake, ctx: &mut Context<TenantSupervisor>) {
+        // While the tenant rests, what has come for its runs is read when they go on.
+        let goes_on = |run: &RunId| !self.tenant.rests_with(*run);
+        self.ready.extend(runs.into_iter().filter(goes_on).map(Ready::Look));
+        self.take_turn(ctx);
     }
 }
 
@@ -457,28 +400,8 @@ impl Handler<Down> for TenantSupervisor {
             Exit::Faulted(reason) => self.crashed(down.run, &reason),
             Exit::Panicked => self.crashed(down.run, "a panic"),
         }
-        if self.has_room() {
-            self.load_later(ctx);
-        }
-    }
-}
-
-impl Handler<LoadMore> for TenantSupervisor {
-    type Result = ();
-
-    fn handle(&mut self, _: LoadMore, ctx: &mut Context<TenantSupervisor>) {
-        self.loading = false;
-        if !self.has_room() {
-            return;
-        }
-        if let Err(error) = self.load_chunk() {
-            error!(tenant.slug = %self.tenant.facts.slug, "Cannot load runs: {error}");
-        }
-        let active = self.tenant.active();
-        if self.to_load.is_empty() && active > 0 {
-            info!(tenant.slug = %self.tenant.facts.slug, active, "Runs go on where they stood");
-        }
-        self.load_later(ctx);
+        self.take_turn(ctx);
+        self.breathe(ctx);
     }
 }
 
@@ -489,8 +412,10 @@ impl Handler<GoOn> for TenantSupervisor {
         for Deliver { run, delivery } in std::mem::take(&mut self.held) {
             self.deliver(run, delivery);
         }
+        self.tenant.read_deadlines_again();
+        self.to_load = Backlog::everything();
+        self.crowded = true;
         deliveries::resume(&self.tenant);
-        self.load_later(ctx);
         for run in runs {
             let is_ours = self
                 .tenant
@@ -500,6 +425,15 @@ impl Handler<GoOn> for TenantSupervisor {
                 self.revive(run, None);
             }
         }
+        self.take_turn(ctx);
+    }
+}
+
+impl Handler<MakeRoom> for TenantSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: MakeRoom, ctx: &mut Context<TenantSupervisor>) {
+        self.take_turn(ctx);
     }
 }
 
@@ -515,8 +449,9 @@ impl Handler<Close> for TenantSupervisor {
 impl Handler<Work> for TenantSupervisor {
     type Result = ();
 
-    fn handle(&mut self, Work(work): Work, _: &mut Context<TenantSupervisor>) {
+    fn handle(&mut self, Work(work): Work, ctx: &mut Context<TenantSupervisor>) {
         work(&self.tenant);
+        self.breathe(ctx);
     }
 }
 

@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::Addr;
 
@@ -18,6 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::workflow::Workflow;
 use crate::store::access::TenantRow;
 use crate::store::alarms::Alarm;
+use crate::store::counters::Counted;
 use crate::store::events::EventKey;
 use crate::store::ledger::{Abort, Ledger, Receipt};
 use crate::store::seam::{Part, StoreError};
@@ -31,21 +31,24 @@ use super::incidents::incidents_of;
 use super::intake;
 use super::listeners::Listeners;
 use super::live::{LiveRun, deadlines_of};
+use super::orders::{Adopt, Deliver, Down, GoOn, MakeRoom, SendDeliveries, Wake};
 use super::reconcile;
 use super::run_actor::{Delivery, RunActor};
 use super::run_events::SUCCEEDED;
 use super::schedules;
-use super::shared::{Shared, TenantGauges};
-use super::supervisor::{Adopt, Deliver, Down, SendDeliveries, TenantSupervisor, Wake};
+use super::shared::Shared;
+use super::standing::Standing;
+use super::supervisor::TenantSupervisor;
 use super::tasks::tasks_of;
-use super::timers::{Timers, TimersChanged};
+use super::timers::{ReadAgain, Timers, TimersChanged};
 use super::tokens::Renewals;
 use super::waiting::{deferred_of, gates_of};
 
 /// One tenant on the thread of its part.
 pub(super) struct TenantState {
     pub(super) facts: TenantFacts,
-    pub(super) part: Part,
+    /// The part that the ids of its runs name.
+    pub(super) ids_part: Part,
     pub(super) shared: Arc<Shared>,
     pub(super) ledger: Ledger,
     pub(super) listeners: RefCell<Rc<Listeners>>,
@@ -65,8 +68,7 @@ pub(super) struct TenantState {
     /// What is taken out of everything that calls bring back; `None` until it is needed.
     pub(super) known_secrets: RefCell<Option<Rc<Mask>>>,
     timers: Addr<Timers>,
-    pressure: Arc<AtomicUsize>,
-    pub(super) gauges: Arc<TenantGauges>,
+    pub(super) standing: Arc<Standing>,
     runs: RefCell<HashMap<RunId, (u64, Addr<RunActor>)>>,
     instances: Cell<u64>,
     definitions: RefCell<HashMap<(String, u32), Arc<Workflow>>>,
@@ -83,6 +85,7 @@ struct FollowUp {
     started: Vec<LiveRun>,
     timers: Vec<TimerChange>,
     woken: Vec<RunId>,
+    counted: Counted,
 }
 
 impl TenantState {
@@ -92,13 +95,13 @@ impl TenantState {
         shared: Arc<Shared>,
         ledger: Ledger,
         timers: Addr<Timers>,
-        (pressure, gauges): (&Arc<AtomicUsize>, &Arc<TenantGauges>),
+        standing: &Arc<Standing>,
     ) -> Result<Rc<TenantState>, Abort<StoreError>> {
         let installed = Arc::new(Installed::new(&shared.activities, Vec::new()));
         let state = TenantState {
             installed: RefCell::new(installed),
             facts: TenantFacts { id: row.id, slug: row.slug, name: row.name },
-            part,
+            ids_part: row.ids_part.unwrap_or(part),
             destinations: Destinations::new(&shared.settings, shared.clock.now()),
             deliveries: Deliveries::new(shared.settings.deliveries_in_flight_max),
             renewals: Renewals::default(),
@@ -112,8 +115,7 @@ impl TenantState {
             begun_inside: RefCell::default(),
             known_secrets: RefCell::default(),
             timers,
-            pressure: Arc::clone(pressure),
-            gauges: Arc::clone(gauges),
+            standing: Arc::clone(standing),
             runs: RefCell::default(),
             instances: Cell::new(0),
             definitions: RefCell::default(),
@@ -126,6 +128,9 @@ impl TenantState {
             let newest = view.newest_event()?;
             let mut tx = TenantTx::new(state.facts.id, tx, &state.shared.clock);
             schedules::reconcile(&state, &mut tx)?;
+            tx.begin_counting()?;
+            state.standing.set_totals(&tx.view().totals()?);
+            state.standing.set_used(&tx.view().used()?.unwrap_or_default());
             Ok::<_, StoreError>(newest)
         })?;
         state.newest_event.set(newest.unwrap_or(EventKey(0)));
@@ -171,11 +176,13 @@ impl TenantState {
     ) -> Result<Settled<T>, Abort<E>> {
         // A transaction that was refused has left what it began behind.
         self.begun_inside.take();
+        let waited = self.ledger.pressure_bytes();
         let ((value, follow_up), receipt) = self.ledger.transact(|tx| {
             let mut tx = TenantTx::new(self.id(), tx, &self.shared.clock);
             let value = decide(&mut tx)?;
             Ok::<_, E>((value, self.conclude(tx)?))
         })?;
+        self.standing.add_pressure(self.ledger.pressure_bytes().saturating_sub(waited));
         self.follow_up(follow_up);
         Ok(Settled { value, receipt })
     }
@@ -193,13 +200,14 @@ impl TenantState {
             started = reconcile::settle(self, &mut tx, &before)?;
         }
         started.extend(intake::accept_emitted(self, &mut tx)?);
-        tx.write_counters()?;
+        let counted = tx.write_counters()?;
         let (timers, woken) = (tx.take_timers(), tx.take_woken());
-        Ok(FollowUp { started, timers, woken })
+        Ok(FollowUp { started, timers, woken, counted })
     }
 
     /// Tells the actors what a transaction left for them.
     fn follow_up(&self, follow_up: FollowUp) {
+        self.standing.count(&follow_up.counted);
         let to_send = self.deliveries.take_woken();
         if !to_send.is_empty() {
             self.tell(SendDeliveries(to_send));
@@ -243,10 +251,43 @@ impl TenantState {
         Ok(())
     }
 
+    /// Follows what is written of the tenant: when it begins to rest its runs are told, and when it
+    /// goes on they are loaded from where they stood.
+    pub(super) fn follow(&self, row: &TenantRow) {
+        let before = self.standing.rests();
+        self.standing.follow(row);
+        match (before, self.standing.rests()) {
+            (false, true) => {
+                for (_, address) in self.runs.borrow().values() {
+                    address.do_send(super::run_actor::Look);
+                }
+            }
+            (true, false) => {
+                self.tell(GoOn(Vec::new()));
+            }
+            (true, true) | (false, false) => self.tell(MakeRoom),
+        }
+    }
+
+    /// Returns whether nothing goes on by itself: the tenant is suspended, or the appliance rests.
+    pub(super) fn rests(&self) -> bool {
+        self.standing.rests() || self.shared.rest.of_tenant(self.id())
+    }
+
+    /// Returns whether a run rests with its tenant.
+    pub(super) fn rests_with(&self, run: RunId) -> bool {
+        self.standing.rests() || self.shared.rest.of_run(self.id(), run)
+    }
+
+    /// Has the deadlines read that were left out while the tenant rested.
+    pub(super) fn read_deadlines_again(&self) {
+        self.timers.do_send(ReadAgain);
+    }
+
     /// Lets the doors know how much waits for the disk.
     pub(super) fn note_pressure(&self) {
         let bytes = self.ledger.pressure_bytes();
-        self.pressure.store(bytes, Ordering::Relaxed);
+        self.standing.set_pressure(bytes);
         self.shared.metrics.set_pressure_bytes(bytes);
     }
 
@@ -259,7 +300,7 @@ impl TenantState {
     pub(super) fn remember(&self, run: RunId, instance: u64, address: Addr<RunActor>) {
         let mut runs = self.runs.borrow_mut();
         runs.insert(run, (instance, address));
-        self.gauges.live.store(runs.len(), Ordering::Relaxed);
+        self.standing.live.store(runs.len(), Ordering::Relaxed);
     }
 
     /// Forgets an actor, unless the run has a newer one.
@@ -268,7 +309,7 @@ impl TenantState {
         if runs.get(&run).is_some_and(|(known, _)| *known == instance) {
             runs.remove(&run);
         }
-        self.gauges.live.store(runs.len(), Ordering::Relaxed);
+        self.standing.live.store(runs.len(), Ordering::Relaxed);
     }
 
     pub(super) fn address_of(&self, run: RunId) -> Option<Addr<RunActor>> {
@@ -279,8 +320,10 @@ impl TenantState {
         self.runs.borrow().len()
     }
 
-    /// Lets go of every actor, so that none keeps another alive.
+    /// Lets go of every actor, so that none keeps another alive, and of everything that they might
+    /// still decide.
     pub(super) fn close(&self) {
+        self.ledger.shut();
         self.supervisor.borrow_mut().take();
         self.runs.borrow_mut().clear();
     }

@@ -105,13 +105,7 @@ impl World {
         let engine = start(&store, &calls, &clock, settings);
         let world = World { engine, store, calls, clock };
         world.settle().await;
-        let row = TenantRow {
-            id: TENANT,
-            slug: "acme".to_owned(),
-            name: "Acme".to_owned(),
-            created_at: Timestamp::default(),
-            deleted_at: None,
-        };
+        let row = TenantRow::new(TENANT, "acme", "Acme", Timestamp::default());
         let tenant = row.clone();
         let written = world.engine.transact(APPLIANCE, move |tx| {
             tx.put_tenant(&row);

@@ -1,5 +1,7 @@
 //! Tenants, keys and sessions: what says who is asking. They belong to the appliance itself.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::family::{Dedupe, Meta};
@@ -33,6 +35,32 @@ pub struct TenantRow {
     /// When it was closed; its number is never given again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
+    /// When it was suspended, while it is: its runs rest, and it takes no new work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_at: Option<Timestamp>,
+    /// Its own quotas by their names; the others are those of the settings.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub quotas: BTreeMap<String, u64>,
+    /// The part that the ids of its runs name, where it came from another one: ids stay as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids_part: Option<u16>,
+}
+
+impl TenantRow {
+    /// Makes a tenant as it is when it begins.
+    #[must_use]
+    pub fn new(id: TenantId, slug: &str, name: &str, created_at: Timestamp) -> TenantRow {
+        TenantRow {
+            id,
+            slug: slug.to_owned(),
+            name: name.to_owned(),
+            created_at,
+            deleted_at: None,
+            suspended_at: None,
+            quotas: BTreeMap::new(),
+            ids_part: None,
+        }
+    }
 }
 
 /// A key, kept by the digest of its text.

@@ -16,8 +16,10 @@ use super::tenant::{TenantTx, TenantView, damaged, from_json, to_json};
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
 
-const RECORD: u8 = Row::AuditRecord as u8;
-const HEAD: u8 = Meta::AuditHead as u8;
+pub(super) const RECORD: u8 = Row::AuditRecord as u8;
+pub(super) const HEAD: u8 = Meta::AuditHead as u8;
+/// Under which numbers a tenant wrote its chain before it was moved.
+pub(super) const ORIGINS: u8 = Meta::AuditOrigins as u8;
 const HASH_BYTES: usize = 32;
 /// Keeps the hashes of this chain apart from every other use of SHA-256.
 const DOMAIN: &[u8] = b"ergane audit 1\0";
@@ -78,6 +80,16 @@ pub struct Head {
     pub hash: Hash,
 }
 
+/// A stretch of a chain that was written elsewhere: the hashes of its records hold the number that
+/// the tenant had there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The number of its last record.
+    pub until: u64,
+    /// The number that the tenant had.
+    pub of: TenantId,
+}
+
 /// The first record that does not fit the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
@@ -108,6 +120,28 @@ impl TenantView<'_> {
         Ok(self.json(Space::Meta, &head_key(self.tenant(), of))?.unwrap_or_default())
     }
 
+    /// Returns where the chain that tells of `of` was written before the tenant came here.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn audit_origins(&self, of: TenantId) -> Result<Vec<Origin>, StoreError> {
+        let key = chain_key(self.tenant(), ORIGINS, of).done();
+        Ok(self.json(Space::Meta, &key)?.unwrap_or_default())
+    }
+
+    /// Returns the same together with what was written here.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn audit_origins_to_date(&self, of: TenantId) -> Result<Vec<Origin>, StoreError> {
+        let mut origins = self.audit_origins(of)?;
+        let until = self.audit_head(of)?.count;
+        if until > origins.last().map_or(0, |last| last.until) {
+            origins.push(Origin { until, of });
+        }
+        Ok(origins)
+    }
+
     /// Returns at most `limit` records before number `before`, newest first.
     ///
     /// # Errors
@@ -133,12 +167,13 @@ impl TenantView<'_> {
     pub fn check_audit(&self, of: TenantId) -> Result<Result<Head, Broken>, StoreError> {
         let prefix = Prefix::new(record_key(self.tenant(), of));
         let mut seen = Head::default();
+        let origins = self.audit_origins(of)?;
         let mut after: Option<Vec<u8>> = None;
         loop {
             let range = prefix.after(after.as_deref());
             let rows = self.scan(Space::Row, range, Direction::Ascending, CHECKED_AT_ONCE)?;
             for (key, row) in &rows {
-                match fits(of, &seen, key, row) {
+                match fits(written_as(&origins, of, seen.count + 1), &seen, key, row) {
                     Ok(hash) => seen = Head { count: seen.count + 1, hash },
                     Err(broken) => return Ok(Err(broken)),
                 }
@@ -232,6 +267,9 @@ fn place_of(space: Space, key: &[u8]) -> Option<(TenantId, TenantId, bool)> {
     };
     let of = u32::try_from(u64::from_be_bytes(*of)).ok()?;
     Some((TenantId(u32::from_be_bytes(*home)), TenantId(of), is_record))
+/// Returns the number that the tenant had when it wrote a record.
+fn written_as(origins: &[Origin], of: TenantId, number: u64) -> TenantId {
+    origins.iter().find(|origin| number <= origin.until).map_or(of, |origin| origin.of)
 }
 
 fn fits(of: TenantId, seen: &Head, key: &[u8], row: &[u8]) -> Result<Hash, Broken> {
@@ -269,12 +307,16 @@ fn number_of(key: &[u8]) -> Option<u64> {
     key.last_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes))
 }
 
-fn record_key(home: TenantId, of: TenantId) -> Key {
+pub(super) fn record_key(home: TenantId, of: TenantId) -> Key {
     Key::of(home).tag(RECORD).number(of.0.into())
 }
 
 fn head_key(home: TenantId, of: TenantId) -> Vec<u8> {
-    Key::of(home).tag(HEAD).number(of.0.into()).done()
+    chain_key(home, HEAD, of).done()
+}
+
+pub(super) fn chain_key(home: TenantId, family: u8, of: TenantId) -> Key {
+    Key::of(home).tag(family).number(of.0.into())
 }
 
 #[cfg(test)]

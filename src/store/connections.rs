@@ -133,6 +133,23 @@ impl TenantView<'_> {
     pub fn hook_holder(&self, name: &str) -> Result<Option<TenantId>, StoreError> {
         self.json(Space::Meta, &hook_key(name))
     }
+
+    /// Returns the short names of hooks that a tenant answers to.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn hooks_of(&self, holder: TenantId) -> Result<Vec<String>, StoreError> {
+        let prefix = Prefix::new(Key::of(APPLIANCE).tag(HOOK));
+        let rows = self.scan(Space::Meta, prefix.range(), Direction::Ascending, usize::MAX)?;
+        let mut names = Vec::new();
+        for (key, row) in &rows {
+            if from_json::<TenantId>(Space::Meta, key, row)? == holder {
+                let name = String::from_utf8_lossy(&key[prefix.start().len()..]);
+                names.push(name.trim_end_matches('\0').to_owned());
+            }
+        }
+        Ok(names)
+    }
 }
 
 impl TenantTx<'_, '_> {

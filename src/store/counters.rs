@@ -5,6 +5,7 @@ use super::family::Meta;
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, damaged};
+use super::usage::{UseChange, Used};
 use crate::domain::run::Status;
 use crate::domain::time::Timestamp;
 
@@ -100,6 +101,16 @@ pub(super) struct Tally {
     left: [u64; 8],
     hour: HourCounts,
     workflows: Vec<(String, WorkflowCounts)>,
+    pub(super) kept: UseChange,
+}
+
+/// What the counters say after a transaction that moved them.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    /// The totals, if they moved.
+    pub totals: Option<Totals>,
+    /// What is kept, if that has changed.
+    pub used: Option<Used>,
 }
 
 impl Tally {
@@ -111,6 +122,7 @@ impl Tally {
             self.left[status] += other.left[status];
         }
         self.hour.add(&other.hour);
+        self.kept.absorb(&other.kept);
         for (name, counts) in other.workflows {
             self.of_workflow(&name).add(&counts);
         }
@@ -185,12 +197,13 @@ impl TenantTx<'_, '_> {
         }
     }
 
-    /// Writes what was counted; the last act of a transaction.
+    /// Writes what was counted, and returns what it comes to; the last act of a transaction.
     ///
     /// # Errors
     /// Fails on an unreadable or damaged record.
-    pub fn write_counters(&mut self) -> Result<(), StoreError> {
+    pub fn write_counters(&mut self) -> Result<Counted, StoreError> {
         let tally = std::mem::take(self.tally());
+        let mut counted = Counted { used: self.write_used(&tally.kept)?, totals: None };
         if tally.moves_totals() {
             let key = Key::of(self.tenant()).tag(TOTALS).done();
             let mut totals = self.view().totals()?;
@@ -199,6 +212,7 @@ impl TenantTx<'_, '_> {
                 *count = (*count + tally.arrived[status]).saturating_sub(tally.left[status]);
             }
             self.put(Space::Meta, key, codec::encode(&totals));
+            counted.totals = Some(totals);
         }
         if tally.hour != HourCounts::default() {
             let key = hour_key(&self.view(), self.now());
@@ -212,7 +226,7 @@ impl TenantTx<'_, '_> {
             counts.add(added);
             self.put(Space::Meta, key, codec::encode(&counts));
         }
-        Ok(())
+        Ok(counted)
     }
 }
 

@@ -34,11 +34,13 @@ pub(super) enum Row {
 #[repr(u8)]
 pub(super) enum Meta {
     AuditHead = b'a',
+    AuditOrigins = b'o',
     CountOfWorkflow = b'k',
     Hook = b'H',
     Hour = b'h',
     Key = b'K',
     Link = b'L',
+    Moving = b'm',
     Pause = b'p',
     Person = b'P',
     PersonByEmail = b'M',
@@ -50,6 +52,7 @@ pub(super) enum Meta {
     Tenant = b'T',
     ThrottleUses = b'U',
     Totals = b'n',
+    Used = b'u',
     Window = b'G',
     WindowCount = b'#',
     WindowMember = b'g',

@@ -3,7 +3,7 @@
 //! A transaction reads what every earlier one wrote, committed or not, and is over at once; its
 //! `Receipt` tells when it is durable. Nothing may leave the process before that.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -72,7 +72,15 @@ impl Reads for Snapshot {
 
 /// The only writer of one part; cheap to clone on its own thread.
 #[derive(Clone)]
-pub struct Ledger(Rc<RefCell<State>>);
+pub struct Ledger(Rc<RefCell<State>>, Rc<Cell<Gate>>);
+
+/// Whether whoever holds a ledger may use it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Gate {
+    #[default]
+    Open,
+    Shut,
+}
 
 struct State {
     view: Box<dyn View>,
@@ -141,8 +149,19 @@ impl Ledger {
             wake: Rc::clone(&wake),
             failed: None,
         };
-        let ledger = Ledger(Rc::new(RefCell::new(state)));
+        let ledger = Ledger(Rc::new(RefCell::new(state)), Rc::default());
         Ok((ledger.clone(), Committer { ledger, owned, wake }))
+    }
+
+    /// Returns the same ledger for one tenant: it can be taken from its holders alone.
+    #[must_use]
+    pub fn of_tenant(&self) -> Ledger {
+        Ledger(Rc::clone(&self.0), Rc::default())
+    }
+
+    /// Lets whoever holds this ledger, or a clone of it, decide nothing more.
+    pub fn shut(&self) {
+        self.1.set(Gate::Shut);
     }
 
     /// Runs `decide` on everything decided so far; its writes stand unless it refuses.
@@ -155,6 +174,10 @@ impl Ledger {
     ) -> Result<(T, Receipt), Abort<E>> {
         if let Some(error) = &self.0.borrow().failed {
             return Err(Abort::Closed(error.clone()));
+        }
+        if self.1.get() == Gate::Shut {
+            let detail = "the tenant is closed".to_owned();
+            return Err(Abort::Closed(CommitError::NotCommitted(detail)));
         }
         let mut tx = Tx { ledger: self, layers: vec![Layer::default()] };
         let value = decide(&mut tx).map_err(Abort::Refused)?;

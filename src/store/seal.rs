@@ -298,6 +298,16 @@ impl Sealer {
     }
 }
 
+/// Returns whether a row holds a text that was sealed with a key of this appliance.
+pub(super) fn is_sealed_by(sealer: &Sealer, row: &[u8]) -> bool {
+    let mark = format!("\"{FORMAT}");
+    let starts = row.windows(mark.len()).enumerate().filter(|(_, part)| *part == mark.as_bytes());
+    starts.map(|(at, _)| at + 1).any(|from| {
+        let text = row[from..].split(|byte| *byte == b'"').next().unwrap_or_default();
+        std::str::from_utf8(text).is_ok_and(|text| sealer.unwrapped(text).is_some())
+    })
+}
+
 struct Unwrapped {
     own: [u8; OWN_KEY_BYTES],
     text: Vec<u8>,
@@ -322,7 +332,7 @@ impl std::fmt::Debug for Sealer {
 }
 
 impl Place<'_> {
-    fn spelled(&self) -> Vec<u8> {
+    pub(super) fn spelled(&self) -> Vec<u8> {
         Key::of(self.tenant).text(self.kind).text(self.id).number(self.version).done()
     }
 

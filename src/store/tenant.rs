@@ -11,10 +11,12 @@ use super::counters::Tally;
 use super::ledger::{Reads, Tx};
 use super::seam::{Direction, Pair, Space, StoreError};
 use super::timers::Due;
+use super::usage;
 use crate::clock::Clock;
 use crate::domain::event::Event;
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::time::Timestamp;
+use crate::domain::workflow::team;
 
 /// Reads one tenant's records.
 #[derive(Clone, Copy)]
@@ -29,6 +31,8 @@ pub struct TenantView<'a> {
 pub struct Sight {
     /// The workflows of other teams, by name.
     pub hidden: BTreeSet<String>,
+    /// Every name of the teams whose events are seen, beside those of no team.
+    pub teams: BTreeSet<String>,
 }
 
 impl<'a> TenantView<'a> {
@@ -48,6 +52,20 @@ impl<'a> TenantView<'a> {
     #[must_use]
     pub fn sees_workflow(&self, name: &str) -> bool {
         self.sight.is_none_or(|sight| !sight.hidden.contains(name))
+    }
+
+    /// Returns whether the reader sees an event: one that is about no team, or about theirs.
+    #[must_use]
+    pub fn sees_event(&self, event: &Event) -> bool {
+        let Some(sight) = self.sight else { return true };
+        let names = team::names_of(&event.payload);
+        names.is_empty() || names.iter().any(|name| sight.teams.contains(*name))
+    }
+
+    /// Returns whether the reader sees all that the tenant has.
+    #[must_use]
+    pub fn sees_all(&self) -> bool {
+        self.sight.is_none()
     }
 
     /// Returns the tenant.
@@ -256,19 +274,32 @@ impl<'t, 'a> TenantTx<'t, 'a> {
     }
 
     pub(super) fn put(&mut self, space: Space, key: Vec<u8>, value: Vec<u8>) {
+        self.note_use(space, &key, Some(value.len()));
         self.tx.put(space, key, value);
     }
 
     pub(super) fn put_new(&mut self, space: Space, key: Vec<u8>, value: Vec<u8>) {
+        if usage::is_counted(space) {
+            self.tally.kept.note((space, &key), None, Some(value.len()));
+        }
         self.tx.put_new(space, key, value);
     }
 
     pub(super) fn put_json<T: Serialize>(&mut self, space: Space, key: Vec<u8>, value: &T) {
-        self.tx.put(space, key, to_json(value));
+        self.put(space, key, to_json(value));
     }
 
     pub(super) fn remove(&mut self, space: Space, key: Vec<u8>) {
+        self.note_use(space, &key, None);
         self.tx.remove(space, key);
+    }
+
+    /// Notes how much more or less is kept; what cannot be read now counts as nothing.
+    fn note_use(&mut self, space: Space, key: &[u8], after: Option<usize>) {
+        if usage::is_counted(space) {
+            let before = self.tx.get(space, key).ok().flatten().map(|value| value.len());
+            self.tally.kept.note((space, key), before, after);
+        }
     }
 
     pub(super) fn note_workflows(&mut self, workflows: Workflows) {

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use super::alarms::{Alarm, AlarmKind};
 use super::ledger::Reads;
 use super::runs::read_id;
-use super::seam::{Direction, Space, StoreError};
+use super::seam::{Direction, Pair, Space, StoreError};
 use super::tenant::damaged;
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::time::Timestamp;
@@ -33,20 +33,73 @@ pub struct Deadline {
     pub what: Due,
 }
 
-/// Returns the deadlines that are due by `until`, earliest first: at most `limit` of runs and as
-/// many alarms.
+/// Where a reading of deadlines stands, in the index of runs and in that of alarms.
+#[derive(Clone, Debug)]
+pub struct Cursor {
+    runs: Side,
+    alarms: Side,
+}
+
+#[derive(Clone, Debug)]
+enum Side {
+    /// With this time.
+    From([u8; 8]),
+    /// After this key.
+    After(Vec<u8>),
+    /// There are no more.
+    Done,
+}
+
+impl Cursor {
+    /// Begins with the deadlines of a time.
+    #[must_use]
+    pub fn from(time: Timestamp) -> Cursor {
+        let from = time.millis().max(0).unsigned_abs().to_be_bytes();
+        Cursor { runs: Side::From(from), alarms: Side::From(from) }
+    }
+}
+
+impl Side {
+    fn read(
+        &mut self,
+        (reads, space): (&dyn Reads, Space),
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Pair>, StoreError> {
+        let to = (until.millis().max(0).unsigned_abs() + 1).to_be_bytes();
+        let from = match self {
+            Side::From(time) => Bound::Included(time.as_slice()),
+            Side::After(key) => Bound::Excluded(key.as_slice()),
+            Side::Done => return Ok(Vec::new()),
+        };
+        if matches!(from, Bound::Included(from) | Bound::Excluded(from) if from >= to.as_slice()) {
+            *self = Side::Done;
+            return Ok(Vec::new());
+        }
+        let range = (from, Bound::Excluded(to.as_slice()));
+        let found = reads.scan(space, range, Direction::Ascending, limit)?;
+        *self = match found.last() {
+            Some((key, _)) if found.len() == limit => Side::After(key.to_vec()),
+            _ => Side::Done, // That was the last.
+        };
+        Ok(found)
+    }
+}
+
+/// Returns the next deadlines that are due by `until`, earliest first: at most `limit` of runs and
+/// as many alarms; and where to go on, if there may be more.
 ///
 /// # Errors
 /// Fails on an unreadable or damaged record.
 pub fn deadlines(
     reads: &dyn Reads,
     until: Timestamp,
+    cursor: &Cursor,
     limit: usize,
-) -> Result<Vec<Deadline>, StoreError> {
-    let to = (until.millis().max(0).unsigned_abs() + 1).to_be_bytes();
-    let range = (Bound::Unbounded, Bound::Excluded(to.as_slice()));
-    let runs = reads.scan(Space::Timer, range, Direction::Ascending, limit)?;
-    let alarms = reads.scan(Space::Cron, range, Direction::Ascending, limit)?;
+) -> Result<(Vec<Deadline>, Option<Cursor>), StoreError> {
+    let mut next = cursor.clone();
+    let runs = next.runs.read((reads, Space::Timer), until, limit)?;
+    let alarms = next.alarms.read((reads, Space::Cron), until, limit)?;
     let runs = runs.iter().map(|(key, _)| {
         let run = Due::Run(read_id(Space::Timer, key)?);
         read_deadline(Space::Timer, key, run)
@@ -57,7 +110,8 @@ pub fn deadlines(
     });
     let mut found = runs.chain(alarms).collect::<Result<Vec<_>, _>>()?;
     found.sort_unstable();
-    Ok(found)
+    let is_over = matches!((&next.runs, &next.alarms), (Side::Done, Side::Done));
+    Ok((found, (!is_over).then_some(next)))
 }
 
 fn read_deadline(space: Space, key: &[u8], what: Due) -> Result<Deadline, StoreError> {

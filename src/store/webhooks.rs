@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::Format;
 
 pub(super) const WEBHOOK: u8 = Row::Webhook as u8;
-const CONFIGURED: u8 = b'c';
+pub(super) const CONFIGURED: u8 = b'c';
 const FARED: u8 = b's';
 
 /// A subscription.

@@ -5,9 +5,11 @@ use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{FromRequest, HttpMessage as _};
 use futures_util::future::{Ready, ready};
+use subtle::ConstantTimeEq as _;
 
 use super::error::ApiError;
 use super::origin;
+use super::settings::WebSettings;
 use crate::app::App;
 use crate::app::error::Error;
 use crate::app::principal::Principal;
@@ -53,20 +55,54 @@ impl FromRequest for Caller {
 /// `Unauthenticated` without a valid credential, `NotFound` for a tenant that the caller may not
 /// name, `Forbidden` for a session that another site speaks for.
 pub async fn identify(app: &App, request: &ServiceRequest) -> Result<Principal, Error> {
-    let shown = credential(request).ok_or_else(unauthenticated)?;
-    let mut principal = match shown {
-        Credential::Local => app.local_owner()?,
-        Credential::Key(key) => app.authenticate(&key).await?,
-        Credential::Session(token) => {
-            check_own_page(request)?;
-            app.authenticate_session(&token).await?
-        }
-    };
+    let shown = credential(request.request()).ok_or_else(unauthenticated)?;
+    if matches!(shown, Credential::Session(_)) {
+        check_own_page(request)?;
+    }
+    let mut principal = principal_of(app, &shown).await?;
+    request.extensions_mut().insert(shown);
     principal.origin = origin::of(request.request());
     if let Some(named) = text(request.headers(), "x-tenant") {
         principal.tenant = app.tenant_for(&principal, named).await?;
     }
     Ok(principal)
+}
+
+/// Returns the caller that a credential stands for at this moment, in its own tenant.
+///
+/// # Errors
+/// `Unauthenticated` for one that is not valid any more.
+pub async fn principal_of(app: &App, shown: &Credential) -> Result<Principal, Error> {
+    match shown {
+        Credential::Local => app.local_owner(),
+        Credential::Key(key) => app.authenticate(key).await,
+        Credential::Session(token) => app.authenticate_session(token).await,
+    }
+}
+
+/// Returns whether whoever scrapes the metrics sees the names that tenants gave: with the token of
+/// the settings or as an owner of the appliance; anybody where it listens for this machine alone.
+pub async fn sees_tenants(app: &App, settings: &WebSettings, request: &HttpRequest) -> bool {
+    let shown = credential(request);
+    if let Some(Credential::Key(key)) = &shown
+        && !settings.metrics_token.is_empty()
+        && bool::from(key.as_bytes().ct_eq(settings.metrics_token.as_bytes()))
+    {
+        return true;
+    }
+    match shown {
+        None => settings.listens_inside() && settings.metrics_token.is_empty(),
+        Some(shown) => match principal_of(app, &shown).await {
+            Ok(who) => app.owns_appliance(&who).unwrap_or(false),
+            Err(_) => false,
+        },
+    }
+}
+
+/// Returns what a request has shown, once it was admitted.
+#[must_use]
+pub fn shown_by(request: &HttpRequest) -> Option<Credential> {
+    request.extensions().get::<Credential>().cloned()
 }
 
 fn unauthenticated() -> Error {
@@ -76,7 +112,7 @@ fn unauthenticated() -> Error {
 }
 
 /// A key that is sent counts, even beside a cookie or on the control socket.
-fn credential(request: &ServiceRequest) -> Option<Credential> {
+fn credential(request: &HttpRequest) -> Option<Credential> {
     let headers = request.headers();
     if let Some(value) = text(headers, header::AUTHORIZATION.as_str()) {
         let (scheme, key) = value.split_once(' ').unwrap_or(("", value));
@@ -87,10 +123,10 @@ fn credential(request: &ServiceRequest) -> Option<Credential> {
     if let Some(key) = text(headers, "x-api-key").or_else(|| text(headers, "x-bot-key")) {
         return Some(Credential::Key(key.to_owned()));
     }
-    if request.request().conn_data::<Local>().is_some() {
+    if request.conn_data::<Local>().is_some() {
         return Some(Credential::Local);
     }
-    let cookie = session_cookie(request.request())?;
+    let cookie = session_cookie(request)?;
     Some(Credential::Session(cookie))
 }
 
@@ -129,7 +165,7 @@ mod tests {
             ("accept", "*/*", None),
         ] {
             let request = TestRequest::default().insert_header((name, value)).to_srv_request();
-            assert_eq!(credential(&request), found, "{name}: {value}");
+            assert_eq!(credential(request.request()), found, "{name}: {value}");
         }
     }
 }

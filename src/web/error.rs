@@ -12,6 +12,10 @@ use crate::domain::problem::Problem;
 
 /// When to ask a paused appliance again: a person has to let it go on.
 const PAUSED_RETRY_AFTER: Duration = Duration::from_secs(60);
+/// How much a full bucket of requests or events holds.
+pub const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+/// How much is left of it.
+pub const RATE_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 
 /// A refusal on its way out.
 #[derive(Clone, Debug)]
@@ -183,6 +187,20 @@ impl From<Error> for ApiError {
             Error::Busy { retry_after, .. } => {
                 plain(StatusCode::TOO_MANY_REQUESTS, "busy").retry_after(retry_after)
             }
+            Error::OverQuota { quota, limit, used, retry_after, .. } => {
+                let members = |refusal: ApiError| {
+                    let named = refusal.with_member("quota", quota.name().into());
+                    named.with_member("limit", limit.into()).with_member("used", used.into())
+                };
+                match retry_after {
+                    None => members(plain(StatusCode::CONFLICT, "quota_exceeded")),
+                    Some(pause) => members(plain(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded"))
+                        .with_header(RATE_LIMIT, limit.to_string())
+                        .with_header(RATE_REMAINING, "0")
+                        .retry_after(pause),
+                }
+            }
+            Error::Suspended { .. } => plain(StatusCode::FORBIDDEN, "tenant_suspended"),
             Error::Unavailable { retry_after, .. } => {
                 plain(StatusCode::SERVICE_UNAVAILABLE, "unavailable").retry_after(retry_after)
             }
@@ -254,6 +272,8 @@ pub fn of_framework(status: StatusCode, detail: &str) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::quota::Quota;
+    use crate::domain::time::Timestamp;
     use actix_web::body::to_bytes;
     use serde_json::Value;
 
@@ -271,6 +291,18 @@ mod tests {
             (Error::TooLarge { what: "body", size: 2, limit: 1 }, 413, "too_large"),
             (Error::Busy { detail: text(), retry_after: soon }, 429, "busy"),
             (Error::Unavailable { detail: text(), retry_after: soon }, 503, "unavailable"),
+            (
+                Error::OverQuota {
+                    quota: Quota::Keys,
+                    limit: 3,
+                    used: 3,
+                    detail: text(),
+                    retry_after: None,
+                },
+                409,
+                "quota_exceeded",
+            ),
+            (Error::Suspended { since: Timestamp::default() }, 403, "tenant_suspended"),
             (Error::Internal("secret path".to_owned()), 500, "internal"),
         ] {
             let answer = ApiError::from(error).render("/v1/x", "req_1");

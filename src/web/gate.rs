@@ -11,7 +11,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error as ActixError, HttpMessage as _, HttpResponse, web};
 use url::{Position, Url};
 
-use super::error::ApiError;
+use super::error::{ApiError, RATE_LIMIT, RATE_REMAINING};
 use super::route::{Access, Route, Verb};
 use super::state::{Allowance, Front, Verdict};
 use super::{auth, idempotency, origin};
@@ -20,9 +20,10 @@ use crate::app::error::Error;
 use crate::app::principal::Principal;
 use crate::failpoint;
 
-const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
+/// What a suspended tenant may still do: say what became of the tasks that its workers have.
+const ENDINGS: [&str; 3] = ["tasks_heartbeat", "tasks_complete", "tasks_fail"];
 
 /// Where a person without a session is led.
 pub const SIGN_IN: &str = "/sign-in";
@@ -49,12 +50,17 @@ pub async fn pass(
         Err(Stop::Refused(refusal)) => return Ok(request.error_response(refusal)),
         Err(Stop::Led(elsewhere)) => return Ok(request.into_response(elsewhere)),
     };
-    let allowance = front.rate.take(bucket(principal.as_ref(), &request));
-    let mut response = match allowance {
-        Some(Allowance { verdict: Verdict::Refused, .. }) => {
+    let mut allowance = front.rate.take(bucket(principal.as_ref(), &request));
+    let tenant = principal.as_ref().map(|who| share_of_tenant(&app, route, who)).transpose();
+    let mut response = match (allowance, tenant) {
+        (Some(Allowance { verdict: Verdict::Refused, .. }), _) => {
             request.error_response(too_many(&front))
         }
-        _ => proceed((&app, &front), principal, request, next).await?,
+        (_, Err(refusal)) => request.error_response(refusal),
+        (_, Ok(share)) => {
+            allowance = tighter(allowance, share.flatten());
+            proceed((&app, &front), principal, request, next).await?
+        }
     };
     if let Some(allowance) = allowance {
         show(&mut response, allowance, &front);
@@ -156,6 +162,30 @@ fn too_many(front: &Front) -> ApiError {
     Error::Busy { detail, retry_after: Duration::from_secs(1) }.into()
 }
 
+/// Counts a request of a tenant; one that is suspended may look, and end what it has begun.
+fn share_of_tenant(
+    app: &App,
+    route: &Route,
+    who: &Principal,
+) -> Result<Option<Allowance>, ApiError> {
+    let level = app.admit_request(who)?;
+    if route.verb != Verb::Get && !ENDINGS.contains(&route.id) {
+        app.check_working(who)?;
+    }
+    let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    Ok(level.map(|level| Allowance {
+        limit: narrow(level.limit),
+        remaining: narrow(level.left),
+        reset_seconds: narrow(level.full_in.as_millis().div_ceil(1_000) as u64),
+        verdict: Verdict::Granted,
+    }))
+}
+
+/// Returns the bucket that has less left.
+fn tighter(one: Option<Allowance>, other: Option<Allowance>) -> Option<Allowance> {
+    one.into_iter().chain(other).min_by_key(|allowance| allowance.remaining)
+}
+
 /// Callers without a key share a bucket with their address.
 fn bucket(principal: Option<&Principal>, request: &ServiceRequest) -> u64 {
     let hasher = ahash::RandomState::with_seeds(1, 2, 3, 4);
@@ -168,7 +198,11 @@ fn bucket(principal: Option<&Principal>, request: &ServiceRequest) -> u64 {
 fn show(response: &mut ServiceResponse<BoxBody>, allowance: Allowance, front: &Front) {
     let now = front.clock.now().millis() / 1_000;
     let headers = response.headers_mut();
-    headers.insert(LIMIT, HeaderValue::from(allowance.limit));
-    headers.insert(REMAINING, HeaderValue::from(allowance.remaining));
+    let is_told = headers.contains_key(RATE_LIMIT);
     headers.insert(RESET, HeaderValue::from(now + i64::from(allowance.reset_seconds)));
+    if is_told {
+        return; // A quota that was exceeded says more than what is left of another.
+    }
+    headers.insert(RATE_LIMIT, HeaderValue::from(allowance.limit));
+    headers.insert(RATE_REMAINING, HeaderValue::from(allowance.remaining));
 }

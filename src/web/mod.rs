@@ -82,6 +82,7 @@ pub static GROUPS: &[&Group] = &[
     &api::profile::GROUP,
     &api::audit::GROUP,
     &api::tenants::GROUP,
+    &api::moving::GROUP,
     &api::secrets::GROUP,
     &api::destinations::GROUP,
     &api::connections::GROUP,

@@ -70,7 +70,7 @@ fn operation(tag: &str, route: &Route) -> Value {
     let (status, schema) = route.answer;
     let mut success = json!({"description": route.summary});
     if !schema.is_empty() {
-        success["content"] = json!({"application/json": {"schema": reference(schema)}});
+        success["content"] = json!({route.media.1: {"schema": reference(schema)}});
     }
     let mut operation = json!({
         "operationId": route.id,
@@ -85,7 +85,7 @@ fn operation(tag: &str, route: &Route) -> Value {
     if let Some(body) = route.body {
         operation["requestBody"] = json!({
             "required": true,
-            "content": {"application/json": {"schema": reference(body)}},
+            "content": {route.media.0: {"schema": reference(body)}},
         });
     }
     match route.access {
@@ -104,7 +104,11 @@ fn parameters(route: &Route) -> Vec<Value> {
         json!({"name": param.name, "in": "query", "description": param.about,
             "schema": {"type": param.kind}})
     });
-    path.chain(query).collect()
+    let headers = route.headers.iter().map(|param| {
+        json!({"name": param.name, "in": "header", "description": param.about,
+            "schema": {"type": param.kind}})
+    });
+    path.chain(query).chain(headers).collect()
 }
 
 fn reference(schema: &str) -> Value {

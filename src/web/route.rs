@@ -18,6 +18,9 @@ pub struct Group {
     pub made: &'static [(&'static str, MakeSchema)],
 }
 
+/// The media type of bodies and answers, unless a route says otherwise.
+pub const JSON: &str = "application/json";
+
 /// Makes a JSON Schema.
 pub type MakeSchema = fn() -> serde_json::Value;
 
@@ -45,8 +48,12 @@ pub struct Route {
     pub access: Access,
     /// The query parameters that it reads.
     pub query: &'static [Param],
+    /// The request headers that it reads beside those that every route reads.
+    pub headers: &'static [Param],
     /// The name of the body's schema.
     pub body: Option<&'static str>,
+    /// The media types of the body and of the answer.
+    pub media: (&'static str, &'static str),
     /// The status and the schema's name of its answer; `""` for one without JSON.
     pub answer: (u16, &'static str),
     /// Makes the handler.
@@ -153,7 +160,9 @@ impl Route {
             summary: "",
             access: Access::Scope("owner:write"),
             query: &[],
+            headers: &[],
             body: None,
+            media: (JSON, JSON),
             answer: (200, ""),
             handler,
         }
@@ -199,6 +208,18 @@ impl Route {
     /// Sets the query parameters.
     pub const fn query(mut self, query: &'static [Param]) -> Route {
         self.query = query;
+        self
+    }
+
+    /// Sets the request headers that it reads.
+    pub const fn headers(mut self, headers: &'static [Param]) -> Route {
+        self.headers = headers;
+        self
+    }
+
+    /// Sets the media types of the body and of the answer.
+    pub const fn media(mut self, body: &'static str, answer: &'static str) -> Route {
+        self.media = (body, answer);
         self
     }
 

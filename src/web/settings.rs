@@ -20,6 +20,8 @@ pub struct WebSettings {
     pub workers: usize,
     /// The largest request body, in bytes.
     pub body_bytes_max: usize,
+    /// The largest export of a tenant that is imported, in bytes.
+    pub import_bytes_max: u64,
     /// The largest event, in bytes of its JSON.
     pub event_bytes_max: usize,
     /// The most events that one batch may carry.
@@ -50,6 +52,9 @@ pub struct WebSettings {
     pub requests_per_second: u32,
     /// How many requests each key may make at once after a pause.
     pub requests_burst: u32,
+    /// What a scraper shows as `Authorization: Bearer …` to see the names of tenants in the metrics;
+    /// empty where nobody but an owner's key may.
+    pub metrics_token: String,
     /// How long requests that have begun may take to end at a stop, in milliseconds.
     pub shutdown_ms: u64,
 }
@@ -62,6 +67,7 @@ impl Default for WebSettings {
             trusted_proxies: Vec::new(),
             workers: 1,
             body_bytes_max: 1 << 20,
+            import_bytes_max: 16 << 30,
             event_bytes_max: 256 << 10,
             batch_events_max: 1_000,
             json_depth_max: 64,
@@ -77,6 +83,7 @@ impl Default for WebSettings {
             stream_heartbeat_ms: 15_000,
             requests_per_second: 50_000,
             requests_burst: 100_000,
+            metrics_token: String::new(),
             shutdown_ms: 10_000,
         }
     }
@@ -88,6 +95,13 @@ impl WebSettings {
     pub fn base(&self) -> String {
         let trimmed = self.base_path.trim_matches('/');
         if trimmed.is_empty() { String::new() } else { format!("/{trimmed}") }
+    }
+
+    /// Returns whether it listens for this very machine alone, and for no proxy on it.
+    #[must_use]
+    pub fn listens_inside(&self) -> bool {
+        let address = self.listen.parse::<std::net::SocketAddr>();
+        address.is_ok_and(|it| it.ip().is_loopback()) && self.trusted_proxies.is_empty()
     }
 
     /// Returns how long a body may take.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
@@ -16,14 +16,17 @@ use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
+use super::auth::{self, Credential};
 use super::error::ApiError;
 use super::settings::WebSettings;
 use crate::app::error::Error;
-use crate::app::streams::{EventStream, RunStream};
+use crate::app::streams::{EventStream, Followed, RunStream};
 use crate::app::system_log::LogStream;
 use crate::domain::id::TenantId;
 
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// How often it is asked whether whoever follows may still do so.
+const ASK_EVERY: Duration = Duration::from_millis(500);
 /// How soon a client that lost its connection should come back, in milliseconds.
 const RECONNECT_MS: u32 = 1_000;
 
@@ -139,6 +142,8 @@ impl Line {
 
 /// Where the messages of a stream come from.
 trait Source {
+    /// Returns what is followed.
+    fn followed(&self) -> &dyn Followed;
     /// Sends what there is; answers true after the last message of all.
     async fn send_on(&mut self, line: &mut Line) -> Result<bool, Stop>;
     /// Waits for more.
@@ -148,15 +153,23 @@ trait Source {
 }
 
 /// Answers with a stream of events.
-pub fn of_events(stream: EventStream, open: Open, settings: &WebSettings) -> HttpResponse {
+pub fn of_events(
+    stream: EventStream,
+    (open, shown): (Open, Option<Credential>),
+    settings: &WebSettings,
+) -> HttpResponse {
     let sent = stream.place().to_string();
-    answer(Events { stream, sent }, open, settings)
+    answer(Events { stream, sent }, (open, shown), settings)
 }
 
 /// Answers with a stream of what a run records.
-pub fn of_run(stream: RunStream, open: Open, settings: &WebSettings) -> HttpResponse {
+pub fn of_run(
+    stream: RunStream,
+    (open, shown): (Open, Option<Credential>),
+    settings: &WebSettings,
+) -> HttpResponse {
     let sent = stream.number().to_string();
-    answer(Run { stream, sent }, open, settings)
+    answer(Run { stream, sent }, (open, shown), settings)
 }
 
 /// Answers with a stream of log lines.
@@ -172,7 +185,11 @@ pub fn last_event_id(request: &HttpRequest) -> Option<&str> {
     (!given.is_empty()).then_some(given)
 }
 
-fn answer(source: impl Source + 'static, open: Open, settings: &WebSettings) -> HttpResponse {
+fn answer(
+    source: impl Source + 'static,
+    open: (Open, Option<Credential>),
+    settings: &WebSettings,
+) -> HttpResponse {
     let (sender, receiver) = mpsc::channel(settings.stream_buffer_events_max.max(1) + 1);
     let last = sender.clone().try_reserve_owned().ok();
     let heartbeat = Duration::from_millis(settings.stream_heartbeat_ms.max(1));
@@ -190,12 +207,27 @@ fn answer(source: impl Source + 'static, open: Open, settings: &WebSettings) -> 
         .streaming(Box::pin(messages))
 }
 
-async fn feed(mut source: impl Source, mut line: Line, mut open: Open, heartbeat: Duration) {
+async fn feed(
+    mut source: impl Source,
+    mut line: Line,
+    (mut open, shown): (Open, Option<Credential>),
+    heartbeat: Duration,
+) {
     let closed = line.sender.clone();
+    let mut beat_at = Instant::now() + heartbeat;
+    let mut ask_at = Instant::now();
     // The place is told at once, so that nothing is missed by a client that comes back early.
     let greeting = format!("retry: {RECONNECT_MS}\nid: {}\n\n", source.place());
     let mut outcome = line.send(Message(greeting)).await;
     while outcome.is_ok() {
+        // Whoever may no longer see it gets nothing more: not what came meanwhile either.
+        if Instant::now() >= ask_at {
+            if let Err(error) = still_allowed(source.followed(), shown.as_ref()).await {
+                broken(&mut line, error);
+                return;
+            }
+            ask_at = Instant::now() + ASK_EVERY;
+        }
         let sent = tokio::select! {
             sent = source.send_on(&mut line) => sent,
             () = open.closed() => return,
@@ -211,9 +243,11 @@ async fn feed(mut source: impl Source, mut line: Line, mut open: Open, heartbeat
         outcome = tokio::select! {
             () = source.news() => Ok(()),
             // A server notices that a client has gone only when it writes.
-            () = tokio::time::sleep(heartbeat) => {
+            () = tokio::time::sleep_until(beat_at.into()) => {
+                beat_at = Instant::now() + heartbeat;
                 line.send(Message(format!(":\nid: {}\n\n", source.place()))).await
             },
+            () = tokio::time::sleep_until(ask_at.into()) => Ok(()),
             () = closed.closed() => return,
             () = open.closed() => return,
         };
@@ -224,12 +258,30 @@ async fn feed(mut source: impl Source, mut line: Line, mut open: Open, heartbeat
     }
 }
 
+/// Asks again who follows: their key may have been revoked, their session ended, their role or
+/// their teams changed since.
+async fn still_allowed(followed: &dyn Followed, shown: Option<&Credential>) -> Result<(), Error> {
+    let Some(shown) = shown else { return Ok(()) };
+    let (app, before) = followed.follower();
+    let now = auth::principal_of(app, shown).await?;
+    let is_same = (&now.scopes, &now.roles, &now.teams, now.home)
+        == (&before.scopes, &before.roles, &before.teams, before.home);
+    if is_same {
+        return Ok(());
+    }
+    Err(Error::Unauthenticated("what you may see has changed; open the stream again".to_owned()))
+}
+
 struct Events {
     stream: EventStream,
     sent: String,
 }
 
 impl Source for Events {
+    fn followed(&self) -> &dyn Followed {
+        &self.stream
+    }
+
     async fn send_on(&mut self, line: &mut Line) -> Result<bool, Stop> {
         loop {
             let news = match self.stream.read() {
@@ -266,6 +318,10 @@ struct Run {
 }
 
 impl Source for Run {
+    fn followed(&self) -> &dyn Followed {
+        &self.stream
+    }
+
     async fn send_on(&mut self, line: &mut Line) -> Result<bool, Stop> {
         let news = match self.stream.read() {
             Ok(news) => news,

@@ -24,7 +24,7 @@ fn quick(config: &mut Config) {
 }
 
 /// The manifest of an app that pages people.
-fn pager(peer: &str) -> Value {
+pub fn pager(peer: &str) -> Value {
     json!({
         "app": {
             "name": "Pager", "slug": "pager", "version": "1.0.0", "category": "communication",

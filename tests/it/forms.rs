@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, TestApp, send, with_app, with_config};
 
-fn contact() -> Value {
+pub fn contact() -> Value {
     json!({"name": "contact", "title": "Contact <us>", "thanks": "We call back.", "teamId": "T1",
         "schema": {"type": "object", "required": ["email", "topic"], "properties": {
             "email": {"type": "string", "format": "email", "title": "Your mail"},

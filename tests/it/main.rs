@@ -25,6 +25,7 @@ mod incidents;
 mod integrations;
 mod mail;
 mod mcp;
+mod moving;
 mod peer;
 mod people;
 mod platform_events;

@@ -197,8 +197,9 @@ fn an_organization_tells_of_its_beginning_its_changes_and_its_end() {
         assert_eq!(tenants["data"][1]["name"], "Acme Ltd");
         app.delete("/v1/tenants/default").await.refused(409, "protected");
         theirs.delete("/v1/tenants/acme").await.expect(403);
-        app.delete("/v1/tenants/acme").await.expect(204);
-        app.delete("/v1/tenants/acme").await.expect(404);
+        app.delete("/v1/tenants/acme").await.refused(422, "invalid");
+        app.delete("/v1/tenants/acme?confirm=acme").await.expect(202);
+        app.delete("/v1/tenants/acme?confirm=acme").await.expect(404);
         theirs.get("/v1/organization").await.expect(401);
         crate::support::send(own("/v1/organization")).await.expect(404);
         let tenants = app.get("/v1/tenants").await.expect(200);

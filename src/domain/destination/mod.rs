@@ -66,6 +66,8 @@ pub struct Limits {
 pub enum Reason {
     /// Too many calls failed; the destination is left alone for a while.
     BreakerOpen,
+    /// Its tenant is suspended.
+    Suspended,
     /// The activity was called as often as its throttle allows.
     Throttled,
     /// The destination asked for a pause.
@@ -82,6 +84,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::BreakerOpen => "breakerOpen",
+            Reason::Suspended => "suspended",
             Reason::Throttled => "throttled",
             Reason::Paused => "paused",
             Reason::Budget => "budget",
@@ -94,6 +97,7 @@ impl Reason {
     pub fn told(self) -> &'static str {
         match self {
             Reason::BreakerOpen => "too many calls there failed",
+            Reason::Suspended => "the tenant is suspended",
             Reason::Throttled => "the activity was called as often as its throttle allows",
             Reason::Paused => "it asked for a pause",
             Reason::Budget => "too many attempts there were repeated",

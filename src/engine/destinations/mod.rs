@@ -181,6 +181,10 @@ impl Destinations {
 /// Asks whether a call may go, and waits a moment for it.
 pub(super) async fn enter(tenant: &Rc<TenantState>, asking: &Asking) -> Entered {
     let destinations = &tenant.destinations;
+    if tenant.standing.rests() {
+        let until = tenant.shared.clock.now();
+        return Entered::Later(Hold { reason: Reason::Suspended, until });
+    }
     let asked = destinations.inner.borrow_mut().ask(tenant, asking);
     let granted = match asked {
         Asked::Granted(granted) => granted,

@@ -4,7 +4,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value, json};
 
-use super::super::auth::Caller;
+use super::super::auth::{Caller, shown_by};
 use super::super::body::{Json, Raw};
 use super::super::cloudevents::{self, Intake, Limits};
 use super::super::error::{Answer, ApiError};
@@ -262,7 +262,7 @@ async fn follow(
     let filter = query.text("filter").map(filter_of).transpose()?;
     let open = front.streams.enter(who.tenant, front.settings.streams_max)?;
     let events = app.event_stream(&who, kind, filter, start)?;
-    Ok(stream::of_events(events, open, &front.settings))
+    Ok(stream::of_events(events, (open, shown_by(&request)), &front.settings))
 }
 
 fn filter_of(text: &str) -> Result<Filter, ApiError> {

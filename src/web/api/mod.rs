@@ -23,6 +23,7 @@ pub mod filters;
 pub mod forms;
 pub mod incidents;
 pub mod keys;
+pub mod moving;
 pub mod organization;
 pub mod people;
 pub mod profile;

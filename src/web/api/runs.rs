@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
-use super::super::auth::Caller;
+use super::super::auth::{Caller, shown_by};
 use super::super::body::Json;
 use super::super::error::{Answer, ApiError};
 use super::super::query::Query;
@@ -192,7 +192,7 @@ async fn follow(
     };
     let run = app.run_stream(&who, run_id(&id)?, after)?;
     let open = front.streams.enter(who.tenant, front.settings.streams_max)?;
-    Ok(stream::of_run(run, open, &front.settings))
+    Ok(stream::of_run(run, (open, shown_by(&request)), &front.settings))
 }
 
 async fn cancel(

@@ -5,7 +5,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
-use super::super::auth::Caller;
+use super::super::auth::{self, Caller};
 use super::super::body::Json;
 use super::super::error::{Answer, ApiError};
 use super::super::query::Query;
@@ -28,12 +28,19 @@ pub static GROUP: Group = Group {
             .public()
             .answers(200, "Health"),
         Route::get("/metrics", || web::to(scrape))
-            .named("system_metrics", "Writes all metrics as Prometheus text.")
+            .named(
+                "system_metrics",
+                "Writes all metrics as Prometheus text; names of tenants only for who may see them.",
+            )
             .public(),
         Route::get("/v1/system/info", || web::to(info))
             .named("system_info", "Says what the appliance is and how the tenant does in it.")
             .scope("system:read")
             .answers(200, "SystemInfo"),
+        Route::get("/v1/system/usage", || web::to(usage))
+            .named("system_usage", "Lists the quotas of the tenant with their use.")
+            .scope("system:read")
+            .answers(200, "Usage"),
         Route::get("/v1/system/ai-usage", || web::to(ai_usage))
             .named("system_ai_usage", "Sums tokens and costs of AI steps by day and workflow.")
             .scope("system:read")
@@ -126,6 +133,10 @@ async fn scrape(
     front: web::Data<Front>,
 ) -> HttpResponse {
     let text = metrics::joined(&app.metrics_text(), &front.metrics.text());
+    let text = match auth::sees_tenants(&app, &front.settings, &request).await {
+        true => text,
+        false => metrics::without_names(&text),
+    };
     let accepted = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let content_type = match accepted.is_some_and(|it| it.contains("openmetrics-text")) {
         true => "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -136,6 +147,10 @@ async fn scrape(
 
 async fn info(app: web::Data<App>, Caller(who): Caller) -> Answer {
     Ok(HttpResponse::Ok().json(app.system_info(&who).await?))
+}
+
+async fn usage(app: web::Data<App>, Caller(who): Caller) -> Answer {
+    Ok(HttpResponse::Ok().json(app.usage(&who)?))
 }
 
 async fn ai_usage(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
