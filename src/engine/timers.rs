@@ -15,6 +15,7 @@ use tracing::{error, warn};
 
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
+use crate::failpoint;
 use crate::store::ledger::{Abort, Ledger};
 use crate::store::tenant::{TimerChange, TimerChangeKind};
 use crate::store::timers::{Cursor, Deadline, Due, deadlines};
@@ -249,6 +250,7 @@ impl Timers {
                     return false;
                 }
                 let Some(deadline) = queue.next.pop_first() else { return false };
+                failpoint::hit("timer.pop");
                 self.shared.metrics.timer_fired_after(now.since(deadline.due));
                 queue.woken.insert(deadline.clone(), now);
                 let (wake, ring) = orders.entry(*tenant).or_default();
