@@ -35,6 +35,7 @@ from appliance import Api, Server  # noqa: E402
 QUOTA = 100
 LOUDER = 20
 FLOODERS = 4
+EVENTS_AT_ONCE = 10
 HEADERS_OF_BATCH = {"Content-Type": "application/cloudevents-batch+json"}
 QUICK = {"name": "quick", "trigger": {"event": "quiet:asked"}, "steps": [{"id": "rest", "sleep": "1ms"}]}
 
@@ -181,7 +182,7 @@ def flood(scene):
     alone = scene.quiet_times(arguments.seconds)
     results = multiprocessing.Queue()
     until = time.time() + arguments.seconds + 1
-    rate = QUOTA * LOUDER / FLOODERS
+    rate = QUOTA * LOUDER / FLOODERS / EVENTS_AT_ONCE
     flooders = [
         multiprocessing.Process(target=shout, args=(scene.server.port, scene.keys["loud"], number, rate, until, results))
         for number in range(FLOODERS)
@@ -211,20 +212,20 @@ def flood(scene):
 
 
 def shout(port, key, number, rate, until, results):
-    """Sends events of A one by one at a steady rate, whatever is answered."""
+    """Sends batches of events of A at a steady rate, whatever is answered."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     told = {"accepted": [], "refused": 0, "others": []}
-    headers = {"Authorization": f"Bearer {key}"}
+    headers = {"Authorization": f"Bearer {key}", **HEADERS_OF_BATCH}
     sent, began = 0, time.time()
     while time.time() < until:
         time.sleep(max(0.0, began + sent / rate - time.time()))
-        path = f"/v1/events/loud:shouted?id={number}-{sent}"
-        status, answer = exchange(connection, "POST", path, {"n": sent}, headers)
+        batch = events(f"{number}-{sent}", EVENTS_AT_ONCE, "loud:shouted")
+        status, answer = exchange(connection, "POST", "/v1/events", batch, headers)
         sent += 1
         if status == 202:
-            told["accepted"].append(answer["accepted"][0]["id"])
+            told["accepted"].extend(one["id"] for one in answer["accepted"])
         elif status == 429:
-            told["refused"] += 1
+            told["refused"] += EVENTS_AT_ONCE
         else:
             told["others"].append(status)
     results.put(told)

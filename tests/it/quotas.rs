@@ -102,7 +102,7 @@ fn what_is_counted_is_refused_beyond_its_number_and_fits_again_when_one_is_gone(
         let person = |email: &str| json!({ "email": email, "roles": ["viewer"] });
         acme.post("/v1/people", person("a@example.com")).await.expect(201);
         acme.post("/v1/people", person("b@example.com")).await.refused(409, "quota_exceeded");
-        let hook = json!({ "url": "https://a.example/h", "types": ["a:*"] });
+        let hook = json!({ "url": "https://a.example/h", "types": ["ticket:*"] });
         acme.post("/v1/webhooks", hook.clone()).await.expect(201);
         acme.post("/v1/webhooks", hook).await.refused(409, "quota_exceeded");
         let kind = |name: &str| json!({ "type": name, "name": name, "schema": {"type": "object"} });
