@@ -126,8 +126,9 @@ class Server:
 class Api:
     """One connection to the API of a server that may go away at any moment."""
 
-    def __init__(self, server):
+    def __init__(self, server, stop=None):
         self.server = server
+        self.stop = stop
         self.connection = None
         self.port = None
 
@@ -157,7 +158,8 @@ class Api:
             return text
 
     def persist(self, method, path, body=None, headers=None, seconds=60):
-        """Calls until there is an answer, through restarts; a refusal to write counts as none."""
+        """Calls until there is an answer, through restarts; a refusal to write counts as none.
+        Whoever was given a `stop` gives up when it is set, with `Away`."""
         end = time.monotonic() + seconds
         while True:
             try:
@@ -168,6 +170,8 @@ class Api:
                 if refused.status not in (429, 503):
                     raise
                 problem = str(refused)
+            if self.stop is not None and self.stop.is_set():
+                raise Away(problem)
             if time.monotonic() > end:
                 raise SystemExit(f"{method} {path}: no answer within {seconds} s: {problem}")
             time.sleep(0.01)

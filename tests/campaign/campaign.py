@@ -22,6 +22,8 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import kills  # noqa: E402
+import power  # noqa: E402
+import writes  # noqa: E402
 from part import Context, Skipped, result_of, show  # noqa: E402
 
 # name: (what it does, the part)
@@ -29,6 +31,9 @@ PARTS = {
     "kills": ("kills at random times under load, also during recovery", kills.random_kills),
     "first-start": ("the very first start killed at its n-th write and sync", kills.first_start),
     "nth-call": ("killed at the n-th write and at the n-th sync", kills.nth_calls),
+    "torn-write": ("a write that tears, and the process ends in it", writes.torn_writes),
+    "failing-call": ("the n-th write, sync or read fails", writes.failing_calls),
+    "power-cut": ("the disk as it was at a moment, under load", power.cuts),
     "failpoints": ("killed at every failpoint of a debug binary", kills.failpoints),
 }
 

@@ -25,19 +25,19 @@ ENDINGS = {
 }
 
 
-def check(world):
-    """Returns a list of (promise, how many things were checked, list of violations)."""
+def check(world, patience=SETTLE_SECONDS_MAX):
+    """Waits up to `patience` seconds for what is under way to end; returns a list of (promise, how many things were checked, list of violations)."""
     world.start_worker()
     try:
         world.finish()
-        return Findings(world).all()
+        return Findings(world, patience).all()
     finally:
         world.halt()
 
 
-def settle(api):
+def settle(api, patience):
     """Waits until no run is under way; answers all runs."""
-    end = time.monotonic() + SETTLE_SECONDS_MAX
+    end = time.monotonic() + patience
     while True:
         runs = list(api.pages("/v1/runs"))
         if all(run["status"] in FINAL for run in runs) or time.monotonic() > end:
@@ -48,12 +48,13 @@ def settle(api):
 class Findings:
     """Everything that the API tells, read once, and what is wrong with it."""
 
-    def __init__(self, world):
+    def __init__(self, world, patience):
+        self.patience = patience
         self.world, self.ledger, self.sink = world, world.ledger, world.sink
         self.api = Api(world.server)
         # The schedule goes on by itself; stopped, the runs come to an end.
         self.pause_beat()
-        self.runs = settle(self.api)
+        self.runs = settle(self.api, patience)
         self.full = {
             run["id"]: self.api.persist("GET", f"/v1/runs/{run['id']}")
             for run in self.runs
@@ -243,7 +244,7 @@ class Findings:
 
     def deliveries(self):
         hooked = self.ledger.acked_events("hooked")
-        end = time.monotonic() + 60
+        end = time.monotonic() + self.patience / 2
         while True:
             order = [json.loads(seen["body"])["data"]["id"] for seen in self.sink.deliveries("/hook")]
             missing = set(hooked) - set(order)

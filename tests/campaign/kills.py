@@ -92,8 +92,8 @@ class Prepared:
         world.server.kill()
         self.world = world
 
-    def one(self, n, name, inject=None, extra=None, kinds=KINDS):
-        """Runs the scenario once with a fault; answers whether the fault came."""
+    def one(self, n, name, inject=None, extra=None, before_the_end=None):
+        """Runs the scenario once with a fault; answers whether the process ended by it."""
         context = self.context
         directory = context.place(f"{name}-{n}")
         shutil.copytree(self.world.server.directory, directory, ignore=shutil.ignore_patterns("*.sock"))
@@ -104,7 +104,9 @@ class Prepared:
         world = World(server, f"{self.world.seed}-{name}-{n}", self.world.sink)
         world.team, world.ticket = self.world.team, self.world.ticket
         if server.wait_ready():
-            once(world, f"{name}-{n}", kinds)
+            once(world, f"{name}-{n}")
+            if before_the_end:
+                before_the_end(world)
         was_killed = not server.is_alive()
         server.kill()
         context.count("faults" if was_killed else "scenarios that ended unharmed")
@@ -125,11 +127,11 @@ class Prepared:
         self.context.drop(self.world.server.directory)
 
 
-def once(world, name, kinds):
+def once(world, name):
     """Sends one event of every kind while the process lives, and lets the runs go on."""
     world.start_worker()
     api = Api(world.server)
-    for kind in kinds:
+    for kind in KINDS:
         mark = f"{name}-{kind}"
         try:
             ticket = world.ticket

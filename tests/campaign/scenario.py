@@ -242,8 +242,8 @@ class World:
 
     def post(self, number):
         """Sends events of every kind until told to stop; some twice, some without patience."""
-        chance, api, count = random.Random(f"{self.seed}-{number}"), Api(self.server), 0
         stop = self.stop_flag
+        chance, api, count = random.Random(f"{self.seed}-{number}"), Api(self.server, stop), 0
         while not stop.is_set():
             count += 1
             kind = chance.choice(KINDS)
@@ -263,8 +263,6 @@ class World:
         ticket = event["ticket"] if event else self.ticket_of(api, mark, kind)
         self.ledger.sent(mark, kind, ticket, mark.split("-")[0])
         for _ in range(patience):
-            if self.stop_flag.is_set() and patience == 1:
-                return False
             try:
                 self.ledger.acked(mark, self.deliver(api, mark, kind, ticket))
                 return True
@@ -274,6 +272,8 @@ class World:
                 if refused.status not in (429, 503):
                     raise
                 time.sleep(0.02)
+            if api.stop is not None and api.stop.is_set():
+                return False
         return False
 
     def ticket_of(self, api, mark, kind):
@@ -316,7 +316,8 @@ class World:
 
     def save(self):
         """Saves a definition again and again, each time with other words."""
-        api, count, stop = Api(self.server), 0, self.stop_flag
+        count, stop = 0, self.stop_flag
+        api = Api(self.server, stop)
         definition = next(it for it in workflows(self.sink.port) if it["name"] == "crash-fused")
         while not stop.wait(0.3):
             count += 1
