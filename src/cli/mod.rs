@@ -22,6 +22,7 @@ mod healthcheck;
 mod key;
 mod openapi;
 mod printer;
+mod prove;
 mod run;
 mod secret;
 mod serve;
@@ -102,6 +103,9 @@ enum Command {
     Openapi,
     /// Measures this build on this machine
     Bench(bench::BenchArguments),
+    /// Proves on your own disk that nothing is lost
+    #[command(subcommand)]
+    Prove(prove::ProveCommand),
     /// Prints the version
     Version,
     /// Prints what a shell needs to complete commands
@@ -156,6 +160,9 @@ fn perform(cli: Cli, form: Form) -> Result<(), Failure> {
         Command::Bench(arguments) => {
             return runtime()?.block_on(bench::run(arguments, &mut printer));
         }
+        Command::Prove(command) => {
+            return runtime()?.block_on(prove::run(command, &mut printer));
+        }
         other => other,
     };
     if let Command::Serve(arguments) = command {
@@ -208,6 +215,7 @@ async fn converse(command: Command, session: &mut Session<'_>) -> Result<(), Fai
         | Command::Config(_)
         | Command::Version
         | Command::Bench(_)
+        | Command::Prove(_)
         | Command::Completions { .. } => {
             unreachable!("these commands were done before a server was looked for")
         }

@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import kills  # noqa: E402
 import power  # noqa: E402
+import rot  # noqa: E402
 import writes  # noqa: E402
 from part import Context, Skipped, result_of, show  # noqa: E402
 
@@ -34,6 +35,9 @@ PARTS = {
     "torn-write": ("a write that tears, and the process ends in it", writes.torn_writes),
     "failing-call": ("the n-th write, sync or read fails", writes.failing_calls),
     "power-cut": ("the disk as it was at a moment, under load", power.cuts),
+    "bit-flip": ("a flipped bit in the file at rest", rot.flips),
+    "page": ("a zeroed, stale or swapped page in the file at rest", rot.pages),
+    "file": ("a file that is cut off, too long, empty, garbage or foreign", rot.files),
     "failpoints": ("killed at every failpoint of a debug binary", kills.failpoints),
 }
 

@@ -25,7 +25,7 @@ class Context:
         self.chance = random.Random(f"{seed}-{name}")
         self.base = os.path.join(base, name)
         os.makedirs(self.base)
-        self.counts, self.promises, self.slowest_start = {}, {}, 0.0
+        self.counts, self.promises, self.notes = {}, {}, []
 
     def length(self, short, long, asked=None):
         """Returns how often something is done: as asked for, else by the form of the campaign."""
@@ -93,6 +93,7 @@ def result_of(context, began, skipped=None, problem=None):
         "counts": context.counts,
         "checked": sum(count for count, _ in context.promises.values()),
         "broken": {promise: broken[:20] for promise, (_, broken) in context.promises.items() if broken},
+        "notes": context.notes[:20],
         "seconds": round(time.monotonic() - began, 1),
         "verdict": verdict,
         **({"reason": skipped or problem} if skipped or problem else {}),

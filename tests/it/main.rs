@@ -28,6 +28,7 @@ mod peer;
 mod people;
 mod platform_events;
 mod process;
+mod prove;
 mod redo;
 mod registry;
 mod roles;
