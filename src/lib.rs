@@ -9,7 +9,8 @@
 //! arrow that points up.
 //!
 //! ```text
-//! main · cli · bench · boot · config · telemetry · demo   the only wiring
+//! main · cli · boot · config · telemetry · demo            the only wiring
+//! bench · prove · subject                                 the same, from outside: a child process
 //! web          api/, thena/, ui/: parse, call, render     sees app and domain, nothing else
 //! mail         SMTP in: parse, call, answer               the same, another door
 //! app          use cases: authorise, transact, answer     what API, pages and commands all call
@@ -114,6 +115,8 @@ pub mod failpoint;
 pub mod logs;
 pub mod mail;
 pub mod metrics;
+pub mod prove;
 pub mod store;
+pub mod subject;
 pub mod telemetry;
 pub mod web;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use futures_util::future::try_join_all;
 
-use super::wire::Connection;
+use crate::subject::wire::Connection;
 
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(2);
 

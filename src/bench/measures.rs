@@ -7,12 +7,12 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 use super::Plan;
-use super::appliance::Appliance;
 use super::definitions::{self, Stencil, batch, payload};
 use super::load::{End, Load, drive, percentile};
 use super::report::{Goal, Report};
-use super::wire::{Connection, get, post, write_request};
 use crate::store::roofline::{self, Shape};
+use crate::subject::appliance::Appliance;
+use crate::subject::wire::{Connection, get, post, write_request};
 
 const CONNECTIONS: usize = 64;
 const BATCH: u64 = 100;

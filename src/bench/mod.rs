@@ -4,15 +4,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-mod appliance;
 mod definitions;
 mod load;
-mod machine;
 mod measures;
 mod report;
-mod wire;
 
 pub use report::{Report, Row};
+
+use crate::subject::machine;
 
 /// What to measure, and for how long.
 #[derive(Clone, Debug)]

@@ -26,6 +26,7 @@ mod manual;
 mod moving;
 mod openapi;
 mod printer;
+mod prove;
 mod restore;
 mod run;
 mod secret;
@@ -119,6 +120,9 @@ enum Command {
     Openapi,
     /// Measures this build on this machine
     Bench(bench::BenchArguments),
+    /// Proves on your own disk that nothing is lost
+    #[command(subcommand)]
+    Prove(prove::ProveCommand),
     /// Prints the version
     Version,
     /// Writes the manual: `ergane man | man -l -`
@@ -177,6 +181,9 @@ fn perform(cli: Cli, form: Form) -> Result<(), Failure> {
         }
         Command::Bench(arguments) => {
             return runtime()?.block_on(bench::run(arguments, &mut printer));
+        }
+        Command::Prove(command) => {
+            return runtime()?.block_on(prove::run(command, &mut printer));
         }
         other => other,
     };
@@ -257,6 +264,7 @@ async fn converse(
         | Command::Version
         | Command::Man(_)
         | Command::Bench(_)
+        | Command::Prove(_)
         | Command::Completions { .. } => {
             unreachable!("these commands were done before a server was looked for")
         }

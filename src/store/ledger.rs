@@ -203,6 +203,16 @@ impl Ledger {
 }
 
 impl State {
+    /// Passes on what the snapshot answered. One that cannot be read belongs to a file that was
+    /// opened again since, perhaps without any commit of ours that failed: the committer takes
+    /// another.
+    fn told<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        if matches!(answer, Err(StoreError::Unavailable(_))) {
+            self.wake.notify_one();
+        }
+        answer
+    }
+
     /// A transaction that wrote nothing may still have read what is on its way to the disk.
     fn receipt_of_what_is_flying(&mut self) -> Receipt {
         if !self.flying.is_empty() {
@@ -373,7 +383,7 @@ impl Reads for Tx<'_> {
         let state = self.ledger.0.borrow();
         match state.fresh.get(space, key).or_else(|| state.flying.get(space, key)) {
             Some(slot) => Ok(slot.value.clone()),
-            None => state.view.get(space, key),
+            None => state.told(state.view.get(space, key)),
         }
     }
 
@@ -391,7 +401,8 @@ impl Reads for Tx<'_> {
             layer.overlay(space, range, &mut changed);
         }
         let removed = changed.values().filter(|value| value.is_none()).count();
-        let stored = state.view.scan(space, range, direction, limit.saturating_add(removed))?;
+        let limit_below = limit.saturating_add(removed);
+        let stored = state.told(state.view.scan(space, range, direction, limit_below))?;
         let mut merged: BTreeMap<Bytes, Option<Bytes>> =
             stored.into_iter().map(|(key, value)| (key, Some(value))).collect();
         merged.extend(changed);
@@ -406,8 +417,12 @@ impl Reads for Tx<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::seam::{Batch, Epoch, Seq};
     use crate::store::sim::{Faults, SimStore};
+    use futures_util::future::BoxFuture;
     use std::ops::Bound;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -455,6 +470,99 @@ mod tests {
         }
         let found = tx.get(Space::Row, &low).expect("readable");
         assert_eq!(found.map(|value| value.to_vec()).as_ref(), model.get(&low));
+    }
+
+    /// A store whose file can be opened again, which closes every snapshot taken before.
+    struct Reopened {
+        owned: Box<dyn Owned>,
+        times: Arc<AtomicU32>,
+    }
+
+    struct OfItsTime {
+        view: Box<dyn View>,
+        born: u32,
+        times: Arc<AtomicU32>,
+    }
+
+    impl Owned for Reopened {
+        fn part(&self) -> Part {
+            self.owned.part()
+        }
+
+        fn epoch(&self) -> Epoch {
+            self.owned.epoch()
+        }
+
+        fn seq(&self) -> Seq {
+            self.owned.seq()
+        }
+
+        fn commit(&mut self, batch: Batch) -> BoxFuture<'_, Result<Seq, CommitError>> {
+            self.owned.commit(batch)
+        }
+
+        fn view(&self) -> Result<Box<dyn View>, StoreError> {
+            let (view, times) = (self.owned.view()?, Arc::clone(&self.times));
+            Ok(Box::new(OfItsTime { view, born: times.load(Ordering::SeqCst), times }))
+        }
+    }
+
+    impl OfItsTime {
+        fn is_open(&self) -> Result<(), StoreError> {
+            match self.times.load(Ordering::SeqCst) == self.born {
+                true => Ok(()),
+                false => Err(StoreError::Unavailable("the file was closed".into())),
+            }
+        }
+    }
+
+    impl View for OfItsTime {
+        fn seq(&self) -> Seq {
+            self.view.seq()
+        }
+
+        fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+            self.is_open()?;
+            self.view.get(space, key)
+        }
+
+        fn scan(
+            &self,
+            space: Space,
+            range: Range<'_>,
+            direction: Direction,
+            limit: usize,
+        ) -> Result<Vec<Pair>, StoreError> {
+            self.is_open()?;
+            self.view.scan(space, range, direction, limit)
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_file_opened_again_between_two_commits_is_read_again() {
+        let local = tokio::task::LocalSet::new();
+        let test = async {
+            let times = Arc::new(AtomicU32::new(0));
+            let owned = SimStore::new(7, 1, Faults::NONE).claim(0).expect("claimed");
+            let owned = Box::new(Reopened { owned, times: Arc::clone(&times) });
+            let (ledger, committer) = Ledger::open(owned).expect("opened");
+            let _committing = tokio::task::spawn_local(committer.run(|_| ()));
+            let written = ledger.transact(|tx| {
+                tx.put(Space::Row, "key", "value");
+                Ok::<_, StoreError>(())
+            });
+            let Ok(((), receipt)) = written else { panic!("it is open") };
+            receipt.durable().await.expect("durable");
+            let read = || ledger.transact(|tx| tx.get(Space::Row, b"key"));
+            times.fetch_add(1, Ordering::SeqCst);
+            assert!(matches!(read(), Err(Abort::Refused(StoreError::Unavailable(_)))));
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            let Ok((value, _)) = read() else { panic!("the snapshot is still the closed one") };
+            assert_eq!(value.as_deref(), Some(b"value".as_slice()));
+        };
+        local.run_until(test).await;
     }
 
     async fn play(seed: u64) {

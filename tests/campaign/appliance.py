@@ -1,14 +1,13 @@
-"""The appliance as the campaign sees it: a process that can be killed, an API, and a sink outside."""
+"""The appliance as the campaign sees it: a process that can be killed, and an API."""
 
 import http.client
-import http.server
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 
 KEY = "campaign-key-0123456789abcdef"
@@ -28,16 +27,23 @@ class Away(Exception):
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """Returns a port below those that outgoing connections take, so that none is taken in between."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Server:
     """One data directory and, most of the time, one process that serves it."""
 
-    def __init__(self, binary, directory, log_path):
+    def __init__(self, binary, directory, log_path, settings=None):
         self.binary = binary
+        self.settings = settings or {}
         self.directory = directory
         self.log = open(log_path, "ab")
         self.process = None
@@ -45,8 +51,9 @@ class Server:
         self.starts = 0
         self.slowest_start = 0.0
 
-    def start(self, tracer=()):
-        """Starts the process on a new port, under `tracer` when one is given; does not wait."""
+    def start(self, tracer=(), extra=None):
+        """Starts the process on a new port, under `tracer` and with `extra` variables when they
+        are given; does not wait."""
         self.port = free_port()
         self.starts += 1
         command = [*tracer, self.binary, "serve", "--data-dir", self.directory]
@@ -56,6 +63,8 @@ class Server:
             "ERGANE_BOOTSTRAP_KEY": KEY,
             "ERGANE_EGRESS__ALLOW": "127.0.0.1/32",
             "ERGANE_LOG__LEVEL": "warn",
+            **self.settings,
+            **(extra or {}),
         }
         self.process = subprocess.Popen(
             command,
@@ -93,6 +102,15 @@ class Server:
             pass
         self.process.wait()
 
+    def pid(self):
+        """Returns the id of the process that serves, also when a tracer is around it."""
+        children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        with open(children, encoding="ascii") as file:
+            below = file.read().split()
+        with open(f"/proc/{self.process.pid}/comm", encoding="ascii") as file:
+            is_tracer = file.read().strip() == "strace"
+        return int(below[0]) if is_tracer and below else self.process.pid
+
     def stop(self):
         """Asks the process to end; answers its exit code and how long it took."""
         began = time.monotonic()
@@ -108,8 +126,9 @@ class Server:
 class Api:
     """One connection to the API of a server that may go away at any moment."""
 
-    def __init__(self, server):
+    def __init__(self, server, stop=None):
         self.server = server
+        self.stop = stop
         self.connection = None
         self.port = None
 
@@ -139,7 +158,8 @@ class Api:
             return text
 
     def persist(self, method, path, body=None, headers=None, seconds=60):
-        """Calls until there is an answer, through restarts; a refusal to write counts as none."""
+        """Calls until there is an answer, through restarts; a refusal to write counts as none.
+        Whoever was given a `stop` gives up when it is set, with `Away`."""
         end = time.monotonic() + seconds
         while True:
             try:
@@ -150,6 +170,8 @@ class Api:
                 if refused.status not in (429, 503):
                     raise
                 problem = str(refused)
+            if self.stop is not None and self.stop.is_set():
+                raise Away(problem)
             if time.monotonic() > end:
                 raise SystemExit(f"{method} {path}: no answer within {seconds} s: {problem}")
             time.sleep(0.01)
@@ -166,48 +188,3 @@ class Api:
             if not cursor:
                 return
 
-
-class Sink:
-    """A service outside, which remembers each call with its key, and fails some first calls."""
-
-    def __init__(self):
-        self.calls = []
-        self.lock = threading.Lock()
-        sink = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                key = self.headers.get("Idempotency-Key")
-                with sink.lock:
-                    is_first = all(call[0] != self.path for call in sink.calls)
-                    sink.calls.append((self.path, key, body))
-                fails = is_first and sum(self.path.encode()) % 7 == 0
-                answer = b'{"error":"try again"}' if fails else b'{"ok":true}'
-                try:
-                    self.send_response(503 if fails else 200)
-                    self.send_header("Content-Type", "application/json")
-                    self.send_header("Content-Length", str(len(answer)))
-                    self.end_headers()
-                    self.wfile.write(answer)
-                except OSError:
-                    pass  # The caller was killed while it waited.
-
-            def log_message(self, *_):
-                pass
-
-        class Quiet(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_):
-                pass  # A killed caller resets its connections.
-
-        self.server = Quiet(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def calls_to(self, path):
-        with self.lock:
-            return [call for call in self.calls if call[0] == path]

@@ -40,8 +40,18 @@ const ARROWS: [(&str, &[&str], &str); 11] = [
 ];
 
 /// The wiring, which may import everything.
-const WIRING: [&str; 8] =
-    ["main.rs", "lib.rs", "boot", "cli", "config", "telemetry", "bench", "demo"];
+const WIRING: [&str; 10] = [
+    "main.rs",
+    "lib.rs",
+    "boot",
+    "cli",
+    "config",
+    "telemetry",
+    "bench",
+    "prove",
+    "subject",
+    "demo",
+];
 
 /// Where the tools with one place are allowed.
 const PLACES: [(&str, &[&str], &str); 6] = [

@@ -30,6 +30,7 @@ mod peer;
 mod people;
 mod platform_events;
 mod process;
+mod prove;
 mod quotas;
 mod redo;
 mod registry;

@@ -1,4 +1,4 @@
-//! The appliance under measurement: a child process with its own data directory.
+//! The appliance that is measured or tried: a child process with its own data directory.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ impl Appliance {
         command
             .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data-dir"])
             .arg(directory)
-            // A configuration in the present directory must not change what is measured.
+            // A configuration in the present directory must not change what is found.
             .current_dir(std::env::temp_dir())
             .env("ERGANE_BOOTSTRAP_KEY", KEY)
             .env("ERGANE_LOG__LEVEL", "warn")

@@ -5,8 +5,8 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The owner key of every appliance under measurement.
-pub const KEY: &str = "bench-key-0123456789abcdef";
+/// The owner key of every appliance that is measured or tried.
+pub const KEY: &str = "subject-key-0123456789abcdef";
 
 /// One keep-alive connection.
 pub struct Connection {
@@ -109,7 +109,7 @@ pub fn write_request(buffer: &mut Vec<u8>, line: &str, media_type: &str, body: &
     let length = body.len();
     let _ = write!(
         buffer,
-        "{line} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {KEY}\r\n\
+        "{line} HTTP/1.1\r\nhost: subject\r\nauthorization: Bearer {KEY}\r\n\
          content-type: {media_type}\r\ncontent-length: {length}\r\n\r\n"
     ); // Memory takes every write.
     buffer.extend_from_slice(body);
