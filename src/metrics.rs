@@ -37,6 +37,9 @@ pub struct Metrics {
     timer_lag_seconds: Histogram,
     commit_seconds: Histogram,
     store_bytes: Gauge<i64, AtomicI64>,
+    store_free_bytes: Gauge<i64, AtomicI64>,
+    space_bytes: Family<SpaceLabels, Gauge<i64, AtomicI64>>,
+    retention_removed: Family<KindLabels, Counter<u64, AtomicU64>>,
 }
 
 impl Metrics {
@@ -59,6 +62,9 @@ impl Metrics {
             timer_lag_seconds: Histogram::new(exponential_buckets(0.005, 2.0, 12)),
             commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 14)),
             store_bytes: Gauge::default(),
+            store_free_bytes: Gauge::default(),
+            space_bytes: Family::default(),
+            retention_removed: Family::default(),
             registry: Arc::default(),
         };
         metrics.register_families(&mut metrics.registry.lock());
@@ -141,6 +147,22 @@ impl Metrics {
         }
     }
 
+    /// Sets the bytes of the rows of one space.
+    pub fn set_space_bytes(&self, space: &str, bytes: u64) {
+        let labels = SpaceLabels { space: space.to_owned() };
+        self.space_bytes.get_or_create(&labels).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Sets how many bytes of the store's file writing it anew would free.
+    pub fn set_store_free_bytes(&self, bytes: u64) {
+        self.store_free_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Counts what was removed because it was past its time.
+    pub fn retention_removed(&self, kind: &str, count: u64) {
+        self.retention_removed.get_or_create(&KindLabels { kind: kind.to_owned() }).inc_by(count);
+    }
+
     /// Sets how many bytes wait for the writer.
     pub fn set_pressure_bytes(&self, bytes: usize) {
         self.pressure_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
@@ -213,6 +235,12 @@ impl Metrics {
         registry.register("ergane_store_commit_seconds", "Time of a durable commit", family);
         let family = self.store_bytes.clone();
         registry.register("ergane_store_bytes", "Size of the store on disk", family);
+        let family = self.store_free_bytes.clone();
+        registry.register("ergane_store_free_bytes", "What compaction would free", family);
+        let family = self.space_bytes.clone();
+        registry.register("ergane_store_space_bytes", "Bytes of the rows, by space", family);
+        let family = self.retention_removed.clone();
+        registry.register("ergane_retention_removed", "What was past its time, by kind", family);
     }
 }
 
@@ -303,6 +331,16 @@ impl Labels for ReasonLabels {
 struct DestinationLabels {
     tenant: String,
     destination: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SpaceLabels {
+    space: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

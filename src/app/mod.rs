@@ -53,6 +53,7 @@ pub mod principal;
 pub mod profile;
 pub mod redo;
 pub mod rejected;
+pub mod retention;
 mod run_view;
 pub mod runs;
 pub mod schedules;
@@ -62,6 +63,7 @@ pub mod sessions;
 pub mod settings;
 pub mod sign_in;
 pub mod statuses;
+pub mod storage;
 pub mod streams;
 pub mod system;
 pub mod tasks;
@@ -108,6 +110,8 @@ pub struct App {
     throttle: Arc<Throttle>,
     intake: Arc<settings::IntakeSettings>,
     workers: Arc<workers::Workers>,
+    retention: Arc<settings::RetentionSettings>,
+    side: Arc<storage::SideWork>,
 }
 
 impl App {
@@ -124,6 +128,8 @@ impl App {
             access: Arc::new(access),
             intake: Arc::default(),
             workers: Arc::default(),
+            retention: Arc::default(),
+            side: Arc::default(),
         }
     }
 
@@ -139,6 +145,23 @@ impl App {
     #[must_use]
     pub fn with_intake(self, intake: settings::IntakeSettings) -> App {
         App { intake: Arc::new(intake), ..self }
+    }
+
+    /// Sets what is kept where tenants do not say otherwise.
+    #[must_use]
+    pub fn with_retention(self, retention: settings::RetentionSettings) -> App {
+        App { retention: Arc::new(retention), ..self }
+    }
+
+    /// Returns what is kept where tenants do not say otherwise.
+    #[must_use]
+    pub fn retention_settings(&self) -> &settings::RetentionSettings {
+        &self.retention
+    }
+
+    /// Returns what goes on beside the serving.
+    pub(crate) fn side(&self) -> &storage::SideWork {
+        &self.side
     }
 
     /// Returns the limits of what comes in from outside.

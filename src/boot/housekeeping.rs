@@ -18,6 +18,8 @@ enum Chore {
     Forget,
     CheckSchedules,
     Reseal,
+    Retain,
+    Survey,
 }
 
 /// Regular work on the side.
@@ -33,14 +35,17 @@ impl Housekeeping {
     /// # Errors
     /// Fails when the scheduler cannot be started.
     pub async fn start(app: App) -> anyhow::Result<Housekeeping> {
+        app.measure_storage_aside();
         app.reseal_aside(); // A stop or a crash may have broken it off.
         let ticks = JobScheduler::new().await.context("cannot start the housekeeping")?;
-        let (sender, mut chores) = mpsc::channel(4);
+        let (sender, mut chores) = mpsc::channel(8);
         let chores_due = [
             (EVERY_MINUTE, Chore::Measure),
             (EVERY_MINUTE, Chore::CheckSchedules),
             (EVERY_MINUTE, Chore::Reseal),
             (EVERY_TEN_MINUTES, Chore::Forget),
+            (EVERY_TEN_MINUTES, Chore::Survey),
+            (EVERY_MINUTE, Chore::Retain),
         ];
         for (when, chore) in chores_due {
             let sender = sender.clone();
@@ -72,6 +77,11 @@ async fn perform(app: &App, chore: Chore) {
     match chore {
         Chore::Measure => app.measure_store(),
         Chore::Reseal => app.reseal_aside(),
+        Chore::Retain => app.retain_aside(),
+        Chore::Survey => {
+            app.compact_when_worth_it();
+            app.measure_storage_aside();
+        }
         Chore::CheckSchedules => {
             if let Err(error) = app.check_schedules().await {
                 warn!("Could not check the schedules: {error}");

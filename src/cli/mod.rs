@@ -22,12 +22,14 @@ mod healthcheck;
 mod key;
 mod openapi;
 mod printer;
+mod retention;
 mod run;
 mod secret;
 mod serve;
 mod settings;
 mod setup_link;
 mod sse;
+mod storage;
 mod tenant;
 mod user;
 mod version;
@@ -90,6 +92,13 @@ enum Command {
     /// Who changed what
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// How much of the disk everything takes
+    Storage,
+    /// Writes the store's file anew, without what is free in it, while it serves
+    Compact,
+    /// For how long what is over is kept
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
     /// The organizations of this appliance
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
@@ -201,6 +210,9 @@ async fn converse(command: Command, session: &mut Session<'_>) -> Result<(), Fai
         Command::User(command) => user::run(command, session).await,
         Command::SetupLink => setup_link::run(session).await,
         Command::Audit(command) => audit::run(command, session).await,
+        Command::Storage => storage::show(session).await,
+        Command::Compact => storage::compact(session).await,
+        Command::Retention(command) => retention::run(command, session).await,
         Command::Tenant(command) => tenant::run(command, session).await,
         Command::Healthcheck => healthcheck::run(session).await,
         Command::Openapi => openapi::run(session).await,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::activities::settings::{EgressSettings, EventSettings};
-use crate::app::settings::{AccessSettings, IntakeSettings};
+use crate::app::settings::{AccessSettings, IntakeSettings, RetentionSettings};
 use crate::engine::settings::EngineSettings;
 use crate::mail::settings::MailSettings;
 use crate::store::redb_store::StoreSettings;
@@ -55,6 +55,8 @@ pub struct Config {
     pub store: StoreSettings,
     /// The limits of the engine.
     pub engine: EngineSettings,
+    /// What is kept for how long.
+    pub retention: RetentionSettings,
     /// Signing in.
     pub access: AccessSettings,
     /// What is logged.
@@ -75,6 +77,7 @@ impl Default for Config {
             egress: EgressSettings::default(),
             store: StoreSettings::default(),
             engine: EngineSettings::default(),
+            retention: RetentionSettings::default(),
             access: AccessSettings::default(),
             log: LogSettings::default(),
         }

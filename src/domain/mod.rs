@@ -20,6 +20,7 @@ pub mod path;
 pub mod permission;
 pub mod problem;
 pub mod rehearsal;
+pub mod retention;
 pub mod role;
 pub mod run;
 pub mod schedule;

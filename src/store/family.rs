@@ -32,6 +32,7 @@ pub(super) enum Row {
 /// Families of `Space::Meta`.
 #[repr(u8)]
 pub(super) enum Meta {
+    AuditCut = b'x',
     AuditHead = b'a',
     CountOfWorkflow = b'k',
     Hook = b'H',
@@ -41,9 +42,11 @@ pub(super) enum Meta {
     Person = b'P',
     PersonByEmail = b'M',
     RejectedEvents = b'J',
+    Retention = b'R',
     SealCheck = b'z',
     Sequence = b'q',
     Session = b'S',
+    StorageSample = b'b',
     TaskWindow = b'j',
     Tenant = b'T',
     ThrottleUses = b'U',

@@ -30,6 +30,7 @@ mod platform_events;
 mod process;
 mod redo;
 mod registry;
+mod retention;
 mod roles;
 mod schedules;
 mod seal_keys;

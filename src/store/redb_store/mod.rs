@@ -1,6 +1,7 @@
 //! The embedded store: one file, one writer, group commit.
 
 mod admin;
+mod compaction;
 mod file;
 mod owned;
 mod queue;
@@ -29,7 +30,7 @@ use shared::Shared;
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 use tables::PartState;
@@ -70,6 +71,9 @@ impl RedbStore {
             path: opened.path,
             parts_at_first: opened.format.parts_at_first,
             commits: AtomicU64::new(0),
+            readers: RwLock::default(),
+            compacting: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
         });
         let writer = Writer::new(shared.clone(), reopen)?;
         let writer = thread::Builder::new()
