@@ -17,7 +17,7 @@ use crate::activities::Activities;
 use crate::app::App;
 use crate::app::backup_settings::BackupSettings;
 use crate::app::lookout::Lookout;
-use crate::app::settings::{AccessSettings, IntakeSettings};
+use crate::app::settings::{AccessSettings, IntakeSettings, RetentionSettings};
 use crate::clock::Clock;
 use crate::domain::quota::Limits;
 use crate::engine::settings::EngineSettings;
@@ -96,6 +96,12 @@ impl Appliance {
         Appliance { app: self.app.with_quotas(limits), ..self }
     }
 
+    /// Sets what is kept where tenants do not say otherwise.
+    #[must_use]
+    pub fn with_retention(self, retention: RetentionSettings) -> Appliance {
+        Appliance { app: self.app.with_retention(retention), ..self }
+    }
+
     /// Sets the limits of signing in.
     #[must_use]
     pub fn with_access(self, access: AccessSettings) -> Appliance {
@@ -125,6 +131,7 @@ impl Appliance {
     /// Takes no more work, makes durable what was taken, and closes the store.
     pub async fn stop(self) {
         let Appliance { app, store } = self;
+        store.admin().stop_side_work();
         app.engine().stop().await;
         drop(app);
         // The store is closed by its last user, and closing is what spares the next start a walk

@@ -48,6 +48,9 @@ pub struct Metrics {
     backup_at_seconds: Gauge<i64, AtomicI64>,
     backup_bytes: Gauge<i64, AtomicI64>,
     backup_failures: Counter<u64, AtomicU64>,
+    store_free_bytes: Gauge<i64, AtomicI64>,
+    space_bytes: Family<SpaceLabels, Gauge<i64, AtomicI64>>,
+    retention_removed: Family<KindLabels, Counter<u64, AtomicU64>>,
 }
 
 impl Metrics {
@@ -77,6 +80,9 @@ impl Metrics {
             backup_at_seconds: Gauge::default(),
             backup_bytes: Gauge::default(),
             backup_failures: Counter::default(),
+            store_free_bytes: Gauge::default(),
+            space_bytes: Family::default(),
+            retention_removed: Family::default(),
             registry: Arc::default(),
         };
         metrics.register_families(&mut metrics.registry.lock());
@@ -190,6 +196,22 @@ impl Metrics {
         }
     }
 
+    /// Sets the bytes of the rows of one space.
+    pub fn set_space_bytes(&self, space: &str, bytes: u64) {
+        let labels = SpaceLabels { space: space.to_owned() };
+        self.space_bytes.get_or_create(&labels).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Sets how many bytes of the store's file writing it anew would free.
+    pub fn set_store_free_bytes(&self, bytes: u64) {
+        self.store_free_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Counts what was removed because it was past its time.
+    pub fn retention_removed(&self, kind: &str, count: u64) {
+        self.retention_removed.get_or_create(&KindLabels { kind: kind.to_owned() }).inc_by(count);
+    }
+
     /// Sets how many bytes wait for the writer.
     pub fn set_pressure_bytes(&self, bytes: usize) {
         self.pressure_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
@@ -252,6 +274,9 @@ impl Metrics {
         enter(registry, "ergane_backup_last_success_timestamp_seconds", self.backup_at_seconds.clone());
         enter(registry, "ergane_backup_last_bytes", self.backup_bytes.clone());
         enter(registry, "ergane_backup_failures", self.backup_failures.clone());
+        enter(registry, "ergane_store_free_bytes", self.store_free_bytes.clone());
+        enter(registry, "ergane_store_space_bytes", self.space_bytes.clone());
+        enter(registry, "ergane_retention_removed", self.retention_removed.clone());
         enter(registry, "ergane_notices", self.notices.family.clone());
         enter(registry, "ergane_spans", self.spans.family.clone());
     }
@@ -465,6 +490,16 @@ impl Labels for HookLabels {
     fn of(values: &[&str]) -> HookLabels {
         HookLabels { connection: values[0].to_owned(), outcome: values[1].to_owned() }
     }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SpaceLabels {
+    space: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: String,
 }
 
 #[cfg(test)]

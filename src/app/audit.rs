@@ -69,7 +69,7 @@ impl Change {
         !self.before.is_null() && self.before == self.after
     }
 
-    fn row(self, at: Timestamp, who: &Principal) -> AuditRow {
+    pub(super) fn row(self, at: Timestamp, who: &Principal) -> AuditRow {
         let (before, after) = differences(self.before, self.after);
         AuditRow {
             at,
@@ -245,22 +245,22 @@ pub struct HeadsView {
 
 /// One of a tenant's two chains, each beside what it tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Chain {
+pub(super) enum Chain {
     Access,
     Work,
 }
 
 impl Chain {
-    const BOTH: [Chain; 2] = [Chain::Access, Chain::Work];
+    pub(super) const BOTH: [Chain; 2] = [Chain::Access, Chain::Work];
 
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Chain::Access => "access",
             Chain::Work => "work",
         }
     }
 
-    const fn place(self, tenant: TenantId) -> TenantId {
+    pub(super) const fn place(self, tenant: TenantId) -> TenantId {
         match self {
             Chain::Access => APPLIANCE,
             Chain::Work => tenant,

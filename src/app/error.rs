@@ -17,6 +17,14 @@ pub enum Error {
         /// What was asked for.
         id: String,
     },
+    /// It was there, and was removed when its time was over.
+    #[error("{detail}")]
+    Gone {
+        /// The kind of thing: `run`, `event`.
+        what: &'static str,
+        /// What was removed and by what.
+        detail: String,
+    },
     /// The input is wrong; every problem is listed.
     #[error("the input is not valid")]
     Invalid(Vec<Problem>),

@@ -202,9 +202,28 @@ impl EventFilter {
 }
 
 pub(super) fn stored_event(view: TenantView<'_>, id: &str) -> Result<StoredEvent, Error> {
+    find_event(view, id).map(|(_, stored)| stored)
+}
+
+/// Returns the event of this id with its key; one that was removed is told from one that never was,
+/// as far as its id tells.
+pub(super) fn find_event(view: TenantView<'_>, id: &str) -> Result<(EventKey, StoredEvent), Error> {
     let missing = || Error::NotFound { what: "event", id: id.to_owned() };
-    let key = view.event_by_id(id, None)?.ok_or_else(missing)?;
-    view.event(key)?.filter(|stored| view.sees_event(&stored.event)).ok_or_else(missing)
+    let known = view.event_by_id(id, None)?;
+    if let Some(key) = known
+        && let Some(stored) = view.event(key)?
+    {
+        return if view.sees_event(&stored.event) { Ok((key, stored)) } else { Err(missing()) };
+    }
+    let removed = view.retention_state()?.events_through;
+    let is_past = EventKey::from_id(id).is_some_and(|key| Some(key) <= removed);
+    Err(match known.is_some() || is_past {
+        true => Error::Gone {
+            what: "event",
+            detail: format!("the event {id} was removed by retention, or never was"),
+        },
+        false => missing(),
+    })
 }
 
 /// Makes a new event out of an old one, which its metadata names under `role`.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::error::Error;
+use super::events::find_event;
 use super::joined::{joined_then, joined_views};
 use super::principal::Principal;
 use super::views::{Explanation, RepeatsView};
@@ -51,10 +52,7 @@ impl App {
         breadth: Breadth,
     ) -> Result<EventExplanation, Error> {
         self.read(who, |view| {
-            let missing = || Error::NotFound { what: "event", id: id.to_owned() };
-            let key = view.event_by_id(id, None)?.ok_or_else(missing)?;
-            let stored = view.event(key)?.filter(|stored| view.sees_event(&stored.event));
-            let stored = stored.ok_or_else(missing)?;
+            let (key, stored) = find_event(view, id)?;
             let mut started = Vec::new();
             for run in &stored.runs {
                 started.extend(view.run(*run)?);

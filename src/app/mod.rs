@@ -64,6 +64,7 @@ pub mod quotas;
 pub mod redo;
 pub mod rejected;
 pub mod restored;
+pub mod retention;
 mod run_view;
 pub mod runs;
 pub mod schedules;
@@ -73,6 +74,7 @@ pub mod sessions;
 pub mod settings;
 pub mod sign_in;
 pub mod statuses;
+pub mod storage;
 pub mod streams;
 pub mod system;
 pub mod system_log;
@@ -129,6 +131,8 @@ pub struct App {
     backups: Arc<backups::Backups>,
     /// Held by whoever removes tenants, one at a time.
     removing: Arc<tokio::sync::Mutex<()>>,
+    retention: Arc<settings::RetentionSettings>,
+    side: Arc<storage::SideWork>,
 }
 
 impl App {
@@ -149,6 +153,8 @@ impl App {
             lookout: Arc::default(),
             backups: Arc::default(),
             removing: Arc::default(),
+            retention: Arc::default(),
+            side: Arc::default(),
         }
     }
 
@@ -182,6 +188,23 @@ impl App {
     #[must_use]
     pub fn with_backups(self, settings: backup_settings::BackupSettings, data_dir: &Path) -> App {
         App { backups: Arc::new(backups::Backups::new(settings, data_dir)), ..self }
+    }
+
+    /// Sets what is kept where tenants do not say otherwise.
+    #[must_use]
+    pub fn with_retention(self, retention: settings::RetentionSettings) -> App {
+        App { retention: Arc::new(retention), ..self }
+    }
+
+    /// Returns what is kept where tenants do not say otherwise.
+    #[must_use]
+    pub fn retention_settings(&self) -> &settings::RetentionSettings {
+        &self.retention
+    }
+
+    /// Returns what goes on beside the serving.
+    pub(crate) fn side(&self) -> &storage::SideWork {
+        &self.side
     }
 
     /// Returns the limits of what comes in from outside.

@@ -198,7 +198,17 @@ impl App {
 }
 
 pub(super) fn run_row(view: TenantView<'_>, id: RunId) -> Result<RunRow, Error> {
-    view.run(id)?.ok_or_else(|| Error::NotFound { what: "run", id: id.to_string() })
+    if let Some(row) = view.run(id)? {
+        return Ok(row);
+    }
+    let removed = view.retention_state()?.runs_through;
+    Err(match removed.is_some_and(|through| id.created_at() <= through) {
+        true => Error::Gone {
+            what: "run",
+            detail: format!("the run {id} was removed by retention, or never was"),
+        },
+        false => Error::NotFound { what: "run", id: id.to_string() },
+    })
 }
 
 pub(super) fn entry_view(number: u64, record: &crate::domain::run::Record) -> JournalEntryView {

@@ -101,3 +101,84 @@ impl Default for IntakeSettings {
         }
     }
 }
+
+/// The `[retention]` part of the configuration: what holds where a tenant does not say otherwise.
+/// In days 0 stands for ever, in numbers and bytes for any.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionSettings {
+    /// How many days a run is kept after success.
+    pub runs_succeeded_days: u64,
+    /// How many days a run is kept after a failure.
+    pub runs_failed_days: u64,
+    /// How many days a run is kept after it was cancelled.
+    pub runs_cancelled_days: u64,
+    /// How many days a run is kept of which something could not be undone.
+    pub runs_incomplete_days: u64,
+    /// How many runs of each workflow are kept.
+    pub runs_of_workflow_max: u64,
+    /// How many bytes the runs and journals of a tenant may take.
+    pub runs_bytes_max: u64,
+    /// How many days an event is kept that started a run, when none of its runs is kept any more.
+    pub events_matched_days: u64,
+    /// How many days an event is kept that started no run.
+    pub events_unmatched_days: u64,
+    /// How many events of a tenant are kept, those that are needed beside.
+    pub events_max: u64,
+    /// How many bytes the events of a tenant may take.
+    pub events_bytes_max: u64,
+    /// How many days a refused event is kept.
+    pub rejected_events_days: u64,
+    /// How many days a delivery to a hook is kept.
+    pub hook_deliveries_days: u64,
+    /// How many days a delivery to a subscriber is kept that arrived.
+    pub webhook_delivered_days: u64,
+    /// How many days a delivery to a subscriber is kept that was given up on.
+    pub webhook_dead_days: u64,
+    /// How many days the audit is kept.
+    pub audit_days: u64,
+    /// How many days the audit is kept at least, whatever a tenant says.
+    pub audit_days_min: u64,
+    /// How many days the id of an event is remembered after the event is gone.
+    pub dedupe_days: u64,
+    /// How many minutes lie between two passes over everything.
+    pub every_minutes: u64,
+    /// How many rows one look takes, and so at most one transaction.
+    pub batch_rows_max: usize,
+    /// Which share of the time a pass works, in percent.
+    pub busy_percent: u32,
+    /// From which share of free room on, in percent, the store's file is written anew by itself;
+    /// 100 for never.
+    pub compact_free_percent: u64,
+    /// Smaller files are left as they are, in bytes.
+    pub compact_file_bytes_min: u64,
+}
+
+impl Default for RetentionSettings {
+    fn default() -> RetentionSettings {
+        RetentionSettings {
+            runs_succeeded_days: 90,
+            runs_failed_days: 365,
+            runs_cancelled_days: 90,
+            runs_incomplete_days: 0,
+            runs_of_workflow_max: 0,
+            runs_bytes_max: 0,
+            events_matched_days: 90,
+            events_unmatched_days: 90,
+            events_max: 0,
+            events_bytes_max: 0,
+            rejected_events_days: 90,
+            hook_deliveries_days: 90,
+            webhook_delivered_days: 90,
+            webhook_dead_days: 365,
+            audit_days: 0,
+            audit_days_min: 90,
+            dedupe_days: 400,
+            every_minutes: 10,
+            batch_rows_max: 200,
+            busy_percent: 25,
+            compact_free_percent: 60,
+            compact_file_bytes_min: 256 * 1_024 * 1_024,
+        }
+    }
+}

@@ -123,6 +123,7 @@ impl Serving {
         let appliance = appliance.with_access(config.access.clone());
         let appliance = appliance.with_lookout(watching::lookout(config, origins));
         let appliance = appliance.with_backups(&config.backup, &config.data_dir);
+        let appliance = appliance.with_retention(config.retention.clone());
         let app = appliance.app();
         let demo = match stage {
             Some(address) => demo::begin(app, address, &config.http.base()).await?,

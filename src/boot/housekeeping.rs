@@ -20,6 +20,8 @@ enum Chore {
     Reseal,
     Backup,
     Clear,
+    Retain,
+    Survey,
 }
 
 /// Regular work on the side.
@@ -35,10 +37,11 @@ impl Housekeeping {
     /// # Errors
     /// Fails when the scheduler cannot be started.
     pub async fn start(app: App) -> anyhow::Result<Housekeeping> {
+        app.measure_storage_aside();
         app.reseal_aside(); // A stop or a crash may have broken it off.
         app.abandon_broken_imports().await?;
         let ticks = JobScheduler::new().await.context("cannot start the housekeeping")?;
-        let (sender, mut chores) = mpsc::channel(5);
+        let (sender, mut chores) = mpsc::channel(10);
         let chores_due = [
             (EVERY_MINUTE, Chore::Measure),
             (EVERY_MINUTE, Chore::CheckSchedules),
@@ -46,6 +49,8 @@ impl Housekeeping {
             (EVERY_MINUTE, Chore::Backup),
             (EVERY_MINUTE, Chore::Clear),
             (EVERY_TEN_MINUTES, Chore::Forget),
+            (EVERY_TEN_MINUTES, Chore::Survey),
+            (EVERY_MINUTE, Chore::Retain),
         ];
         for (when, chore) in chores_due {
             let sender = sender.clone();
@@ -79,6 +84,11 @@ async fn perform(app: &App, chore: Chore) {
         Chore::Reseal => app.reseal_aside(),
         Chore::Backup => app.backup_when_due(),
         Chore::Clear => app.clear_aside(),
+        Chore::Retain => app.retain_aside(),
+        Chore::Survey => {
+            app.compact_when_worth_it();
+            app.measure_storage_aside();
+        }
         Chore::CheckSchedules => {
             if let Err(error) = app.check_schedules().await {
                 warn!("Could not check the schedules: {error}");

@@ -28,12 +28,14 @@ mod openapi;
 mod printer;
 mod prove;
 mod restore;
+mod retention;
 mod run;
 mod secret;
 mod serve;
 mod settings;
 mod setup_link;
 mod sse;
+mod storage;
 mod tenant;
 mod user;
 mod version;
@@ -102,6 +104,13 @@ enum Command {
     Restore(restore::RestoreArguments),
     /// Lets a restored appliance go on; --tenant or --run limit it
     Resume(restore::ResumeArguments),
+    /// How much of the disk everything takes
+    Storage,
+    /// Writes the store's file anew, without what is free in it, while it serves
+    Compact,
+    /// For how long what is over is kept
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
     /// The organizations of this appliance
     #[command(subcommand)]
     Tenant(tenant::TenantCommand),
@@ -252,6 +261,9 @@ async fn converse(
         Command::User(command) => user::run(command, session).await,
         Command::SetupLink => setup_link::run(session).await,
         Command::Audit(command) => audit::run(command, session).await,
+        Command::Storage => storage::show(session).await,
+        Command::Compact => storage::compact(session).await,
+        Command::Retention(command) => retention::run(command, session).await,
         Command::Tenant(command) => tenant::run(command, session).await,
         Command::Doctor(wish) => doctor::doctor(&wish, session).await,
         Command::Alerts(wish) => doctor::alerts(&wish, session).await,

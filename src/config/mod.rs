@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::activities::settings::{EgressSettings, EventSettings};
 use crate::app::backup_settings::BackupSettings;
-use crate::app::settings::{AccessSettings, IntakeSettings};
+use crate::app::settings::{AccessSettings, IntakeSettings, RetentionSettings};
 use crate::app::watch_settings::{AlertSettings, NoticeSettings, TelemetrySettings};
 use crate::domain::quota::Limits;
 use crate::engine::settings::EngineSettings;
@@ -61,6 +61,8 @@ pub struct Config {
     pub engine: EngineSettings,
     /// What each tenant may use that has nothing of its own.
     pub quotas: Limits,
+    /// What is kept for how long.
+    pub retention: RetentionSettings,
     /// Signing in.
     pub access: AccessSettings,
     /// Backups, and the log that carries them on.
@@ -90,6 +92,7 @@ impl Default for Config {
             store: StoreSettings::default(),
             engine: EngineSettings::default(),
             quotas: Limits::default(),
+            retention: RetentionSettings::default(),
             access: AccessSettings::default(),
             backup: BackupSettings::default(),
             log: LogSettings::default(),

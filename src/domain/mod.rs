@@ -23,6 +23,7 @@ pub mod permission;
 pub mod problem;
 pub mod quota;
 pub mod rehearsal;
+pub mod retention;
 pub mod role;
 pub mod run;
 pub mod schedule;

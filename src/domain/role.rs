@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Everything that a scope can be about.
-pub const RESOURCES: [&str; 31] = [
+pub const RESOURCES: [&str; 32] = [
     "tasks",
     "custom-fields",
     "custom-objects",
@@ -28,6 +28,7 @@ pub const RESOURCES: [&str; 31] = [
     "schedules",
     "approvals",
     "audit",
+    "retention",
     "system",
     "comments",
     "demo",
@@ -50,7 +51,7 @@ const DESK: &[&str] = &["tickets", "accounts", "contacts", "teams", "users", "ta
 const MODEL: &[&str] = &["custom-fields", "custom-objects", "organization"];
 const WORK: &[&str] = &["events", "workflows", "runs", "schedules", "approvals", "tasks"];
 const PLUMBING: &[&str] = &["connections", "destinations", "apps", "webhooks", "forms"];
-const BOX: &[&str] = &["system", "demo"];
+const BOX: &[&str] = &["system", "retention", "demo"];
 const ACCESS: &[&str] = &["keys", "people", "secrets", "audit", "tenants"];
 
 /// What a person may do.
@@ -137,7 +138,7 @@ impl Role {
                 (Write, DESK),
                 (Write, PLUMBING),
                 (Write, MODEL),
-                (Write, &["keys", "people", "secrets", "demo"]),
+                (Write, &["keys", "people", "secrets", "demo", "retention"]),
                 (Read, &["audit", "tenants", "system"]),
             ],
             Role::Editor => &[

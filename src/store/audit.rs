@@ -20,6 +20,8 @@ pub(super) const RECORD: u8 = Row::AuditRecord as u8;
 pub(super) const HEAD: u8 = Meta::AuditHead as u8;
 /// Under which numbers a tenant wrote its chain before it was moved.
 pub(super) const ORIGINS: u8 = Meta::AuditOrigins as u8;
+/// What was cut off its beginning.
+pub(super) const CUT_OFF: u8 = Meta::AuditCut as u8;
 const HASH_BYTES: usize = 32;
 /// Keeps the hashes of this chain apart from every other use of SHA-256.
 const DOMAIN: &[u8] = b"ergane audit 1\0";
@@ -90,6 +92,20 @@ pub struct Origin {
     pub of: TenantId,
 }
 
+/// What was cut off the beginning of a chain. The record of the cut in the chain itself says the
+/// same, so that nobody can shorten a chain without leaving a record behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cut {
+    /// The number of the last record that went.
+    pub through: u64,
+    /// Its hash, which stands for everything that went.
+    pub hash: Hash,
+}
+
+/// What the record of a cut calls it.
+pub const CUT: &str = "audit.cut";
+
 /// The first record that does not fit the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
@@ -159,6 +175,24 @@ impl TenantView<'_> {
         rows.iter().map(|(key, row)| link(key, row)).collect()
     }
 
+    /// Returns what was cut off the beginning of the chain that tells of `of`.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn audit_cut(&self, of: TenantId) -> Result<Cut, StoreError> {
+        Ok(self.json(Space::Meta, &cut_key(self.tenant(), of))?.unwrap_or_default())
+    }
+
+    /// Returns the oldest `limit` records of the chain that tells of `of`.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn audit_oldest(&self, of: TenantId, limit: usize) -> Result<Vec<Link>, StoreError> {
+        let prefix = Prefix::new(record_key(self.tenant(), of));
+        let rows = self.scan(Space::Row, prefix.range(), Direction::Ascending, limit)?;
+        rows.iter().map(|(key, row)| link(key, row)).collect()
+    }
+
     /// Walks the whole chain that tells of `of` and returns its end, or the first record that was
     /// changed, moved, added or taken away.
     ///
@@ -166,7 +200,9 @@ impl TenantView<'_> {
     /// Fails on an unreadable record.
     pub fn check_audit(&self, of: TenantId) -> Result<Result<Head, Broken>, StoreError> {
         let prefix = Prefix::new(record_key(self.tenant(), of));
-        let mut seen = Head::default();
+        let cut = self.audit_cut(of)?;
+        let mut seen = Head { count: cut.through, hash: cut.hash };
+        let mut is_anchored = cut.through == 0;
         let origins = self.audit_origins(of)?;
         let mut after: Option<Vec<u8>> = None;
         loop {
@@ -174,7 +210,10 @@ impl TenantView<'_> {
             let rows = self.scan(Space::Row, range, Direction::Ascending, CHECKED_AT_ONCE)?;
             for (key, row) in &rows {
                 match fits(written_as(&origins, of, seen.count + 1), &seen, key, row) {
-                    Ok(hash) => seen = Head { count: seen.count + 1, hash },
+                    Ok(hash) => {
+                        seen = Head { count: seen.count + 1, hash };
+                        is_anchored = is_anchored || tells_of(row, &cut);
+                    }
                     Err(broken) => return Ok(Err(broken)),
                 }
             }
@@ -184,6 +223,10 @@ impl TenantView<'_> {
             }
         }
         let head = self.audit_head(of)?;
+        if !is_anchored {
+            let reason = "the records before it are gone, and none tells that they were cut off";
+            return Ok(Err(Broken { number: cut.through + 1, reason }));
+        }
         if head.count > seen.count {
             let reason = "the records from here to the end are gone";
             return Ok(Err(Broken { number: seen.count + 1, reason }));
@@ -217,62 +260,51 @@ impl TenantTx<'_, '_> {
     }
 }
 
-/// Checks chains whose records go by in the order of their keys, ends before records.
-#[derive(Debug, Default)]
-pub(super) struct Chains(BTreeMap<(TenantId, TenantId), Seen>);
-
-#[derive(Debug, Default)]
-struct Seen {
-    told: Head,
-    found: Head,
-    fault: Option<String>,
-}
-
-impl Chains {
-    /// Takes note of a row, if it is of a chain.
-    pub(super) fn see(&mut self, space: Space, key: &[u8], payload: &[u8]) {
-        let Some((home, of, is_record)) = place_of(space, key) else { return };
-        let seen = self.0.entry((home, of)).or_default();
-        if !is_record {
-            seen.told = from_json(space, key, payload).unwrap_or_default();
-        } else if seen.fault.is_none() {
-            match fits(of, &seen.found, key, payload) {
-                Ok(hash) => seen.found = Head { count: seen.found.count + 1, hash },
-                Err(Broken { number, reason }) => {
-                    seen.fault = Some(format!("{reason} (number {number})"));
-                }
-            }
-        }
-    }
-
-    /// Returns of each chain whom it tells of, its end, and what is wrong with it.
-    pub(super) fn ends(self) -> Vec<(TenantId, Head, Option<String>)> {
-        let end = |((_, of), Seen { told, found, fault })| {
-            let other = (told != found).then(|| "its end is not the end of its records".to_owned());
-            (of, told, fault.or(other))
-        };
-        self.0.into_iter().map(end).collect()
-    }
-}
-
-/// Returns where a chain is kept, whom it tells of, and whether the key is that of a record.
-fn place_of(space: Space, key: &[u8]) -> Option<(TenantId, TenantId, bool)> {
-    let (home, rest) = key.split_first_chunk::<4>()?;
-    let (tag, rest) = rest.split_first()?;
-    let (of, rest) = rest.split_first_chunk::<8>()?;
-    let is_record = match (space, *tag, rest.len()) {
-        (Space::Meta, HEAD, 0) => false,
-        (Space::Row, RECORD, 8) => true,
-        _ => return None,
-    };
-    let of = u32::try_from(u64::from_be_bytes(*of)).ok()?;
-    Some((TenantId(u32::from_be_bytes(*home)), TenantId(of), is_record))
 /// Returns the number that the tenant had when it wrote a record.
-fn written_as(origins: &[Origin], of: TenantId, number: u64) -> TenantId {
+pub(super) fn written_as(origins: &[Origin], of: TenantId, number: u64) -> TenantId {
     origins.iter().find(|origin| number <= origin.until).map_or(of, |origin| origin.of)
 }
 
-fn fits(of: TenantId, seen: &Head, key: &[u8], row: &[u8]) -> Result<Hash, Broken> {
+impl TenantTx<'_, '_> {
+    /// Cuts at most `limit` records older than `before` off the beginning of the chain that tells
+    /// of `of`, and adds the record of the cut to its end; returns how many went.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn cut_audit(
+        &mut self,
+        of: TenantId,
+        (before, limit): (Timestamp, usize),
+        record: impl FnOnce(&Cut, u64) -> AuditRow,
+    ) -> Result<u64, StoreError> {
+        let home = self.tenant();
+        let oldest = self.view().audit_oldest(of, limit)?;
+        let going: Vec<Link> = oldest.into_iter().take_while(|link| link.row.at < before).collect();
+        // A record of nothing but cuts would be cut and written again for ever.
+        let Some(last) = going.last().filter(|_| going.iter().any(|it| it.row.action != CUT))
+        else {
+            return Ok(0);
+        };
+        let cut = Cut { through: last.number, hash: last.hash };
+        for link in &going {
+            self.remove(Space::Row, record_key(home, of).number(link.number).done());
+        }
+        let count = going.len() as u64;
+        self.put_json(Space::Meta, cut_key(home, of), &cut);
+        self.append_audit(of, &record(&cut, count))?;
+        Ok(count)
+    }
+}
+
+pub(super) fn tells_of(bytes: &[u8], cut: &Cut) -> bool {
+    let Some((.., record)) = parts(bytes) else { return false };
+    let Ok(row) = serde_json::from_slice::<AuditRow>(record) else { return false };
+    row.action == CUT
+        && row.after["through"] == cut.through
+        && row.after["hash"] == hex::encode(cut.hash)
+}
+
+pub(super) fn fits(of: TenantId, seen: &Head, key: &[u8], row: &[u8]) -> Result<Hash, Broken> {
     let number = seen.count + 1;
     let broken = |reason| Broken { number, reason };
     if number_of(key) != Some(number) {
@@ -309,6 +341,10 @@ fn number_of(key: &[u8]) -> Option<u64> {
 
 pub(super) fn record_key(home: TenantId, of: TenantId) -> Key {
     Key::of(home).tag(RECORD).number(of.0.into())
+}
+
+fn cut_key(home: TenantId, of: TenantId) -> Vec<u8> {
+    chain_key(home, CUT_OFF, of).done()
 }
 
 fn head_key(home: TenantId, of: TenantId) -> Vec<u8> {
@@ -401,6 +437,43 @@ mod tests {
             tx.put(Space::Row, key(4), second);
         });
         assert_eq!(found.expect_err("touched").number, 2);
+    }
+
+    fn cut(tx: &mut Tx<'_>, clock: &Clock, before: i64) -> u64 {
+        let record = |cut: &Cut, _| AuditRow {
+            action: CUT.to_owned(),
+            after: serde_json::json!({ "through": cut.through, "hash": hex::encode(cut.hash) }),
+            ..row(9)
+        };
+        let mut own = TenantTx::new(HOME, tx, clock);
+        own.cut_audit(HOME, (Timestamp::from_millis(before), 3), record).expect("cut")
+    }
+
+    #[test]
+    fn a_chain_that_was_cut_stays_whole_and_says_so() {
+        let clock = Clock::manual(Timestamp::from_millis(1_000));
+        let found = found(|tx| {
+            assert_eq!(cut(tx, &clock, 1_000), 0, "nothing is old enough");
+            assert_eq!(cut(tx, &clock, 1_001), 3);
+            assert_eq!(cut(tx, &clock, 1_001), 3, "the record of the first cut goes with them");
+            assert_eq!(cut(tx, &clock, 1_001), 0, "nothing but cuts is left");
+        });
+        assert_eq!(found.expect("whole").count, 7);
+    }
+
+    #[test]
+    fn a_chain_that_was_shortened_by_hand_is_found_out() {
+        let found = found(|tx| {
+            let cut = Cut { through: 2, hash: hash_of(tx, 2) };
+            tx.remove(Space::Row, key(1));
+            tx.remove(Space::Row, key(2));
+            tx.put(Space::Meta, cut_key(HOME, HOME), to_json(&cut));
+        });
+        assert_eq!(found.expect_err("touched").number, 3);
+    }
+
+    fn hash_of(tx: &Tx<'_>, number: u64) -> Hash {
+        bytes(tx, number)[HASH_BYTES..2 * HASH_BYTES].try_into().expect("a hash")
     }
 
     #[test]

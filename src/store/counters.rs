@@ -197,6 +197,11 @@ impl TenantTx<'_, '_> {
         }
     }
 
+    /// Counts that a run in `status` was removed; what counts since ever goes on counting it.
+    pub fn uncount_run(&mut self, status: Status) {
+        self.tally().left[status as usize] += 1;
+    }
+
     /// Writes what was counted, and returns what it comes to; the last act of a transaction.
     ///
     /// # Errors

@@ -114,6 +114,12 @@ impl TenantTx<'_, '_> {
         Ok(row.number)
     }
 
+    /// Forgets a delivery.
+    pub fn forget_delivery(&mut self, connection: &str, number: u64) {
+        let key = self.view().of_connection(connection).number(number).done();
+        self.remove(Space::Row, key);
+    }
+
     /// Writes a delivery that was kept before.
     pub fn put_delivery(&mut self, connection: &str, row: &DeliveryRow) {
         let key = self.view().of_connection(connection).number(row.number).done();

@@ -182,6 +182,22 @@ pub(super) fn index_again(
     }
 }
 
+impl TenantTx<'_, '_> {
+    /// Forgets where an event of this type stood.
+    pub(super) fn unindex_event(&mut self, kind: &str, key: EventKey) -> Result<(), StoreError> {
+        let row = row_key(&self.view(), kind, key.0 >> SHARED_BITS).done();
+        let place = ((key.0 & ((1 << SHARED_BITS) - 1)) as u32).to_be_bytes();
+        let Some(before) = self.view().bytes(Space::Vis, &row)? else { return Ok(()) };
+        let kept = before.chunks(PLACE_BYTES).filter(|known| *known != place);
+        let places: Vec<u8> = kept.flatten().copied().collect();
+        match places.is_empty() {
+            true => self.remove(Space::Vis, row),
+            false => self.put(Space::Vis, row, places),
+        }
+        Ok(())
+    }
+}
+
 /// Puts what `sieve` lets through of an event, as it is stored, in the place of `event`.
 ///
 /// # Errors

@@ -38,7 +38,9 @@ impl EventKey {
         format!("evt_{:016x}", self.0)
     }
 
-    fn from_id(id: &str) -> Option<EventKey> {
+    /// Reads the key that the id of an event made here tells.
+    #[must_use]
+    pub fn from_id(id: &str) -> Option<EventKey> {
         let digits = id.strip_prefix("evt_").filter(|digits| digits.len() == 16)?;
         u64::from_str_radix(digits, 16).ok().map(EventKey)
     }
@@ -223,6 +225,24 @@ impl TenantTx<'_, '_> {
         let seen = seen.text(&stored.event.source).done();
         self.put_new(Space::Dedupe, seen, key.0.to_be_bytes().to_vec());
         Ok(())
+    }
+
+    /// Removes an event and its places in indexes; its id stays remembered.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub(super) fn remove_event(
+        &mut self,
+        key: EventKey,
+        stored: &StoredEvent,
+    ) -> Result<(), StoreError> {
+        let row = event_key(&self.view(), key);
+        self.remove(Space::Event, row);
+        if stored.event.id == key.to_id() {
+            let repeats = Key::of(self.tenant()).tag(REPEATS).number(key.0).done();
+            self.remove(Space::Dedupe, repeats);
+        }
+        self.unindex_event(&stored.event.kind, key)
     }
 
     /// Notes that an event was delivered once more.

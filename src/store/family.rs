@@ -33,6 +33,7 @@ pub(super) enum Row {
 /// Families of `Space::Meta`.
 #[repr(u8)]
 pub(super) enum Meta {
+    AuditCut = b'x',
     AuditHead = b'a',
     AuditOrigins = b'o',
     CountOfWorkflow = b'k',
@@ -45,9 +46,11 @@ pub(super) enum Meta {
     Person = b'P',
     PersonByEmail = b'M',
     RejectedEvents = b'J',
+    Retention = b'R',
     SealCheck = b'z',
     Sequence = b'q',
     Session = b'S',
+    StorageSample = b'b',
     TaskWindow = b'j',
     Tenant = b'T',
     ThrottleUses = b'U',

@@ -5,8 +5,9 @@ use std::ops::Bound;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::approvals::ApprovalList;
 use super::events::EventKey;
-use super::family::{Blob, Vis};
+use super::family::{Blob, Row, Vis};
 use super::key::{Key, Prefix};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{
@@ -254,6 +255,35 @@ impl TenantTx<'_, '_> {
         if moved && head.status != Status::Succeeded {
             self.put_new(Space::Vis, status_key(&self.view(), head.status, id), Vec::new());
         }
+    }
+
+    /// Removes a run that is over, with all that is its own: journal, input, indexes and what
+    /// waited or was decided for it. The totals no longer count it; what counts since ever does.
+    ///
+    /// # Errors
+    /// Fails on an unreadable record.
+    pub(super) fn remove_run(&mut self, row: &RunRow) -> Result<(), StoreError> {
+        let (id, tenant) = (row.head.id, self.tenant());
+        let bytes = id.to_bytes();
+        let journal = Prefix::new(Key::of(tenant).bytes(&bytes));
+        self.remove_all(Space::Journal, &journal)?;
+        for tag in [Row::Incident as u8, Row::Task as u8] {
+            self.remove_all(Space::Row, &Prefix::new(Key::of(tenant).tag(tag).bytes(&bytes)))?;
+        }
+        for list in [ApprovalList::Open, ApprovalList::Over] {
+            let approvals = Key::of(tenant).tag(Row::Approval as u8).tag(list as u8);
+            self.remove_all(Space::Row, &Prefix::new(approvals.bytes(&bytes)))?;
+        }
+        self.remove(Space::Blob, given_key(&self.view(), id));
+        self.remove(Space::Vis, status_key(&self.view(), row.head.status, id));
+        let of_workflow = Key::of(tenant).tag(BY_WORKFLOW).text(&row.head.workflow);
+        self.remove(Space::Vis, of_workflow.bytes(&bytes).done());
+        if let Some(key) = &row.concurrency_key {
+            self.release_key(&row.head.workflow, key, id);
+        }
+        self.remove(Space::Run, run_key(&self.view(), id));
+        self.uncount_run(row.head.status);
+        Ok(())
     }
 
     fn keep_priority(&mut self, before: Option<Status>, row: &RunRow) {

@@ -13,6 +13,7 @@
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use std::ops::Bound;
+use std::path::PathBuf;
 
 use super::log::LogState;
 
@@ -300,6 +301,59 @@ pub trait Admin: Send + Sync {
     fn renew_log(&self) -> Result<(), StoreError>;
     /// Returns the size of the store on disk.
     fn bytes_on_disk(&self) -> u64;
+    /// Hands the keys of at most `rows_max` rows after `from` to `take`, each with the bytes that
+    /// it takes as it is stored, and returns where to go on; `None` when all were seen.
+    ///
+    /// # Errors
+    /// Fails when the store cannot be read.
+    fn survey(
+        &self,
+        from: Option<&SurveyPlace>,
+        rows_max: usize,
+        take: &mut dyn FnMut(Space, &[u8], u64),
+    ) -> Result<Option<SurveyPlace>, StoreError> {
+        let _ = (from, rows_max, take);
+        Ok(None)
+    }
+    /// Returns the directory of the store's files; a store without files has none.
+    fn directory_on_disk(&self) -> Option<PathBuf> {
+        None
+    }
+    /// Writes the store anew, without what is free in it, while it serves; takes its time and a
+    /// thread of its own.
+    ///
+    /// # Errors
+    /// `Refused` when it cannot be done as things are, `Unavailable` when it failed; either way
+    /// the store is as before.
+    fn compact(&self) -> Result<Compacted, StoreError> {
+        Err(StoreError::Refused("this store has no file to compact".to_owned()))
+    }
+    /// Breaks off what goes on beside the serving, for a stop.
+    fn stop_side_work(&self) {}
+}
+
+/// Where a survey goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SurveyPlace {
+    /// The space.
+    pub space: Space,
+    /// The last key that was seen there, as it is stored; empty for none.
+    pub key: Vec<u8>,
+}
+
+/// What a compaction came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// The size of the file before, in bytes.
+    pub bytes_before: u64,
+    /// The size of the file after, in bytes.
+    pub bytes_after: u64,
+    /// How many rows were copied, those that changed meanwhile included.
+    pub rows: u64,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// The longest time that commits stood still for it, in microseconds.
+    pub pause_us: u64,
 }
 
 /// Is handed a store, portion by portion.

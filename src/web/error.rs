@@ -165,6 +165,7 @@ impl From<Error> for ApiError {
                 StatusCode::NOT_FOUND,
                 &format!("{}_not_found", what.replace([' ', '-'], "_")),
             ),
+            Error::Gone { what, .. } => plain(StatusCode::GONE, &format!("{what}_removed")),
             Error::Invalid(problems) => invalid(problems),
             Error::Conflict { code, .. } => plain(StatusCode::CONFLICT, code),
             Error::Incompatible { problems, .. } => {

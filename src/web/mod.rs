@@ -81,6 +81,8 @@ pub static GROUPS: &[&Group] = &[
     &api::people::GROUP,
     &api::profile::GROUP,
     &api::audit::GROUP,
+    &api::retention::GROUP,
+    &api::storage::GROUP,
     &api::tenants::GROUP,
     &api::moving::GROUP,
     &api::secrets::GROUP,

@@ -34,6 +34,7 @@ mod prove;
 mod quotas;
 mod redo;
 mod registry;
+mod retention;
 mod roles;
 mod schedules;
 mod seal_keys;

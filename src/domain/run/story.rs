@@ -219,6 +219,7 @@ pub(super) fn workflow(steps: Vec<Step>) -> Workflow {
         triggers: Vec::new(),
         concurrency: None,
         timeout: None,
+        retention: Default::default(),
         steps,
         on_failure: Vec::new(),
         thena: None,

@@ -59,6 +59,9 @@ pub fn to_native(workflow: &Workflow) -> Value {
     if let Some(timeout) = workflow.timeout {
         set(&mut body, "timeout", json!(format_duration(timeout)));
     }
+    if !workflow.retention.is_silent() {
+        set(&mut body, "retention", json!(workflow.retention));
+    }
     let steps = workflow.steps.iter().map(|step| native_step(step, workflow));
     set(&mut body, "steps", steps.collect());
     if !workflow.on_failure.is_empty() {

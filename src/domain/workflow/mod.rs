@@ -52,6 +52,7 @@ use serde_json::{Map, Value};
 
 use super::expression::Template;
 use super::filter::Filter;
+use super::retention::RunRules;
 use super::schedule::Schedule;
 
 pub use annotation::Annotation;
@@ -85,6 +86,8 @@ pub struct Workflow {
     pub concurrency: Option<Concurrency>,
     /// How long a run may take altogether before it fails with `timeout`.
     pub timeout: Option<Duration>,
+    /// For how long its runs are kept; what it does not say the tenant decides.
+    pub retention: RunRules,
     /// In the order in which they run; at least one.
     pub steps: Vec<Step>,
     /// What a run does when it has failed and its undoing is over.

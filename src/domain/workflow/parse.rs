@@ -18,6 +18,7 @@ use crate::domain::event_type;
 use crate::domain::expression::Template;
 use crate::domain::filter::Filter;
 use crate::domain::problem::Problem;
+use crate::domain::retention::RunRules;
 
 /// An event type that definitions may listen to.
 #[derive(Clone, Debug, PartialEq)]
@@ -189,6 +190,10 @@ impl<'a> Reading<'a> {
         let concurrency_at = concurrency.as_ref().map_or("", |field| &field.at).to_owned();
         let concurrency = concurrency.and_then(|field| self.concurrency(&field));
         let timeout = self.timeout(&mut body);
+        let retention = body.take(&["retention"]);
+        let retention = retention.map_or(Some(RunRules::default()), |field| {
+            self.findings.keep(RunRules::parse(field.value, &field.at))
+        });
         let (drafts, steps_at) = self.steps(&mut body);
         let handler = self.handler(&mut body);
         let tests = self.tests(&mut body, &drafts);
@@ -224,6 +229,7 @@ impl<'a> Reading<'a> {
             priority: priority?,
             concurrency,
             timeout,
+            retention: retention?,
             steps: finish(drafts)?,
             on_failure: finish(handler)?,
             thena,

@@ -8,7 +8,7 @@ use super::manifest::{AuditEnd, Manifest, PartEnd, TableTally, name_of, space_of
 use crate::domain::run::Status;
 use crate::domain::time::Timestamp;
 use crate::store::access::{APPLIANCE, TenantRow};
-use crate::store::audit::Chains;
+use crate::store::audit_chains::Chains;
 use crate::store::envelope;
 use crate::store::family::{Meta, Vis};
 use crate::store::redb_store::{PART_BYTES, PARTS_TABLE, PLACES_TABLE, read_part};

@@ -11,11 +11,15 @@ use super::view::{OpenTable, reading, unavailable, unreadable};
 use crate::store::envelope;
 use crate::store::log::LogState;
 use crate::store::seam::{
-    Admin, Directory, Epoch, Layout, Part, Portion, Space, SpaceStats, StoreError, TakePortion,
+    Admin, Compacted, Directory, Epoch, Layout, Part, Portion, Space, SpaceStats, StoreError,
+    SurveyPlace, TakePortion,
 };
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 use std::fs;
+use std::ops::Bound;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 
 /// The file system counts in blocks of this size, whatever its own are.
@@ -80,6 +84,37 @@ impl Admin for Shared {
     fn bytes_on_disk(&self) -> u64 {
         fs::metadata(&self.path).map_or(0, |file| file.blocks() * DISK_BLOCK_BYTES)
     }
+
+    fn survey(
+        &self,
+        from: Option<&SurveyPlace>,
+        rows_max: usize,
+        take: &mut dyn FnMut(Space, &[u8], u64),
+    ) -> Result<Option<SurveyPlace>, StoreError> {
+        let tx = self.begin_read()?;
+        let mut left = rows_max.max(1);
+        let first = from.map_or(Space::Meta, |place| place.space);
+        for space in Space::ALL.into_iter().filter(|space| *space >= first) {
+            let after = from.filter(|place| place.space == space);
+            let after = after.map_or(&[][..], |place| &place.key);
+            if let Some(key) = survey_space(&tx, (space, after), &mut left, take)? {
+                return Ok(Some(SurveyPlace { space, key }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn directory_on_disk(&self) -> Option<PathBuf> {
+        self.path.parent().map(Path::to_path_buf)
+    }
+
+    fn compact(&self) -> Result<Compacted, StoreError> {
+        self.compact_beside()
+    }
+
+    fn stop_side_work(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Directory for Shared {
@@ -116,6 +151,34 @@ fn space_stats(tx: &ReadTransaction, space: Space) -> Result<SpaceStats, StoreEr
             Ok(())
         })?;
         Ok(stats)
+    })
+}
+
+/// Surveys one space after a key; answers the last key when `left` ran out before the rows did.
+fn survey_space(
+    tx: &ReadTransaction,
+    (space, after): (Space, &[u8]),
+    left: &mut usize,
+    take: &mut dyn FnMut(Space, &[u8], u64),
+) -> Result<Option<Vec<u8>>, StoreError> {
+    reading(space, &[], || {
+        let table = tx.open_table(of(space)).map_err(|error| unavailable(&error))?;
+        let bounds = (Bound::Excluded(after), Bound::Unbounded);
+        let rows = table.range::<&[u8]>(bounds).map_err(|error| unreadable(space, &[], &error))?;
+        for row in rows {
+            let (key, value) = row.map_err(|error| unreadable(space, &[], &error))?;
+            let key = key.value();
+            take(
+                space,
+                &key[PART_BYTES.min(key.len())..],
+                (key.len() + value.value().len()) as u64,
+            );
+            *left -= 1;
+            if *left == 0 {
+                return Ok(Some(key.to_vec()));
+            }
+        }
+        Ok(None)
     })
 }
 

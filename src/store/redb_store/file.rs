@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 pub const FORMAT_NUMBER: u32 = 2;
 pub const FILE_NAME: &str = "ergane.redb";
 pub const NEW_FILE_NAME: &str = "ergane.redb.new";
+/// A file that is being written anew; it is thrown away unless it was put in its place.
+const COPY_FILE_NAME: &str = "ergane.redb.copy";
 /// A repair that takes longer is told of.
 const REPAIR_WORTH_TELLING: Duration = Duration::from_millis(500);
 /// How every file of the database engine begins.
@@ -175,12 +177,51 @@ pub fn lock_directory(directory: &Path) -> Result<File, StoreError> {
 
 /// A file that was never renamed was never answered for: whoever made it died in the first start.
 pub fn remove_unfinished(directory: &Path) -> Result<(), StoreError> {
-    let path = directory.join(NEW_FILE_NAME);
-    match fs::remove_file(&path) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(cannot("remove the unfinished", &path, &error)),
+    for name in [NEW_FILE_NAME, COPY_FILE_NAME] {
+        let path = directory.join(name);
+        match fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(cannot("remove the unfinished", &path, &error)),
+        }
     }
+    Ok(())
+}
+
+/// A file that is being written anew beside the store's.
+pub struct NewFile {
+    pub database: Database,
+    /// For a sync of everything about it.
+    pub file: File,
+}
+
+/// Makes an empty file beside the store's.
+pub fn create_copy(settings: &StoreSettings, path: &Path) -> Result<NewFile, String> {
+    remove_copy(path);
+    let copy = path.with_file_name(COPY_FILE_NAME);
+    let made = || -> Result<NewFile, redb::Error> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(&copy)?;
+        let for_sync = file.try_clone()?;
+        let backend = FileBackend::new(file)?;
+        let database = builder(settings).create_with_backend(backend)?;
+        Ok(NewFile { database, file: for_sync })
+    };
+    made().map_err(|error| format!("cannot write {}: {error}", copy.display()))
+}
+
+/// Throws away a copy that came to nothing; what is left of it the next start removes.
+pub fn remove_copy(path: &Path) {
+    let _ = fs::remove_file(path.with_file_name(COPY_FILE_NAME));
+}
+
+/// Gives the copy the name of the store's file. The inner failure is that of the sync that makes
+/// the new name survive a power cut.
+pub fn put_in_place(path: &Path) -> Result<io::Result<()>, String> {
+    let copy = path.with_file_name(COPY_FILE_NAME);
+    fs::rename(&copy, path).map_err(|error| error.to_string())?;
+    let directory = path.parent().unwrap_or(path);
+    Ok(File::open(directory).and_then(|directory| directory.sync_all()))
 }
 
 /// Makes the file under another name first: killed half-way, the engine would refuse it for ever.

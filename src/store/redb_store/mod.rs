@@ -1,6 +1,7 @@
 //! The embedded store: one file, one writer, group commit.
 
 mod admin;
+mod compaction;
 mod file;
 mod migrate;
 mod owned;
@@ -33,7 +34,7 @@ use shared::Shared;
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 use tables::PartState;
@@ -75,6 +76,9 @@ impl RedbStore {
             parts_at_first: opened.format.parts_at_first,
             commits: AtomicU64::new(0),
             log: Arc::default(),
+            readers: RwLock::default(),
+            compacting: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
         });
         let writer = Writer::new(shared.clone(), reopen)?;
         let writer = thread::Builder::new()

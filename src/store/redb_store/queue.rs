@@ -1,5 +1,6 @@
 //! What waits for the writer, and the gate that refuses while the store cannot take writes.
 
+use super::compaction::Aside;
 use super::rows::Rows;
 use crate::store::seam::{CommitError, Epoch, Part, Seq, StoreError};
 use parking_lot::{Condvar, Mutex};
@@ -25,6 +26,8 @@ pub enum Request {
     Place { tenant: u32, part: Part, answer: SyncSender<Result<(), StoreError>> },
     /// Lets the log begin anew if it is off, before a backup that is its base.
     Renew { answer: SyncSender<Result<(), StoreError>> },
+    /// Does something for a copy of the file, after the group that it came with.
+    Aside(Aside),
 }
 
 impl Request {
@@ -47,6 +50,8 @@ impl Request {
             Request::Place { answer, .. } | Request::Renew { answer } => {
                 answer.send(Err(StoreError::Unavailable(reason.into()))).is_ok()
             }
+            // Whoever asked finds the answer's sender gone.
+            Request::Aside(_) => true,
         };
     }
 
@@ -60,7 +65,10 @@ impl Request {
                 let _ = answer.send(Err(CommitError::Unknown(reason.into())));
             }
             // A claim or a place that landed unnoticed does no harm: it is simply asked for again.
-            request @ (Request::Claim { .. } | Request::Place { .. } | Request::Renew { .. }) => {
+            request @ (Request::Claim { .. }
+            | Request::Place { .. }
+            | Request::Renew { .. }
+            | Request::Aside(_)) => {
                 request.refuse(reason);
             }
         }

@@ -33,6 +33,10 @@ pub struct StoreSettings {
     /// crash: a spoiled key would make records disappear without an error. It costs about three
     /// seconds for each gigabyte; with 0 a damaged file opens and shows what can still be read.
     pub check_on_open_bytes_max: u64,
+    /// How fast the file is written anew beside the serving, in bytes a second.
+    pub compact_bytes_per_second: u64,
+    /// How many keys that are written meanwhile are remembered before that is given up.
+    pub compact_keys_max: usize,
     /// How everything is logged once more, if it is. Set by the wiring, as it belongs to backups.
     #[serde(skip)]
     pub log: Option<LogSettings>,
@@ -49,6 +53,8 @@ impl Default for StoreSettings {
             writer_queue_batches_max: 64,
             two_phase: false,
             check_on_open_bytes_max: 64 * 1024 * 1024,
+            compact_bytes_per_second: 64 * 1024 * 1024,
+            compact_keys_max: 1_000_000,
             log: None,
         }
     }

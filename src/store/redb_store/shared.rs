@@ -9,9 +9,10 @@ use redb::{
     Database, ReadTransaction, ReadableDatabase, StorageError, TransactionError, WriteTransaction,
 };
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 /// How long a reader waits for a file that is being opened again.
@@ -38,18 +39,40 @@ pub struct Shared {
     pub commits: AtomicU64,
     /// How the log fares.
     pub log: Arc<Mutex<LogState>>,
+    /// Held by every snapshot of the present file, so that the file can be let go when none is left.
+    pub readers: RwLock<Arc<()>>,
+    /// Whether the file is being written anew.
+    pub compacting: AtomicBool,
+    /// Whether what goes on beside the serving is to end.
+    pub stopping: AtomicBool,
+}
+
+/// A snapshot, counted among the readers of its file.
+pub struct Reading {
+    tx: ReadTransaction,
+    _reader: Arc<()>,
+}
+
+impl Deref for Reading {
+    type Target = ReadTransaction;
+
+    fn deref(&self) -> &ReadTransaction {
+        &self.tx
+    }
 }
 
 impl Shared {
     /// Begins a snapshot. Opening a sound file again takes a moment, and a reader that waits for
     /// it sees no fault.
     #[allow(clippy::disallowed_methods, reason = "the writer wakes nobody when it is done")]
-    pub fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
+    pub fn begin_read(&self) -> Result<Reading, StoreError> {
         let mut tries_left = READ_TRIES_MAX;
         loop {
             let begun = {
                 let database = self.database.try_read_for(READ_WAIT_MAX).ok_or_else(reopening)?;
-                database.as_ref().ok_or_else(reopening)?.begin_read()
+                let reader = Arc::clone(&self.readers.read());
+                let begun = database.as_ref().ok_or_else(reopening)?.begin_read();
+                begun.map(|tx| Reading { tx, _reader: reader })
             };
             match begun {
                 // A failed write spoils the handle for readers too, until the writer replaces it.
@@ -60,6 +83,14 @@ impl Shared {
                 begun => return begun.map_err(|error| StoreError::Unavailable(error.to_string())),
             }
         }
+    }
+
+    /// Puts another file's handle in the place of the present one, which is returned with what
+    /// its readers hold.
+    pub fn replace(&self, database: Database) -> (Option<Database>, Arc<()>) {
+        let mut present = self.database.write();
+        let old = present.replace(database);
+        (old, std::mem::take(&mut *self.readers.write()))
     }
 
     /// Begins the one write transaction.

@@ -410,3 +410,72 @@ fn a_store_whose_disk_goes_on_failing_can_be_closed() {
     store.close();
     assert!(RedbStore::open(&settings(&directory)).is_ok());
 }
+
+#[test]
+fn a_store_is_written_anew_under_writers_and_readers_and_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = settings(&directory);
+    let store = RedbStore::open(&settings).unwrap();
+    let mut owned = store.claim(0).unwrap();
+    let value = "v".repeat(2_000);
+    for round in 0..200 {
+        wait(owned.commit(many(round * 50..round * 50 + 50, Some(&value)))).unwrap();
+    }
+    for round in 0..180 {
+        wait(owned.commit(many(round * 50..round * 50 + 50, None))).unwrap();
+    }
+    let old_reader = store.read(0).unwrap();
+    let (store, stop) = (Arc::new(store), Arc::new(AtomicBool::new(false)));
+    let writing = std::thread::spawn({
+        let stop = Arc::clone(&stop);
+        move || {
+            let mut number = 20_000;
+            while !stop.load(Ordering::SeqCst) {
+                wait(owned.commit(many(number..number + 3, Some("late")))).unwrap();
+                wait(owned.commit(many(number - 6_000..number - 5_999, None))).unwrap();
+                number += 3;
+            }
+            (number, owned)
+        }
+    });
+    let beside = Arc::clone(&store);
+    let compacting = std::thread::spawn(move || beside.admin().compact());
+    while !store.shared.compacting.load(Ordering::SeqCst) && !compacting.is_finished() {
+        std::thread::yield_now();
+    }
+    assert_eq!(rows(&*old_reader), 1_000, "a reader finishes on the old file");
+    drop(old_reader);
+    let compacted = compacting.join().unwrap().unwrap();
+    stop.store(true, Ordering::SeqCst);
+    let (end, owned) = writing.join().unwrap();
+    assert!(compacted.bytes_after * 2 < compacted.bytes_before, "{compacted:?}");
+    let check = |store: &RedbStore| {
+        let view = store.read(0).unwrap();
+        assert!(store.admin().verify().unwrap().is_empty());
+        assert_eq!(view.seq(), owned.seq());
+        for number in 20_000..end {
+            let key = format!("{number:08}");
+            assert!(view.get(Space::Row, key.as_bytes()).unwrap().is_some(), "{key}");
+        }
+        rows(&*view)
+    };
+    let found = check(&store);
+    Arc::into_inner(store).unwrap().close();
+    let store = RedbStore::open(&settings).unwrap();
+    assert_eq!(check(&store), found);
+}
+
+fn many(numbers: std::ops::Range<u32>, value: Option<&str>) -> Batch {
+    let value = value.map(|text| Bytes::copy_from_slice(text.as_bytes()));
+    let mutations = numbers.map(|number| Mutation {
+        space: Space::Row,
+        key: format!("{number:08}").into(),
+        value: value.clone(),
+    });
+    Batch { mutations: mutations.collect() }
+}
+
+fn rows(view: &dyn View) -> usize {
+    let range = (Unbounded, Unbounded);
+    view.scan(Space::Row, range, Direction::Ascending, usize::MAX).unwrap().len()
+}

@@ -1,6 +1,6 @@
 //! A snapshot of one part, each record checked as it is read.
 
-use super::shared::Shared;
+use super::shared::{Reading, Shared};
 use super::tables::{PART_BYTES, PARTS, PartState, StoredKey, damaged, of, stored_key};
 use crate::failpoint;
 use crate::store::envelope;
@@ -8,7 +8,7 @@ use crate::store::seam::{
     Direction, Pair, Part, Range, Seq, Space, StoreError, View, bounds_cross,
 };
 use bytes::Bytes;
-use redb::{AccessGuard, ReadOnlyTable, ReadTransaction};
+use redb::{AccessGuard, ReadOnlyTable};
 use std::cell::OnceCell;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +18,7 @@ pub type OpenTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
 pub struct RedbView {
     part: Part,
     seq: Seq,
-    tx: ReadTransaction,
+    tx: Reading,
     /// Opening a table walks a tree, so each is opened once and only when it is read.
     tables: [OnceCell<OpenTable>; Space::ALL.len()],
 }

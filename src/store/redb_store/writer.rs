@@ -1,6 +1,7 @@
 //! The one thread that writes: everything that waits goes into one transaction and one sync.
 
 use super::admin::each;
+use super::compaction::Copying;
 use super::queue::{Request, Taken};
 use super::restoring::end_of;
 use super::rows::Rows;
@@ -29,7 +30,9 @@ const PROBE_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub type Reopen = Box<dyn Fn() -> Result<Database, StoreError> + Send>;
 
 pub struct Writer {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
+    /// What a copy of the file that goes on has to catch up with.
+    pub(super) copying: Option<Copying>,
     reopen: Reopen,
     /// What the file says of each part; exact, since nobody else writes it.
     states: Vec<PartState>,
@@ -67,6 +70,7 @@ impl Writer {
     pub fn new(shared: Arc<Shared>, reopen: Reopen) -> Result<Writer, StoreError> {
         let mut writer = Writer {
             shared,
+            copying: None,
             reopen,
             states: Vec::new(),
             restless: true,
@@ -90,7 +94,7 @@ impl Writer {
             failpoint::hit("writer.turn");
             let patience = self.restless.then_some(idle);
             match self.shared.queue.take(&mut group, patience) {
-                Taken::Work => self.serve(&mut group),
+                Taken::Work => self.work(&mut group),
                 Taken::Idle => self.rest(),
                 Taken::Closed => break,
             }
@@ -101,6 +105,19 @@ impl Writer {
             tracing::warn!(
                 "The store was not closed cleanly and is repaired at the next start: {error}"
             );
+        }
+    }
+
+    fn work(&mut self, group: &mut Vec<Request>) {
+        let is_aside = |request: &mut Request| matches!(request, Request::Aside(_));
+        let asides: Vec<Request> = group.extract_if(.., is_aside).collect();
+        if !group.is_empty() {
+            self.serve(group);
+        }
+        for request in asides {
+            if let Request::Aside(aside) = request {
+                self.perform_aside(aside);
+            }
         }
     }
 
@@ -125,6 +142,8 @@ impl Writer {
         *self.shared.health.write() = Health::Reopening;
         self.shared.queue.shut(reason);
         let bytes: usize = group.iter().filter_map(rows_of).map(Rows::bytes).sum();
+        // A copy that misses what is in doubt would lose it.
+        self.copying = None;
         self.failed_bytes = bytes.clamp(PROBE_BYTES_MIN, PROBE_BYTES_MAX);
         for request in group.drain(..) {
             match fault {
@@ -157,7 +176,13 @@ impl Writer {
             (Request::Renew { answer }, _) => {
                 let _ = answer.send(Ok(()));
             }
-            (Request::Commit { .. } | Request::Claim { .. } | Request::Place { .. }, _) => {
+            (
+                Request::Commit { .. }
+                | Request::Claim { .. }
+                | Request::Place { .. }
+                | Request::Aside(_),
+                _,
+            ) => {
                 unreachable!("each kind of request has its own verdicts")
             }
         }
@@ -174,6 +199,7 @@ impl Writer {
         let mut tx = self.shared.begin_write().map_err(Fault::Before)?;
         tx.set_two_phase_commit(self.shared.settings.two_phase);
         self.sort(group, verdicts);
+        self.note_written(group);
         let undone = |error: redb::Error| Fault::Before(error.to_string());
         self.apply(&tx, group, verdicts).map_err(undone)?;
         self.apply_parts(&tx, &touched).map_err(undone)?;
@@ -191,6 +217,14 @@ impl Writer {
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
         self.restless = true;
         Ok(())
+    }
+
+    fn note_written(&mut self, group: &[Request]) {
+        let Some(copying) = &mut self.copying else { return };
+        for (request, row) in &self.order {
+            let row = row_at(group, (*request, *row));
+            copying.note(row.space, row.key, self.shared.settings.compact_keys_max);
+        }
     }
 
     /// Decides in the order of arrival. The states run ahead of the file until the commit; when
@@ -222,6 +256,7 @@ impl Writer {
                     self.log.iter_mut().for_each(|log| log.renew(&ends));
                     Verdict::Renewed
                 }
+                Request::Aside(_) => unreachable!("what is done aside is in no group"),
             };
             verdicts.push(verdict);
         }
@@ -447,7 +482,10 @@ impl Drop for Writer {
 fn rows_of(request: &Request) -> Option<&Rows> {
     match request {
         Request::Commit { rows, .. } | Request::Put { rows, .. } => Some(rows),
-        Request::Claim { .. } | Request::Place { .. } | Request::Renew { .. } => None,
+        Request::Claim { .. }
+        | Request::Place { .. }
+        | Request::Renew { .. }
+        | Request::Aside(_) => None,
     }
 }
 

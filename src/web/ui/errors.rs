@@ -76,6 +76,10 @@ fn words(status: u16) -> (&'static str, &'static str) {
             "That does not fit the present state",
             "Nothing was changed. Go back and look at it as it is now.",
         ),
+        410 => (
+            "Removed when its time was over",
+            "What is over is kept for as long as the retention rules say; see /system/storage.",
+        ),
         412 => ("It was changed meanwhile", "Nothing was overwritten. Look at it as it is now."),
         413 => ("Too large", "Nothing was accepted."),
         429 => ("Too much at once", "Wait a moment; nothing that was accepted is lost."),

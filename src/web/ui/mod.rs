@@ -28,6 +28,7 @@ pub mod set_up;
 mod settle;
 pub mod shell;
 pub mod sign_in;
+pub mod storage;
 pub mod system;
 #[cfg(test)]
 mod tests;
@@ -262,6 +263,9 @@ pub static PAGES: Group = Group {
             .named("page_apps", "Lists apps, where they are installed and what they can do.")
             .page("apps:read")
             .query(&[CURSOR]),
+        Route::get("/system/storage", || web::to(storage::show))
+            .named("page_storage", "Shows how much of the disk everything takes, and what is kept.")
+            .page("system:read"),
         Route::get("/audit", || web::to(audit::show))
             .named("page_audit", "Lists who changed what.")
             .page("audit:read")
