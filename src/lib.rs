@@ -17,6 +17,7 @@
 //! activities   two contracts, a file each, one list       what a step can do
 //! store        the seam, redb behind it, typed records    the only place that knows redb, bincode
 //! metrics      what is counted
+//! tls          certificates: read, checked, exchanged while they are in use
 //! clock        the only reader of time and of chance
 //! domain       pure: event, filter, expression, schedule, workflow, run, desk
 //! ```
@@ -112,4 +113,5 @@ pub mod mail;
 pub mod metrics;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 pub mod web;

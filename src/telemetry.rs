@@ -48,7 +48,12 @@ pub struct InvalidLevel {
 /// # Errors
 /// Fails when the level is not a level nor a list of `target=level`.
 pub fn install(settings: &LogSettings) -> Result<(), InvalidLevel> {
-    let filter = EnvFilter::try_new(&settings.level).map_err(|error| InvalidLevel {
+    // The framework logs each malformed request as an error, which anybody may send.
+    let level = match settings.level.contains("actix_http") {
+        true => settings.level.clone(),
+        false => format!("{},actix_http::h1::dispatcher=off", settings.level),
+    };
+    let filter = EnvFilter::try_new(&level).map_err(|error| InvalidLevel {
         level: settings.level.clone(),
         reason: error.to_string(),
     })?;

@@ -1,6 +1,8 @@
 //! What has to be done from time to time and may be late or left out: the scheduler is only a
 //! tick here, and nothing that was promised depends on it.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -8,6 +10,7 @@ use tokio_cron_scheduler::{Job, JobScheduler};
 use tracing::warn;
 
 use crate::app::App;
+use crate::tls::Certificates;
 
 const EVERY_MINUTE: &str = "0 * * * * *";
 const EVERY_TEN_MINUTES: &str = "30 */10 * * * *";
@@ -18,6 +21,7 @@ enum Chore {
     Forget,
     CheckSchedules,
     Reseal,
+    RefreshCertificates,
 }
 
 /// Regular work on the side.
@@ -32,14 +36,18 @@ impl Housekeeping {
     ///
     /// # Errors
     /// Fails when the scheduler cannot be started.
-    pub async fn start(app: App) -> anyhow::Result<Housekeeping> {
+    pub async fn start(
+        app: App,
+        certificates: Vec<Arc<Certificates>>,
+    ) -> anyhow::Result<Housekeeping> {
         app.reseal_aside(); // A stop or a crash may have broken it off.
         let ticks = JobScheduler::new().await.context("cannot start the housekeeping")?;
-        let (sender, mut chores) = mpsc::channel(4);
+        let (sender, mut chores) = mpsc::channel(8);
         let chores_due = [
             (EVERY_MINUTE, Chore::Measure),
             (EVERY_MINUTE, Chore::CheckSchedules),
             (EVERY_MINUTE, Chore::Reseal),
+            (EVERY_MINUTE, Chore::RefreshCertificates),
             (EVERY_TEN_MINUTES, Chore::Forget),
         ];
         for (when, chore) in chores_due {
@@ -53,7 +61,7 @@ impl Housekeeping {
         ticks.start().await?;
         let worker = tokio::task::spawn_local(async move {
             while let Some(chore) = chores.recv().await {
-                perform(&app, chore).await;
+                perform(&app, &certificates, chore).await;
             }
         });
         Ok(Housekeeping { ticks, worker })
@@ -68,10 +76,15 @@ impl Housekeeping {
     }
 }
 
-async fn perform(app: &App, chore: Chore) {
+async fn perform(app: &App, certificates: &[Arc<Certificates>], chore: Chore) {
     match chore {
         Chore::Measure => app.measure_store(),
         Chore::Reseal => app.reseal_aside(),
+        Chore::RefreshCertificates => {
+            for certificate in certificates {
+                certificate.refresh(app.clock().now());
+            }
+        }
         Chore::CheckSchedules => {
             if let Err(error) = app.check_schedules().await {
                 warn!("Could not check the schedules: {error}");

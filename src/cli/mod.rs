@@ -55,6 +55,9 @@ struct Common {
     /// Asks the server at this address, with the key in ERGANE_KEY
     #[arg(long, global = true, env = "ERGANE_URL")]
     url: Option<String>,
+    /// Trusts the certificates in this file too when it asks over https
+    #[arg(long, global = true, env = "ERGANE_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// Acts in this tenant instead of the key's own
     #[arg(long, global = true)]
     tenant: Option<String>,
@@ -177,6 +180,7 @@ fn perform(cli: Cli, form: Form) -> Result<(), Failure> {
         let target = Target {
             url: cli.common.url,
             key: client::key_from_environment()?,
+            ca_file: cli.common.ca_file,
             tenant: cli.common.tenant,
         };
         let client = client::connect(target, &loaded, absent).await?;

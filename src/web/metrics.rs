@@ -6,8 +6,11 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+use crate::tls::Certificates;
 
 /// What is measured of requests.
 #[derive(Debug)]
@@ -15,6 +18,14 @@ pub struct HttpMetrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     seconds: Histogram,
+    connections_refused: Counter,
+    certificate_ends: Family<DoorLabels, Gauge>,
+    certificate_stale: Family<DoorLabels, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DoorLabels {
+    door: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -39,13 +50,51 @@ impl HttpMetrics {
             requests.clone(),
         );
         registry.register("ergane_http_request_seconds", "How long requests took", seconds.clone());
-        HttpMetrics { registry, requests, seconds }
+        let connections_refused = Counter::default();
+        registry.register(
+            "ergane_http_connections_refused",
+            "Connections of addresses that had as many as they may have",
+            connections_refused.clone(),
+        );
+        let certificate_ends = Family::<DoorLabels, Gauge>::default();
+        registry.register(
+            "ergane_tls_certificate_expires_seconds",
+            "When the certificate of a door ends, in seconds since 1970",
+            certificate_ends.clone(),
+        );
+        let certificate_stale = Family::<DoorLabels, Gauge>::default();
+        registry.register(
+            "ergane_tls_certificate_stale",
+            "Whether the files of a certificate have changed and cannot be used",
+            certificate_stale.clone(),
+        );
+        HttpMetrics {
+            registry,
+            requests,
+            seconds,
+            connections_refused,
+            certificate_ends,
+            certificate_stale,
+        }
     }
 
     /// Counts one request.
     pub fn count(&self, operation: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&RequestLabels { operation, status }).inc();
         self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts a connection that was turned away.
+    pub fn connection_refused(&self) {
+        self.connections_refused.inc();
+    }
+
+    /// Notes how the certificate of a door is.
+    pub fn see_certificate(&self, door: &'static str, certificate: &Certificates) {
+        let ends = certificate.validity().ends.millis() / 1_000;
+        self.certificate_ends.get_or_create(&DoorLabels { door }).set(ends);
+        let stale = i64::from(certificate.fault().is_some());
+        self.certificate_stale.get_or_create(&DoorLabels { door }).set(stale);
     }
 
     /// Writes them in the text format of OpenMetrics.

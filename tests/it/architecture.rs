@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each layer may import, and why it ends there.
-const ARROWS: [(&str, &[&str], &str); 9] = [
+const ARROWS: [(&str, &[&str], &str); 10] = [
     ("domain", &[], "it is pure: values and functions without I/O, time or frameworks"),
     ("clock", &["domain"], "everything that reads the time stands above it"),
     ("metrics", &[], "whoever counts stands above it"),
+    ("tls", &["domain", "clock"], "every door that speaks TLS stands above it"),
     ("store", &["domain", "clock", "metrics"], "it keeps bytes and knows no engine"),
     (
         "activities",
@@ -27,12 +28,12 @@ const ARROWS: [(&str, &[&str], &str); 9] = [
     ),
     (
         "web",
-        &["domain", "clock", "metrics", "app"],
+        &["domain", "clock", "metrics", "tls", "app"],
         "a handler parses, calls a use case and renders",
     ),
     (
         "mail",
-        &["domain", "clock", "metrics", "app"],
+        &["domain", "clock", "metrics", "tls", "app"],
         "it is a door like the web: it parses, calls a use case and answers",
     ),
 ];
