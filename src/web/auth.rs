@@ -94,6 +94,14 @@ fn credential(request: &ServiceRequest) -> Option<Credential> {
     Some(Credential::Session(cookie))
 }
 
+/// Returns the token of the session that a request acts for; none where it shows something better.
+pub fn session_shown(request: &ServiceRequest) -> Option<String> {
+    match credential(request)? {
+        Credential::Session(token) => Some(token),
+        Credential::Key(_) | Credential::Local => None,
+    }
+}
+
 /// Returns the token of the browser's session.
 pub fn session_cookie(request: &HttpRequest) -> Option<String> {
     let cookie = request.cookie(HOST_COOKIE).or_else(|| request.cookie(SESSION_COOKIE))?;

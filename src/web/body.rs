@@ -154,7 +154,8 @@ impl FromRequest for Json {
                 return Ok(Json(Value::Null));
             }
             check_media_type(&media_type(request.headers()))?;
-            json::parse(&bytes, front(&request).settings.json_depth_max).map(Json)
+            let depth_max = front(&request).settings.json_depth_max;
+            json::parse_unambiguous(&bytes, depth_max).map(Json)
         })
     }
 }

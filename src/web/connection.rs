@@ -58,6 +58,8 @@ pub struct Link {
     /// Our own address, where there is one.
     pub local: Option<SocketAddr>,
     turn: Cell<Turn>,
+    /// How many heads have arrived whole.
+    heads: Cell<u64>,
 }
 
 impl Link {
@@ -66,6 +68,7 @@ impl Link {
     #[must_use]
     pub fn begin(self: &Rc<Link>) -> AtWork {
         self.turn.set(Turn::Server);
+        self.heads.set(self.heads.get() + 1);
         AtWork(Rc::clone(self))
     }
 }
@@ -115,8 +118,11 @@ pub struct Connection {
     carrier: Carrier,
     link: Rc<Link>,
     patience: Patience,
+    /// How many heads had arrived when the present one began.
+    heads: u64,
     /// Since when a head is on its way.
     head_since: Option<Instant>,
+    lines: Lines,
     head_timer: Option<Pin<Box<Sleep>>>,
     backlog: Option<Backlog>,
     backlog_timer: Option<Pin<Box<Sleep>>>,
@@ -134,9 +140,11 @@ impl Connection {
         };
         Connection {
             carrier,
-            link: Rc::new(Link { door, local, turn: Cell::new(Turn::Client) }),
+            link: Rc::new(Link { door, local, turn: Cell::new(Turn::Client), heads: Cell::new(0) }),
             patience,
+            heads: 0,
             head_since: None,
+            lines: Lines::default(),
             head_timer: None,
             backlog: None,
             backlog_timer: None,
@@ -150,17 +158,40 @@ impl Connection {
         Rc::clone(&self.link)
     }
 
+    /// Looks at bytes that came while the client may begin a request.
+    fn see(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.heads != self.link.heads.get() {
+            self.heads = self.link.heads.get();
+            self.head_since = None;
+            self.lines = Lines::default();
+        }
+        if bytes.is_empty() || self.link.turn.get() == Turn::Server {
+            return Ok(());
+        }
+        self.head_since.get_or_insert_with(Instant::now);
+        self.lines.read(bytes)
+    }
+
     /// Fails when a head that has begun is not whole in time. The framework watches the first head
     /// of a connection only.
     fn check_head(&mut self, ctx: &mut Context<'_>) -> io::Result<()> {
-        if self.link.turn.get() == Turn::Server {
-            self.head_since = None;
-        }
         let Some(since) = self.head_since else { return Ok(()) };
         match until(&mut self.head_timer, since + self.patience.head, ctx) {
             Poll::Ready(()) => Err(too_slow("the head of a request took too long")),
             Poll::Pending => Ok(()),
         }
+    }
+
+    /// Says why the connection ends, as far as that goes out at once.
+    fn refuse(&mut self, ctx: &mut Context<'_>, fault: &io::Error) {
+        let status = match fault.kind() {
+            io::ErrorKind::TimedOut => "408 Request Timeout",
+            _ => "400 Bad Request", // The other fault of a head is its lines.
+        };
+        let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        // Whether it arrives changes nothing: the connection ends.
+        let _ = self.carrier.poll_write(ctx, answer.as_bytes());
+        let _ = self.carrier.poll_flush(ctx);
     }
 
     /// Fails when a client has taken too little of what it was sent.
@@ -203,6 +234,32 @@ fn too_slow(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, what)
 }
 
+impl Carrier {
+    fn poll_write(&mut self, ctx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Carrier::Plain(stream) => Pin::new(stream).poll_write(ctx, bytes),
+            Carrier::Tls(stream) => Pin::new(stream).poll_write(ctx, bytes),
+            Carrier::Local(stream) => Pin::new(stream).poll_write(ctx, bytes),
+        }
+    }
+
+    fn poll_flush(&mut self, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Carrier::Plain(stream) => Pin::new(stream).poll_flush(ctx),
+            Carrier::Tls(stream) => Pin::new(stream).poll_flush(ctx),
+            Carrier::Local(stream) => Pin::new(stream).poll_flush(ctx),
+        }
+    }
+
+    fn poll_shutdown(&mut self, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Carrier::Plain(stream) => Pin::new(stream).poll_shutdown(ctx),
+            Carrier::Tls(stream) => Pin::new(stream).poll_shutdown(ctx),
+            Carrier::Local(stream) => Pin::new(stream).poll_shutdown(ctx),
+        }
+    }
+}
+
 impl AsyncRead for Connection {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -216,14 +273,17 @@ impl AsyncRead for Connection {
             Carrier::Tls(stream) => Pin::new(stream).poll_read(ctx, buffer),
             Carrier::Local(stream) => Pin::new(stream).poll_read(ctx, buffer),
         };
-        let is_client = this.link.turn.get() == Turn::Client;
-        if is_client && buffer.filled().len() > before && this.head_since.is_none() {
-            this.head_since = Some(Instant::now());
+        let mut seen = this.see(&buffer.filled()[before..]);
+        if outcome.is_pending() && seen.is_ok() {
+            seen = this.check_head(ctx);
         }
-        if outcome.is_pending() {
-            this.check_head(ctx)?;
+        match seen {
+            Ok(()) => outcome,
+            Err(fault) => {
+                this.refuse(ctx, &fault);
+                Poll::Ready(Err(fault))
+            }
         }
-        outcome
     }
 }
 
@@ -234,11 +294,7 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let outcome = match &mut this.carrier {
-            Carrier::Plain(stream) => Pin::new(stream).poll_write(ctx, bytes),
-            Carrier::Tls(stream) => Pin::new(stream).poll_write(ctx, bytes),
-            Carrier::Local(stream) => Pin::new(stream).poll_write(ctx, bytes),
-        };
+        let outcome = this.carrier.poll_write(ctx, bytes);
         if outcome.is_pending() {
             return this.stalled(ctx);
         }
@@ -251,11 +307,7 @@ impl AsyncWrite for Connection {
 
     fn poll_flush(self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let outcome = match &mut this.carrier {
-            Carrier::Plain(stream) => Pin::new(stream).poll_flush(ctx),
-            Carrier::Tls(stream) => Pin::new(stream).poll_flush(ctx),
-            Carrier::Local(stream) => Pin::new(stream).poll_flush(ctx),
-        };
+        let outcome = this.carrier.poll_flush(ctx);
         if outcome.is_pending() {
             return this.stalled(ctx);
         }
@@ -266,11 +318,58 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let outcome = match &mut this.carrier {
-            Carrier::Plain(stream) => Pin::new(stream).poll_shutdown(ctx),
-            Carrier::Tls(stream) => Pin::new(stream).poll_shutdown(ctx),
-            Carrier::Local(stream) => Pin::new(stream).poll_shutdown(ctx),
-        };
+        let outcome = this.carrier.poll_shutdown(ctx);
         if outcome.is_pending() { this.stalled(ctx) } else { outcome }
+    }
+}
+
+/// The lines of a head as they come. The framework takes a lone line feed for the end of a line;
+/// a proxy in front may not, and the two would see different requests.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lines {
+    last: [u8; 3],
+    has_begun: bool,
+    is_over: bool,
+}
+
+impl Lines {
+    fn read(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for byte in bytes {
+            if self.is_over {
+                return Ok(()); // What follows is no head any more.
+            }
+            let [_, before, last] = self.last;
+            if *byte == b'\n' && last != b'\r' {
+                let fault = "a line of a head ends with a line feed alone";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, fault));
+            }
+            self.is_over = self.has_begun && *byte == b'\n' && self.last == *b"\r\n\r";
+            // Empty lines before a request are passed over (RFC 9112, section 2.2).
+            self.has_begun |= !matches!(byte, b'\r' | b'\n');
+            self.last = [before, last, *byte];
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_of_a_head_end_properly() {
+        for (text, is_sound) in [
+            ("GET / HTTP/1.1\r\nhost: x\r\n\r\nbody\nof\nlines", true),
+            ("\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n", true),
+            ("GET / HTTP/1.1\nhost: x\r\n\r\n", false),
+            ("GET / HTTP/1.1\r\nhost: x\ncontent-length: 5\r\n\r\n", false),
+            ("\r\n\r\nGET / HTTP/1.1\r\nhost: x\n\r\n", false),
+            ("\nGET / HTTP/1.1\r\nhost: x\r\n\r\n", false),
+        ] {
+            let (mut whole, mut pieces) = (Lines::default(), Lines::default());
+            assert_eq!(whole.read(text.as_bytes()).is_ok(), is_sound, "{text:?}");
+            let read: io::Result<()> = text.bytes().try_for_each(|byte| pieces.read(&[byte]));
+            assert_eq!(read.is_ok(), is_sound, "{text:?}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use url::{Position, Url};
 use super::error::ApiError;
 use super::route::{Access, Route, Verb};
 use super::state::{Allowance, Front, Verdict};
-use super::{auth, idempotency, origin};
+use super::{auth, idempotency, origin, proof};
 use crate::app::App;
 use crate::app::error::Error;
 use crate::app::principal::Principal;
@@ -32,7 +32,7 @@ pub const SIGN_IN: &str = "/sign-in";
 /// Passes on what the handler's service fails with.
 pub async fn pass(
     routes: Rc<[&'static Route]>,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, ActixError> {
     let Some(route) = routes.iter().copied().find(|route| route.verb.takes(request.method()))
@@ -48,6 +48,9 @@ pub async fn pass(
         Err(Stop::Refused(refusal)) => return Ok(request.error_response(refusal)),
         Err(Stop::Led(elsewhere)) => return Ok(request.into_response(elsewhere)),
     };
+    if let Err(refusal) = proof::check(route, &mut request, front.settings.body_limits()).await {
+        return Ok(request.error_response(refusal));
+    }
     let allowance = front.rate.take(bucket(principal.as_ref(), &request));
     let mut response = match allowance {
         Some(Allowance { verdict: Verdict::Refused, .. }) => {

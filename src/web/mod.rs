@@ -20,6 +20,7 @@ mod listen;
 pub mod metrics;
 pub mod openapi;
 pub mod origin;
+pub mod proof;
 pub mod query;
 pub mod route;
 pub mod settings;

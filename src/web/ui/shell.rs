@@ -5,6 +5,7 @@ use super::parts::copy::Copy;
 use super::parts::icon::Icon;
 use super::parts::mark::Mark;
 use super::parts::moment::Moment;
+use super::parts::proof::Proof;
 use super::{NAVIGATION, NavEntry};
 use crate::app::principal::Scopes;
 use crate::domain::time::Timestamp;
@@ -83,6 +84,8 @@ pub struct Shell {
     pub theme: Option<Theme>,
     /// Whether to warn that nothing here is real.
     pub data: Data,
+    /// What forms of this page show; empty where nobody is signed in.
+    pub token: String,
     /// When the page is made.
     pub now: Timestamp,
 }
@@ -116,6 +119,11 @@ impl Shell {
     /// Returns a drawing.
     pub fn icon(&self, name: &'static str) -> Icon {
         Icon::new(name)
+    }
+
+    /// Returns the hidden field that every form needs which changes something.
+    pub fn proof(&self) -> Proof {
+        Proof::new(&self.token)
     }
 
     /// Returns the mark of a status.
@@ -207,6 +215,7 @@ impl Shell {
             }),
             theme: None,
             data: Data::Real,
+            token: "proof".to_owned(),
             now: super::samples::NOW,
         }
     }

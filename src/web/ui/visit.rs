@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::app::principal::{Kind, Principal};
 use crate::web::error::{Answer, ApiError};
 use crate::web::origin;
+use crate::web::proof;
 use crate::web::state::Front;
 
 /// The cookie that holds the chosen theme.
@@ -74,6 +75,7 @@ pub fn shell(request: &HttpRequest) -> Shell {
         viewer,
         theme: theme.and_then(|cookie| Theme::from_cookie(cookie.value())),
         data,
+        token: proof::of_request(request),
         now: front.clock.now(),
     }
 }
