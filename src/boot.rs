@@ -4,6 +4,7 @@ pub mod beside;
 pub mod doors;
 mod housekeeping;
 pub mod service_manager;
+mod tls;
 mod watching;
 
 use std::path::Path;

@@ -20,6 +20,7 @@
 //! metrics      what is counted
 //! failpoint    where a test build can be made to fail
 //! logs         the last lines that were logged, without secrets
+//! tls          certificates: read, checked, exchanged while they are in use
 //! clock        the only reader of time and of chance
 //! domain       pure: event, filter, expression, schedule, workflow, run, desk
 //! ```
@@ -119,4 +120,5 @@ pub mod prove;
 pub mod store;
 pub mod subject;
 pub mod telemetry;
+pub mod tls;
 pub mod web;

@@ -1,6 +1,7 @@
 //! The door for mail: a small SMTP server (RFC 5321) that takes what is meant for a tenant, and
 //! answers 250 only when it is durable. It relays nothing.
 
+mod carrier;
 mod command;
 mod lines;
 mod session;
@@ -9,9 +10,11 @@ pub mod settings;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use tracing::warn;
 
 use crate::app::App;
@@ -30,10 +33,12 @@ impl MailDoor {
     pub fn open(
         app: App,
         settings: MailSettings,
+        tls: Option<Arc<ServerConfig>>,
         listener: std::net::TcpListener,
     ) -> std::io::Result<MailDoor> {
         let listener = TcpListener::from_std(listener)?;
-        Ok(MailDoor(tokio::task::spawn_local(serve(app, Rc::new(settings), listener))))
+        let manner = Manner { settings: Rc::new(settings), tls: tls.map(TlsAcceptor::from) };
+        Ok(MailDoor(tokio::task::spawn_local(serve(app, manner, listener))))
     }
 
     /// Closes the door. A mail that was not answered for is sent again by its sender.
@@ -43,7 +48,16 @@ impl MailDoor {
     }
 }
 
-async fn serve(app: App, settings: Rc<MailSettings>, listener: TcpListener) {
+/// How conversations are held.
+#[derive(Clone)]
+struct Manner {
+    settings: Rc<MailSettings>,
+    /// Shakes hands with who asks for TLS; without it, nobody is offered any.
+    tls: Option<TlsAcceptor>,
+}
+
+async fn serve(app: App, manner: Manner, listener: TcpListener) {
+    let settings = Rc::clone(&manner.settings);
     let room = Arc::new(Semaphore::new(settings.connections_max));
     // Dropping the set ends every conversation with the door.
     let mut conversations = tokio::task::JoinSet::new();
@@ -52,7 +66,7 @@ async fn serve(app: App, settings: Rc<MailSettings>, listener: TcpListener) {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     let permit = Arc::clone(&room).try_acquire_owned().ok();
-                    let session = Session::new(app.clone(), Rc::clone(&settings), stream);
+                    let session = Session::new(app.clone(), manner.clone(), stream);
                     conversations.spawn_local(async move {
                         match permit {
                             Some(_permit) => session.converse().await,

@@ -14,8 +14,10 @@ use tracing::{info, warn};
 use super::Appliance;
 use super::housekeeping::Housekeeping;
 use super::service_manager;
+use super::tls::Tls;
 use super::watching::{self, Origins, Watching};
 use crate::activities::Activities;
+use crate::clock::Clock;
 use crate::config::{Config, Loaded};
 use crate::demo;
 use crate::mail::MailDoor;
@@ -68,6 +70,9 @@ pub struct Serving {
     mail: Option<MailDoor>,
     ended: JoinHandle<std::io::Result<()>>,
     control: PathBuf,
+    hang_up: Option<JoinHandle<()>>,
+    /// `https` where it speaks TLS at its address, else `http`.
+    pub scheme: &'static str,
     /// Where it listens, when it has an address.
     pub address: Option<std::net::SocketAddr>,
     /// Where it takes mail, if it does.
@@ -105,6 +110,8 @@ impl Serving {
             Doors::All | Doors::Control => None,
         };
         let mail_address = smtp.as_ref().and_then(|listener| listener.local_addr().ok());
+        let now = Clock::system().now();
+        let tls = Tls::load(config, doors, now)?;
         survive_a_file_limit()?;
         let stage = address.filter(|_| config.demo);
         let mut egress = config.egress.clone();
@@ -130,22 +137,28 @@ impl Serving {
             None => None,
         };
         app.first_start(&config.bootstrap_key).await?;
-        let housekeeping = Housekeeping::start(app.clone()).await?;
+        let housekeeping = Housekeeping::start(app.clone(), tls.certificates()).await?;
         // A command beside is over before anybody could be told of anything.
         let watching = (doors == Doors::All).then(|| Watching::start(app));
+        let hang_up = tls.watch(app.clock().clone())?;
         let front = Front::new(config.http.clone(), app.clock().clone())
-            .with_forms_per_minute(config.intake.form_submissions_per_minute);
+            .with_forms_per_minute(config.intake.form_submissions_per_minute)
+            .with_certificates(tls.by_door());
         let front = match demo {
             Some(demo) => front.with_demo(demo),
             None => front,
         };
         let streams = Arc::clone(&front.streams);
-        let listeners = Listeners { tcp, control: Some(config.control_socket()) };
+        let scheme = if tls.http.is_some() { "https" } else { "http" };
+        let listeners =
+            Listeners { tcp, tls: tls.for_http()?, control: Some(config.control_socket()) };
         let server = crate::web::server(Data::new(app.clone()), Data::new(front), listeners)
             .context("cannot open the doors")?;
         let handle = server.handle();
         let ended = tokio::task::spawn_local(server);
-        let mail = smtp.map(|listener| MailDoor::open(app.clone(), config.mail.clone(), listener));
+        let encrypted = tls.for_mail()?;
+        let mail = smtp
+            .map(|listener| MailDoor::open(app.clone(), config.mail.clone(), encrypted, listener));
         let mail = mail.transpose().context("cannot open the door for mail")?;
         let link = if doors == Doors::All { app.first_link().await? } else { None };
         Ok(Serving {
@@ -157,6 +170,8 @@ impl Serving {
             ended,
             control: config.control_socket(),
             address,
+            scheme,
+            hang_up,
             mail,
             mail_address,
             setup_path: link.map(|link| link.path),
@@ -186,6 +201,9 @@ impl Serving {
     pub async fn stop(self) {
         // A stream has no end of its own, and the server waits for what has begun.
         self.streams.close();
+        if let Some(hang_up) = self.hang_up {
+            hang_up.abort();
+        }
         self.appliance.app().send_workers_home();
         self.appliance.app().break_off_backup();
         if let Some(mail) = self.mail {

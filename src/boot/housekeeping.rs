@@ -1,6 +1,8 @@
 //! What has to be done from time to time and may be late or left out: the scheduler is only a
 //! tick here, and nothing that was promised depends on it.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -8,6 +10,7 @@ use tokio_cron_scheduler::{Job, JobScheduler};
 use tracing::warn;
 
 use crate::app::App;
+use crate::tls::Certificates;
 
 const EVERY_MINUTE: &str = "0 * * * * *";
 const EVERY_TEN_MINUTES: &str = "30 */10 * * * *";
@@ -22,6 +25,7 @@ enum Chore {
     Clear,
     Retain,
     Survey,
+    RefreshCertificates,
 }
 
 /// Regular work on the side.
@@ -36,7 +40,10 @@ impl Housekeeping {
     ///
     /// # Errors
     /// Fails when the scheduler cannot be started.
-    pub async fn start(app: App) -> anyhow::Result<Housekeeping> {
+    pub async fn start(
+        app: App,
+        certificates: Vec<Arc<Certificates>>,
+    ) -> anyhow::Result<Housekeeping> {
         app.measure_storage_aside();
         app.reseal_aside(); // A stop or a crash may have broken it off.
         app.abandon_broken_imports().await?;
@@ -48,6 +55,7 @@ impl Housekeeping {
             (EVERY_MINUTE, Chore::Reseal),
             (EVERY_MINUTE, Chore::Backup),
             (EVERY_MINUTE, Chore::Clear),
+            (EVERY_MINUTE, Chore::RefreshCertificates),
             (EVERY_TEN_MINUTES, Chore::Forget),
             (EVERY_TEN_MINUTES, Chore::Survey),
             (EVERY_MINUTE, Chore::Retain),
@@ -63,7 +71,7 @@ impl Housekeeping {
         ticks.start().await?;
         let worker = tokio::task::spawn_local(async move {
             while let Some(chore) = chores.recv().await {
-                perform(&app, chore).await;
+                perform(&app, &certificates, chore).await;
             }
         });
         Ok(Housekeeping { ticks, worker })
@@ -78,7 +86,7 @@ impl Housekeeping {
     }
 }
 
-async fn perform(app: &App, chore: Chore) {
+async fn perform(app: &App, certificates: &[Arc<Certificates>], chore: Chore) {
     match chore {
         Chore::Measure => app.measure_store(),
         Chore::Reseal => app.reseal_aside(),
@@ -88,6 +96,11 @@ async fn perform(app: &App, chore: Chore) {
         Chore::Survey => {
             app.compact_when_worth_it();
             app.measure_storage_aside();
+        }
+        Chore::RefreshCertificates => {
+            for certificate in certificates {
+                certificate.refresh(app.clock().now());
+            }
         }
         Chore::CheckSchedules => {
             if let Err(error) = app.check_schedules().await {

@@ -1,6 +1,6 @@
 //! How a command reaches the appliance: its control socket, an address, or one of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -60,8 +60,11 @@ impl Client {
     }
 
     /// Reaches the server at `url` with an API key.
-    pub fn of_url(url: &str, key: Option<String>) -> Result<Client, Failure> {
-        let http = builder().build();
+    pub fn of_url(url: &str, key: Option<String>, ca: Option<&Path>) -> Result<Client, Failure> {
+        let http = match ca {
+            Some(path) => builder().tls_certs_merge(roots(path)?).build(),
+            None => builder().build(),
+        };
         Ok(Client {
             http: http.context("cannot prepare a connection")?,
             base: url.trim_end_matches('/').to_owned(),
@@ -211,6 +214,20 @@ fn with_headers(request: RequestBuilder, headers: &[(&str, String)]) -> RequestB
     headers.iter().fold(request, |request, (name, value)| request.header(*name, value))
 }
 
+/// Reads the certificates that sign servers' certificates.
+fn roots(path: &Path) -> Result<Vec<reqwest::Certificate>, Failure> {
+    let place = path.display();
+    let pem = std::fs::read(path).with_context(|| format!("cannot read the CA file {place}"))?;
+    let roots = reqwest::Certificate::from_pem_bundle(&pem);
+    let roots = roots.with_context(|| format!("cannot use the CA file {place}"))?;
+    if roots.is_empty() {
+        return Err(
+            anyhow::anyhow!("the CA file {place} holds no PEM block of a certificate").into()
+        );
+    }
+    Ok(roots)
+}
+
 fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .no_proxy()
@@ -225,6 +242,8 @@ pub struct Target {
     pub url: Option<String>,
     /// The key for that address.
     pub key: Option<String>,
+    /// A file of certificates that are trusted beside those of the system.
+    pub ca_file: Option<PathBuf>,
     /// The tenant whose things are meant.
     pub tenant: Option<String>,
 }
@@ -242,7 +261,9 @@ pub enum Absent {
 /// appliance inside this process for as long as the command takes.
 pub async fn connect(target: Target, loaded: &Loaded, absent: Absent) -> Result<Client, Failure> {
     if let Some(url) = &target.url {
-        return Ok(Client::of_url(url, target.key)?.in_tenant(target.tenant));
+        return Ok(
+            Client::of_url(url, target.key, target.ca_file.as_deref())?.in_tenant(target.tenant)
+        );
     }
     let socket = loaded.config.control_socket();
     let client = match (tokio::net::UnixStream::connect(&socket).await, absent) {
@@ -266,7 +287,9 @@ pub fn is_served(loaded: &Loaded) -> bool {
 
 /// Returns where a browser on this machine finds the pages, as far as the settings tell.
 fn pages(loaded: &Loaded) -> String {
-    format!("http://{}{}", loaded.config.http.listen, loaded.config.http.base())
+    let http = &loaded.config.http;
+    let scheme = if http.tls_certificate_file.is_empty() { "http" } else { "https" };
+    format!("{scheme}://{}{}", http.listen, http.base())
 }
 
 /// Starts the appliance on the control socket alone.

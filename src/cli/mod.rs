@@ -63,6 +63,9 @@ struct Common {
     /// Asks the server at this address, with the key in ERGANE_KEY
     #[arg(long, global = true, env = "ERGANE_URL")]
     url: Option<String>,
+    /// Trusts the certificates in this file too when it asks over https
+    #[arg(long, global = true, env = "ERGANE_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// Acts in this tenant instead of the key's own
     #[arg(long, global = true)]
     tenant: Option<String>,
@@ -231,8 +234,12 @@ fn perform(cli: Cli, form: Form) -> Result<(), Failure> {
         let tenant = cli.common.tenant;
         // A tenant that is to go on is no tenant to act in.
         let acts_in = tenant.clone().filter(|_| !matches!(command, Command::Resume(_)));
-        let target =
-            Target { url: cli.common.url, key: client::key_from_environment()?, tenant: acts_in };
+        let target = Target {
+            url: cli.common.url,
+            key: client::key_from_environment()?,
+            ca_file: cli.common.ca_file,
+            tenant: acts_in,
+        };
         let client = client::connect(target, &loaded, absent).await?;
         let mut session = Session { client, printer };
         let outcome = converse(command, tenant, &mut session).await;

@@ -48,22 +48,25 @@ pub fn run(loaded: &Loaded, out: &mut dyn Write) -> Result<(), Failure> {
 
 fn welcome(loaded: &Loaded, serving: &Serving, out: &mut dyn Write) -> std::io::Result<()> {
     let Some(address) = serving.address else { return Ok(()) };
-    let base = loaded.config.http.base();
+    let (scheme, base) = (serving.scheme, loaded.config.http.base());
     let directory = loaded.config.data_dir.display();
     writeln!(out, "ergane {}  data {directory}", env!("CARGO_PKG_VERSION"))?;
-    writeln!(out, "  pages    http://{address}{base}/")?;
-    writeln!(out, "  API      http://{address}{base}/docs")?;
+    writeln!(out, "  pages    {scheme}://{address}{base}/")?;
+    writeln!(out, "  API      {scheme}://{address}{base}/docs")?;
     match &serving.setup_path {
         Some(path) => {
-            writeln!(out, "  sign in  http://{address}{base}{path}  (once, within 24 h)")?
+            writeln!(out, "  sign in  {scheme}://{address}{base}{path}  (once, within 24 h)")?
         }
         None => writeln!(
             out,
             "  sign in  with a password or a key; a way in is made by: ergane setup-link"
         )?,
     }
-    if !address.ip().is_loopback() {
-        writeln!(out, "  open to the network without TLS; put a proxy with TLS in front")?;
+    if !address.ip().is_loopback() && scheme == "http" {
+        writeln!(
+            out,
+            "  open to the network without TLS; set http.tls_certificate_file, or put a proxy in front"
+        )?;
     }
     out.flush()
 }

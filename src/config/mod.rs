@@ -29,8 +29,8 @@ const SECRETS: [&str; 4] =
 const SEARCHED: [&str; 2] = ["config.toml", "/etc/ergane/config.toml"];
 
 /// Variables that steer the command line and are no settings.
-const FOREIGN_VARIABLES: [&str; 4] =
-    ["ERGANE_CONFIG", "ERGANE_KEY", "ERGANE_KEY_FILE", "ERGANE_URL"];
+const FOREIGN_VARIABLES: [&str; 5] =
+    ["ERGANE_CA_FILE", "ERGANE_CONFIG", "ERGANE_KEY", "ERGANE_KEY_FILE", "ERGANE_URL"];
 
 /// The settings of every layer; each layer owns its part.
 #[derive(Clone, Debug, Serialize, Deserialize)]

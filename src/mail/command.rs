@@ -16,6 +16,8 @@ pub enum Command {
     Rcpt(String),
     /// `DATA`.
     Data,
+    /// `STARTTLS` (RFC 3207).
+    StartTls,
     /// `RSET`.
     Rset,
     /// `NOOP`.
@@ -48,6 +50,7 @@ impl Command {
                 _ => Command::Malformed("RCPT TO:<address>"),
             },
             "DATA" if rest.is_empty() => Command::Data,
+            "STARTTLS" if rest.is_empty() => Command::StartTls,
             "RSET" => Command::Rset,
             "NOOP" => Command::Noop,
             "VRFY" | "EXPN" => Command::Vrfy,
@@ -108,7 +111,8 @@ mod tests {
             ("NOOP x", Command::Noop),
             ("VRFY root", Command::Vrfy),
             ("QUIT", Command::Quit),
-            ("STARTTLS", Command::Unknown),
+            ("starttls", Command::StartTls),
+            ("STARTTLS now", Command::Unknown),
             ("", Command::Unknown),
         ] {
             assert_eq!(Command::read(line.as_bytes()), command, "{line}");

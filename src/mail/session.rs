@@ -6,6 +6,7 @@ use std::rc::Rc;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use crate::app::App;
@@ -13,6 +14,8 @@ use crate::app::error::Error;
 use crate::app::mail::Recipient;
 use crate::domain::mail::{Addressing, Mail};
 
+use super::Manner;
+use super::carrier::Carrier;
 use super::command::Command;
 use super::lines::{self, Body, Line};
 use super::settings::MailSettings;
@@ -21,7 +24,8 @@ use super::settings::MailSettings;
 pub(super) struct Session {
     app: App,
     settings: Rc<MailSettings>,
-    stream: BufReader<TcpStream>,
+    tls: Option<TlsAcceptor>,
+    stream: BufReader<Carrier>,
     state: State,
     errors: usize,
 }
@@ -42,9 +46,10 @@ enum Next {
 }
 
 impl Session {
-    pub(super) fn new(app: App, settings: Rc<MailSettings>, stream: TcpStream) -> Session {
-        let stream = BufReader::new(stream);
-        Session { app, settings, stream, state: State::Greeting, errors: 0 }
+    pub(super) fn new(app: App, manner: Manner, stream: TcpStream) -> Session {
+        let Manner { settings, tls } = manner;
+        let stream = BufReader::new(Carrier::Plain(stream));
+        Session { app, settings, tls, stream, state: State::Greeting, errors: 0 }
     }
 
     /// Says that there is no room now.
@@ -87,12 +92,14 @@ impl Session {
                 self.state = State::Ready;
                 let size = self.settings.message_bytes_max;
                 let able = format!("250-{}\r\n250-8BITMIME\r\n250-SIZE {size}", self.name());
+                let able = if self.offers_tls() { format!("{able}\r\n250-STARTTLS") } else { able };
                 self.say(&format!("{able}\r\n250 PIPELINING")).await
             }
             Command::Helo => {
                 self.state = State::Ready;
                 self.say(&format!("250 {}", self.name())).await
             }
+            Command::StartTls => self.start_tls().await,
             Command::Mail { size } => self.begin(size).await,
             Command::Rcpt(address) => self.recipient(address).await,
             Command::Data => self.data().await,
@@ -113,11 +120,36 @@ impl Session {
         }
     }
 
+    fn offers_tls(&self) -> bool {
+        self.tls.is_some() && !self.stream.get_ref().is_encrypted()
+    }
+
+    /// Goes on over TLS as if the conversation had just begun (RFC 3207, section 4.2).
+    async fn start_tls(&mut self) -> io::Result<Next> {
+        let Some(acceptor) = self.tls.clone().filter(|_| self.offers_tls()) else {
+            return self.mistake("502 TLS is not offered here").await;
+        };
+        // What somebody between the two put behind the command in the clear would otherwise be
+        // taken for what the sender says under encryption.
+        if !self.stream.buffer().is_empty() {
+            self.say("554 nothing may follow STARTTLS, closing").await?;
+            return Ok(Next::Over);
+        }
+        self.say("220 go on, under TLS").await?;
+        let shaken = self.stream.get_mut().encrypt(&acceptor);
+        timeout(self.settings.command_timeout(), shaken).await??;
+        self.state = State::Greeting;
+        Ok(Next::On)
+    }
+
     async fn begin(&mut self, size: u64) -> io::Result<Next> {
         match &self.state {
             State::Greeting => return self.mistake("503 say EHLO first").await,
             State::Mail(_) => return self.mistake("503 a mail was begun already").await,
             State::Ready => {}
+        }
+        if self.settings.require_tls && !self.stream.get_ref().is_encrypted() {
+            return self.mistake("530 say STARTTLS first").await;
         }
         if size > self.settings.message_bytes_max as u64 {
             return self.mistake("552 it is too large").await;
@@ -214,7 +246,10 @@ impl Session {
     async fn say(&mut self, reply: &str) -> io::Result<Next> {
         let stream = self.stream.get_mut();
         let line = format!("{reply}\r\n");
-        let spoken = stream.write_all(line.as_bytes());
+        let spoken = async {
+            stream.write_all(line.as_bytes()).await?;
+            stream.flush().await
+        };
         match timeout(self.settings.command_timeout(), spoken).await {
             Ok(written) => written.map(|()| Next::On),
             Err(_) => Err(io::ErrorKind::TimedOut.into()),

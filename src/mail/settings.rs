@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::tls::{TlsError, TlsFiles};
+
 /// The `[mail]` part of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -15,6 +17,12 @@ pub struct MailSettings {
     pub domain: String,
     /// The tenant that takes all other mail to our domain, or all mail without one.
     pub tenant: String,
+    /// The certificate and its chain, as PEM; empty for that of the address.
+    pub tls_certificate_file: String,
+    /// The private key of the certificate, as PEM.
+    pub tls_key_file: String,
+    /// Whether mail is taken over TLS alone.
+    pub require_tls: bool,
     /// The largest message, in bytes.
     pub message_bytes_max: usize,
     /// How many bytes of a message's text, and of its HTML, its event keeps.
@@ -39,6 +47,9 @@ impl Default for MailSettings {
             listen: String::new(),
             domain: String::new(),
             tenant: String::new(),
+            tls_certificate_file: String::new(),
+            tls_key_file: String::new(),
+            require_tls: false,
             message_bytes_max: 10 << 20,
             text_bytes_max: 64 << 10,
             recipients_max: 50,
@@ -56,6 +67,15 @@ impl MailSettings {
     #[must_use]
     pub fn is_on(&self) -> bool {
         !self.listen.is_empty()
+    }
+
+    /// Returns the files of the certificate; none for that of the address.
+    ///
+    /// # Errors
+    /// Names the setting that is missing beside the other.
+    pub fn tls_files(&self) -> Result<Option<TlsFiles>, TlsError> {
+        let names = ["mail.tls_certificate_file", "mail.tls_key_file"];
+        TlsFiles::of(names, &self.tls_certificate_file, &self.tls_key_file)
     }
 
     /// Returns why mail could reach nobody, if so.

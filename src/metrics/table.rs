@@ -134,6 +134,21 @@ pub const TABLE: &[Family] = &[
         &["tenant", "status"],
         "Requests refused with 429, 503 or 507: too many, or not now",
     ),
+    counter(
+        "ergane_http_connections_refused",
+        NONE,
+        "Connections of addresses that had as many as they may have",
+    ),
+    gauge(
+        "ergane_tls_certificate_expires_seconds",
+        &["door"],
+        "When the certificate of a door ends, in seconds since 1970",
+    ),
+    gauge(
+        "ergane_tls_certificate_stale",
+        &["door"],
+        "Whether the files of a certificate have changed and cannot be used",
+    ),
     gauge("ergane_alerts_open", &["kind"], "Alerts that are raised"),
     counter("ergane_notices", &["outcome"], "Notices of alerts by what came of them"),
     counter("ergane_log_lines", &["level"], "Lines that were logged"),

@@ -1,5 +1,7 @@
 //! Who is asking: a key, a session or a person on the box, and in which tenant.
 
+use std::rc::Rc;
+
 use actix_web::HttpRequest;
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::http::header::{self, HeaderMap};
@@ -7,6 +9,7 @@ use actix_web::{FromRequest, HttpMessage as _};
 use futures_util::future::{Ready, ready};
 use subtle::ConstantTimeEq as _;
 
+use super::connection::{Door, Link};
 use super::error::ApiError;
 use super::origin;
 use super::settings::WebSettings;
@@ -18,10 +21,6 @@ use crate::app::principal::Principal;
 pub const SESSION_COOKIE: &str = "ergane_session";
 /// The same where the browser can be told to take it from this very host over TLS alone.
 pub const HOST_COOKIE: &str = "__Host-ergane_session";
-
-/// Marks a connection over the control socket, whose callers own the box.
-#[derive(Clone, Copy, Debug)]
-pub struct Local;
 
 /// What a request shows of its caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,11 +122,20 @@ fn credential(request: &HttpRequest) -> Option<Credential> {
     if let Some(key) = text(headers, "x-api-key").or_else(|| text(headers, "x-bot-key")) {
         return Some(Credential::Key(key.to_owned()));
     }
-    if request.conn_data::<Local>().is_some() {
+    let link = request.request().conn_data::<Rc<Link>>();
+    if link.is_some_and(|link| link.door == Door::Local) {
         return Some(Credential::Local);
     }
     let cookie = session_cookie(request)?;
     Some(Credential::Session(cookie))
+}
+
+/// Returns the token of the session that a request acts for; none where it shows something better.
+pub fn session_shown(request: &ServiceRequest) -> Option<String> {
+    match credential(request)? {
+        Credential::Session(token) => Some(token),
+        Credential::Key(_) | Credential::Local => None,
+    }
 }
 
 /// Returns the token of the browser's session.

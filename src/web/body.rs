@@ -10,12 +10,17 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::cloudevents::media_type;
 use super::error::ApiError;
+use super::settings::BodyLimits;
 use super::state::Front;
 use super::{fields::Fields, json};
 use crate::app::error::Error;
+
+/// How much of a coding's name is repeated to its sender.
+const CODING_CHARS_SHOWN: usize = 32;
 
 /// The bytes of a body, as they came.
 #[derive(Debug)]
@@ -36,39 +41,49 @@ impl Json {
 /// Reads a whole body.
 ///
 /// # Errors
-/// Refuses with 413 what is larger than `bytes_max`, with 408 what takes longer than `timeout` and
-/// with 400 what breaks off.
+/// Refuses with 413 what is larger than allowed, with 408 what takes too long or comes too slowly,
+/// with 415 what is packed and with 400 what breaks off.
 pub async fn collect(
     headers: &HeaderMap,
     payload: Payload,
-    bytes_max: usize,
-    timeout: Duration,
+    limits: BodyLimits,
 ) -> Result<Bytes, ApiError> {
+    check_coding(headers)?;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let announced: u64 = announced.and_then(|text| text.parse().ok()).unwrap_or(0);
-    check_size(announced, bytes_max)?;
-    match tokio::time::timeout(timeout, read(payload, bytes_max)).await {
+    check_size(announced, limits.bytes_max)?;
+    match tokio::time::timeout(limits.timeout, read(payload, limits)).await {
         Ok(body) => body,
-        Err(_) => Err(ApiError::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "timeout",
-            format!("the body did not arrive within {} ms", timeout.as_millis()),
-        )),
+        Err(_) => Err(too_slow(format!(
+            "the body did not arrive within {} ms",
+            limits.timeout.as_millis()
+        ))),
     }
 }
 
-async fn read(mut payload: Payload, bytes_max: usize) -> Result<Bytes, ApiError> {
+/// What is packed could unpack to any size, and nobody is offered to send it.
+fn check_coding(headers: &HeaderMap) -> Result<(), ApiError> {
+    let coding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+    match coding.map(str::trim) {
+        None | Some("" | "identity") => Ok(()),
+        Some(coding) => {
+            let coding: String = coding.chars().take(CODING_CHARS_SHOWN).collect();
+            Err(ApiError::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_content_encoding",
+                format!("a body packed as `{coding}` is not taken; send it as it is"),
+            )
+            .with_header(header::ACCEPT_ENCODING, "identity"))
+        }
+    }
+}
+
+async fn read(mut payload: Payload, limits: BodyLimits) -> Result<Bytes, ApiError> {
+    let began = Instant::now();
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|fault| {
-            ApiError::new(
-                StatusCode::BAD_REQUEST,
-                "bad_body",
-                format!("the body broke off: {fault}"),
-            )
-        })?;
-        check_size((first.len() + all.len() + chunk.len()) as u64, bytes_max)?;
+    while let Some(chunk) = next(&mut payload, began, first.len() + all.len(), limits).await? {
+        check_size((first.len() + all.len() + chunk.len()) as u64, limits.bytes_max)?;
         if first.is_empty() && all.is_empty() {
             first = chunk; // Most bodies are one chunk, which then is never copied.
         } else {
@@ -77,6 +92,32 @@ async fn read(mut payload: Payload, bytes_max: usize) -> Result<Bytes, ApiError>
         }
     }
     Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// Waits for more of a body, until `taken` bytes are too few for the time that it has had.
+async fn next(
+    payload: &mut Payload,
+    began: Instant,
+    taken: usize,
+    limits: BodyLimits,
+) -> Result<Option<Bytes>, ApiError> {
+    let rate = limits.bytes_per_second_min.max(1);
+    let earned = Duration::from_millis((taken as u64).saturating_mul(1_000) / rate);
+    let deadline = began + limits.grace + earned.min(limits.timeout);
+    match tokio::time::timeout_at(deadline, payload.next()).await {
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
+        Ok(Some(Err(fault))) => Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "bad_body",
+            format!("the body broke off: {fault}"),
+        )),
+        Err(_) => Err(too_slow(format!("the body comes with less than {rate} bytes a second"))),
+    }
+}
+
+fn too_slow(detail: String) -> ApiError {
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail)
 }
 
 fn check_size(size: u64, bytes_max: usize) -> Result<(), ApiError> {
@@ -95,9 +136,7 @@ impl FromRequest for Raw {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let front = front(&request);
-            let (bytes_max, timeout) =
-                (front.settings.body_bytes_max, front.settings.body_timeout());
-            collect(request.headers(), payload, bytes_max, timeout).await.map(Raw)
+            collect(request.headers(), payload, front.settings.body_limits()).await.map(Raw)
         })
     }
 }
@@ -115,7 +154,8 @@ impl FromRequest for Json {
                 return Ok(Json(Value::Null));
             }
             check_media_type(&media_type(request.headers()))?;
-            json::parse(&bytes, front(&request).settings.json_depth_max).map(Json)
+            let depth_max = front(&request).settings.json_depth_max;
+            json::parse_unambiguous(&bytes, depth_max).map(Json)
         })
     }
 }

@@ -1,21 +1,30 @@
 //! Around every request: its id, its line in the log, the headers and documents of every answer.
 
-use std::time::Instant;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use actix_web::body::{BoxBody, MessageBody as _};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error as ActixError, HttpMessage as _, HttpRequest, HttpResponse, web};
+use bytes::Bytes;
 use tracing::{debug, warn};
 
+use super::connection::{AtWork, Link};
+use super::crowd::Place;
 use super::error::{ApiError, of_framework};
+use super::origin;
 use super::route::Route;
+use super::settings::WebSettings;
 use super::state::Front;
 use super::thena;
 use super::ui;
 use crate::app::App;
+use crate::app::error::Error;
 use crate::app::principal::Principal;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -23,6 +32,10 @@ const REQUEST_ID_CHARS_MAX: usize = 128;
 const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; \
     frame-ancestors 'none'; base-uri 'none'";
+
+const NO_CONTENT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
+/// The largest body that the framework takes over whole before it is sent.
+const SHORT_BYTES_MAX: u64 = 32 << 10;
 
 /// The request's id, for handlers and logs.
 #[derive(Clone, Debug)]
@@ -41,7 +54,12 @@ pub async fn wrap(
     let front = front.expect("every server is built with its state").clone();
     let id = request_id(request.headers(), &front);
     request.extensions_mut().insert(RequestId(id.clone()));
-    let response = next.call(request).await?;
+    let at_work = request.request().conn_data::<Rc<Link>>().map(Link::begin);
+    let proxied = origin::behind_proxy(request.request()).map(|client| front.crowd.enter(client));
+    let response = match excess(&request, &front.settings, matches!(proxied, Some(None))) {
+        Some(refusal) => request.error_response(refusal),
+        None => next.call(request).await?,
+    };
     let mut response = with_document(response, &id, &front);
     dress(&mut response, &id);
     thena::envelope::dress(&mut response);
@@ -53,7 +71,64 @@ pub async fn wrap(
         front.metrics.refused(who, status);
     }
     log(&response, &id, began);
-    Ok(response)
+    Ok(response.map_body(|_, body| held(body, at_work, proxied.flatten())))
+}
+
+/// Refuses what is out of proportion before anything is done with it.
+fn excess(request: &ServiceRequest, limits: &WebSettings, is_crowded: bool) -> Option<ApiError> {
+    let refusal = |status, code, detail| Some(ApiError::new(status, code, detail));
+    let uri = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if uri > limits.uri_bytes_max {
+        let detail = format!("the address has {uri} bytes, the limit is {}", limits.uri_bytes_max);
+        return refusal(StatusCode::URI_TOO_LONG, "uri_too_long", detail);
+    }
+    let names = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
+    let head: usize = names.sum();
+    if head > limits.head_bytes_max {
+        let detail =
+            format!("the headers have {head} bytes, the limit is {}", limits.head_bytes_max);
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return refusal(status, "headers_too_large", detail);
+    }
+    if is_crowded {
+        let detail = "this address has too many requests in flight; wait for some".to_owned();
+        return Some(Error::Busy { detail, retry_after: Duration::from_secs(1) }.into());
+    }
+    None
+}
+
+/// A body that is still on its way holds what was taken for its request.
+struct Held {
+    body: BoxBody,
+    _at_work: Option<AtWork>,
+    _place: Option<Place>,
+}
+
+impl MessageBody for Held {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        ctx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_next(ctx)
+    }
+}
+
+fn held(body: BoxBody, at_work: Option<AtWork>, place: Option<Place>) -> BoxBody {
+    let is_short = match body.size() {
+        BodySize::None => true,
+        BodySize::Sized(bytes) => bytes <= SHORT_BYTES_MAX,
+        BodySize::Stream => false,
+    };
+    if is_short {
+        return body; // It is handed to the connection in one piece.
+    }
+    BoxBody::new(Held { body, _at_work: at_work, _place: place })
 }
 
 /// Returns the id that a request got.
@@ -103,7 +178,7 @@ fn refusal_in(response: &ServiceResponse<BoxBody>) -> Option<ApiError> {
         let own = error.as_error::<ApiError>().cloned();
         return Some(own.unwrap_or_else(|| of_framework(status, &error.to_string())));
     }
-    let bare = matches!(response.response().body().size(), actix_web::body::BodySize::Sized(0));
+    let bare = matches!(response.response().body().size(), BodySize::Sized(0));
     let is_failure = status.is_client_error() || status.is_server_error();
     (is_failure && bare && status != StatusCode::PRECONDITION_FAILED)
         .then(|| of_framework(status, status.canonical_reason().unwrap_or("refused")))
@@ -118,6 +193,7 @@ pub async fn unknown(request: actix_web::HttpRequest) -> Result<HttpResponse, Ap
 fn dress(response: &mut ServiceResponse<BoxBody>, id: &str) {
     let path = response.request().path();
     let is_page = is_html(response.headers());
+    let is_secure = origin::is_secure(response.request());
     let is_asset = path.contains("/static/") || path.contains("/assets/");
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(id) {
@@ -134,9 +210,16 @@ fn dress(response: &mut ServiceResponse<BoxBody>, id: &str) {
     if !is_asset {
         set(header::CACHE_CONTROL, "no-store");
     }
+    if is_secure {
+        set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
+    set(header::X_FRAME_OPTIONS, "DENY");
     if is_page {
         set(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY);
-        set(header::X_FRAME_OPTIONS, "DENY");
+        set(HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    } else {
+        // What is no page loads, runs and frames nothing, whatever a browser takes it for.
+        set(header::CONTENT_SECURITY_POLICY, NO_CONTENT_POLICY);
     }
 }
 

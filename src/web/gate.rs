@@ -14,7 +14,7 @@ use url::{Position, Url};
 use super::error::{ApiError, RATE_LIMIT, RATE_REMAINING};
 use super::route::{Access, Route, Verb};
 use super::state::{Allowance, Front, Verdict};
-use super::{auth, idempotency, origin};
+use super::{auth, idempotency, origin, proof};
 use crate::app::App;
 use crate::app::error::Error;
 use crate::app::principal::Principal;
@@ -34,7 +34,7 @@ pub const SIGN_IN: &str = "/sign-in";
 /// Passes on what the handler's service fails with.
 pub async fn pass(
     routes: Rc<[&'static Route]>,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, ActixError> {
     let Some(route) = routes.iter().copied().find(|route| route.verb.takes(request.method()))
@@ -50,6 +50,9 @@ pub async fn pass(
         Err(Stop::Refused(refusal)) => return Ok(request.error_response(refusal)),
         Err(Stop::Led(elsewhere)) => return Ok(request.into_response(elsewhere)),
     };
+    if let Err(refusal) = proof::check(route, &mut request, front.settings.body_limits()).await {
+        return Ok(request.error_response(refusal));
+    }
     let mut allowance = front.rate.take(bucket(principal.as_ref(), &request));
     let tenant = principal.as_ref().map(|who| share_of_tenant(&app, route, who)).transpose();
     let mut response = match (allowance, tenant) {

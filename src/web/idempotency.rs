@@ -37,8 +37,8 @@ pub async fn once(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, ActixError> {
     let payload = request.take_payload();
-    let (bytes_max, timeout) = (front.settings.body_bytes_max, front.settings.body_timeout());
-    let collected = body::collect(request.headers(), payload, bytes_max, timeout).await;
+    let limits = front.settings.body_limits();
+    let collected = body::collect(request.headers(), payload, limits).await;
     let (scope, body) = match (scope(&request, principal), collected) {
         (Ok(scope), Ok(body)) => (scope, body),
         (Err(refusal), _) | (_, Err(refusal)) => return Ok(request.error_response(refusal)),
@@ -93,7 +93,7 @@ fn reused() -> ApiError {
     )
 }
 
-fn put_back(request: &mut ServiceRequest, body: Bytes) {
+pub(super) fn put_back(request: &mut ServiceRequest, body: Bytes) {
     request.set_payload(Payload::Stream { payload: Box::pin(stream::iter([Ok(body)])) });
 }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::error::ApiError;
 use crate::domain::problem::{Problem, pointer_to};
+use crate::domain::workflow::document::{Format, TextLimits, parse_text};
 
 /// Reads a document that nests at most `depth_max` levels.
 ///
@@ -13,6 +14,25 @@ use crate::domain::problem::{Problem, pointer_to};
 pub fn parse(bytes: &[u8], depth_max: usize) -> Result<Value, ApiError> {
     check_depth(bytes, depth_max)?;
     serde_json::from_slice(bytes).map_err(|fault| syntax(bytes, &fault))
+}
+
+/// Reads a document in which no key stands twice in one object, so that nobody reads it another way
+/// (RFC 7493, section 2.3).
+///
+/// # Errors
+/// Refuses with 400 what [`parse`] refuses, and a key that stands twice, with its place.
+pub fn parse_unambiguous(bytes: &[u8], depth_max: usize) -> Result<Value, ApiError> {
+    let Ok(text) = std::str::from_utf8(bytes) else { return parse(bytes, depth_max) };
+    let limits = TextLimits { bytes_max: bytes.len(), depth_max };
+    match parse_text(text, Format::Json, limits) {
+        Ok(value) => Ok(value),
+        Err(problem) if problem.code == "duplicate_key" => {
+            let detail = problem.detail.clone();
+            let refusal = ApiError::new(StatusCode::BAD_REQUEST, "duplicate_key", detail);
+            Err(refusal.listing(vec![problem]))
+        }
+        Err(_) => parse(bytes, depth_max), // The same fault, in the words of every document.
+    }
 }
 
 /// Refuses with 400 what nests deeper than `depth_max`, before anything is built from it.
@@ -130,6 +150,24 @@ mod tests {
             assert_eq!(error.code(), "invalid_json", "{text}");
             assert_eq!(error.problems()[0].pointer, pointer, "{text}");
             assert!(error.detail().contains(&format!("line {line}")), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_refused_with_its_place() {
+        let text = br#"{"a": [{"b": 1, "c": {"b": 2}, "b": 3}]}"#;
+        assert!(parse(text, 64).is_ok());
+        let error = parse_unambiguous(text, 64).expect_err("two of them");
+        assert_eq!((error.status().as_u16(), error.code()), (400, "duplicate_key"));
+        assert_eq!(error.problems()[0].pointer, "/a/0/b");
+        assert!(error.detail().contains("line 1, column 3"), "{error}");
+        for text in [r#"{"a": {"b": 1}, "b": {"a": 1}}"#, "[1e300, -0.0, \"\u{1F600}\"]"] {
+            let read = parse_unambiguous(text.as_bytes(), 64).expect("it is sound");
+            assert_eq!(read, parse(text.as_bytes(), 64).expect("it is sound"));
+        }
+        for text in ["[1e400]", "{\"a\": 1} x", "[[[", "\u{feff}{}"] {
+            let error = parse_unambiguous(text.as_bytes(), 64).expect_err(text);
+            assert_eq!(error.code(), "invalid_json", "{text}");
         }
     }
 

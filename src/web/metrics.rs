@@ -6,12 +6,14 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::route::Route;
 use crate::domain::id::TenantId;
 use crate::metrics::table::help_of;
+use crate::tls::Certificates;
 
 /// What is measured of requests.
 #[derive(Debug)]
@@ -20,6 +22,14 @@ pub struct HttpMetrics {
     requests: Family<RequestLabels, Counter>,
     seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
     refused: Family<RefusalLabels, Counter>,
+    connections_refused: Counter,
+    certificate_ends: Family<DoorLabels, Gauge>,
+    certificate_stale: Family<DoorLabels, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DoorLabels {
+    door: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -55,13 +65,30 @@ impl HttpMetrics {
         let requests = Family::<RequestLabels, Counter>::default();
         let seconds = Family::new_with_constructor(histogram as fn() -> Histogram);
         let refused = Family::<RefusalLabels, Counter>::default();
+        let connections_refused = Counter::default();
+        let certificate_ends = Family::<DoorLabels, Gauge>::default();
+        let certificate_stale = Family::<DoorLabels, Gauge>::default();
         let name = "ergane_http_requests";
         registry.register(name, help_of(name), requests.clone());
         let name = "ergane_http_request_duration_seconds";
         registry.register(name, help_of(name), seconds.clone());
         let name = "ergane_http_refused";
         registry.register(name, help_of(name), refused.clone());
-        HttpMetrics { registry, requests, seconds, refused }
+        let name = "ergane_http_connections_refused";
+        registry.register(name, help_of(name), connections_refused.clone());
+        let name = "ergane_tls_certificate_expires_seconds";
+        registry.register(name, help_of(name), certificate_ends.clone());
+        let name = "ergane_tls_certificate_stale";
+        registry.register(name, help_of(name), certificate_stale.clone());
+        HttpMetrics {
+            registry,
+            requests,
+            seconds,
+            refused,
+            connections_refused,
+            certificate_ends,
+            certificate_stale,
+        }
     }
 
     /// Counts one request of a route, or of none.
@@ -84,6 +111,19 @@ impl HttpMetrics {
             None => "none".to_owned(),
         };
         self.refused.get_or_create(&RefusalLabels { tenant, status }).inc();
+    }
+
+    /// Counts a connection that was turned away.
+    pub fn connection_refused(&self) {
+        self.connections_refused.inc();
+    }
+
+    /// Notes how the certificate of a door is.
+    pub fn see_certificate(&self, door: &'static str, certificate: &Certificates) {
+        let ends = certificate.validity().ends.millis() / 1_000;
+        self.certificate_ends.get_or_create(&DoorLabels { door }).set(ends);
+        let stale = i64::from(certificate.fault().is_some());
+        self.certificate_stale.get_or_create(&DoorLabels { door }).set(stale);
     }
 
     /// Writes them in the text format of OpenMetrics.

@@ -1,12 +1,14 @@
 //! Where a request comes from, as far as that can be believed: what a proxy says counts only when
 //! the proxy is named in the settings.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpMessage as _, HttpRequest, web};
 use ipnet::IpNet;
 
+use super::connection::{Door, Link};
 use super::envelope::RequestId;
 use super::state::Front;
 use crate::app::principal::Origin;
@@ -36,34 +38,105 @@ fn address(request: &HttpRequest, proxies: &[IpNet]) -> Option<IpAddr> {
     if !trusts(proxies, peer) {
         return Some(peer);
     }
-    // Each proxy adds the address that it saw at the end; the first of them that no proxy of ours
-    // has is the client's, and everything before that could be made up.
-    let lines = request.headers().get_all("x-forwarded-for");
-    let named: Vec<IpAddr> = lines
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .map_while(|part| part.trim().parse().ok())
-        .map(|address: IpAddr| address.to_canonical())
-        .collect();
-    let client = named.iter().rev().find(|address| !trusts(proxies, **address));
-    Some(client.or(named.first()).copied().unwrap_or(peer))
+    let headers = request.headers();
+    let lists = headers.get_all("x-forwarded-for").filter_map(|line| line.to_str().ok());
+    let listed = lists.flat_map(|line| line.split(',')).map_while(node).collect::<Vec<_>>();
+    let listed = client(&listed, proxies).map(|at| listed[at]);
+    let hops = hops(headers);
+    let named = hops.iter().map_while(|hop| hop.client).collect::<Vec<_>>();
+    let named = client(&named, proxies).map(|at| named[at]);
+    // A proxy sets one of the two and may pass the other on as the client wrote it; where they
+    // differ, nobody knows which one is made up.
+    match (listed, named) {
+        (Some(listed), Some(named)) if listed != named => Some(peer),
+        (listed, named) => Some(listed.or(named).unwrap_or(peer)),
+    }
+}
+
+/// Returns which of the addresses is the client's: each proxy adds the one that it saw at the end;
+/// the last of them that no proxy of ours has is it, and everything before that could be made up.
+fn client(addresses: &[IpAddr], proxies: &[IpNet]) -> Option<usize> {
+    let found = addresses.iter().rposition(|address| !trusts(proxies, *address));
+    found.or((!addresses.is_empty()).then_some(0))
+}
+
+/// What one proxy says in `Forwarded` (RFC 7239, section 4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Hop {
+    client: Option<IpAddr>,
+    scheme: Option<String>,
+    host: Option<String>,
+}
+
+fn hops(headers: &HeaderMap) -> Vec<Hop> {
+    let lines = headers.get_all("forwarded").filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| unquoted_split(line, ',')).map(hop).collect()
+}
+
+fn hop(element: &str) -> Hop {
+    let mut hop = Hop::default();
+    for pair in unquoted_split(element, ';') {
+        let Some((name, value)) = pair.split_once('=') else { continue };
+        let value = value.trim().trim_matches('"');
+        match name.trim().to_ascii_lowercase().as_str() {
+            "for" => hop.client = node(value),
+            "proto" => hop.scheme = Some(value.to_ascii_lowercase()),
+            "host" => hop.host = Some(value.to_owned()),
+            _ => {} // Who received it, and what others add.
+        }
+    }
+    hop
+}
+
+/// Splits a text where `separator` stands outside of quotes.
+fn unquoted_split(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    text.split(move |letter| {
+        quoted ^= letter == '"';
+        letter == separator && !quoted
+    })
+}
+
+/// Reads an address with or without a port: `192.0.2.1`, `192.0.2.1:80`, `[2001:db8::1]:80`.
+fn node(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let address: Option<IpAddr> = match text.strip_prefix('[') {
+        Some(rest) => rest.split(']').next()?.parse().ok(),
+        None => {
+            text.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
+        }
+    };
+    address.map(|address| address.to_canonical())
 }
 
 /// Returns whether the browser speaks to us over TLS.
 #[must_use]
 pub fn is_secure(request: &HttpRequest) -> bool {
-    if request.app_config().secure() {
+    if link(request).is_some_and(|link| link.door == Door::Tls) {
         return true;
     }
-    forwarded(request, "x-forwarded-proto").is_some_and(|scheme| scheme == "https")
+    let scheme = forwarded(request, "x-forwarded-proto", |hop| hop.scheme.clone());
+    scheme.is_some_and(|scheme| scheme == "https")
 }
 
 /// Returns the host and port that the browser asked for.
 #[must_use]
 pub fn host(request: &HttpRequest) -> String {
-    let asked = forwarded(request, "x-forwarded-host");
+    let asked = forwarded(request, "x-forwarded-host", |hop| hop.host.clone());
     let asked = asked.or_else(|| text(request.headers(), "host").map(str::to_owned));
-    asked.unwrap_or_else(|| request.app_config().host().to_owned())
+    let ours = || link(request)?.local.map(|local| local.to_string());
+    asked.or_else(ours).unwrap_or_default()
+}
+
+/// Returns whom a proxy that is believed speaks for.
+#[must_use]
+pub fn behind_proxy(request: &HttpRequest) -> Option<IpAddr> {
+    let peer = request.peer_addr()?.ip().to_canonical();
+    address(request, proxies(request)).filter(|address| *address != peer)
+}
+
+fn link(request: &HttpRequest) -> Option<&Rc<Link>> {
+    request.conn_data::<Rc<Link>>()
 }
 
 /// Returns whether a page of ours made the browser send this. A browser says where a form stood,
@@ -81,13 +154,28 @@ pub fn is_own_page(request: &HttpRequest) -> bool {
     }
 }
 
-fn forwarded(request: &HttpRequest, name: &str) -> Option<String> {
+/// Returns what the proxy says that is believed, in a header of its own or in `Forwarded`.
+fn forwarded(
+    request: &HttpRequest,
+    name: &str,
+    named: impl Fn(&Hop) -> Option<String>,
+) -> Option<String> {
     let peer = request.peer_addr()?.ip().to_canonical();
-    let said = text(request.headers(), name).filter(|_| trusts(proxies(request), peer))?;
-    Some(said.split(',').next().unwrap_or(said).trim().to_owned())
+    let proxies = proxies(request);
+    if !trusts(proxies, peer) {
+        return None;
+    }
+    if let Some(said) = text(request.headers(), name) {
+        return Some(said.split(',').next().unwrap_or(said).trim().to_owned());
+    }
+    let hops = hops(request.headers());
+    let clients = hops.iter().map_while(|hop| hop.client).collect::<Vec<_>>();
+    named(hops.get(client(&clients, proxies)?)?)
 }
 
-fn trusts(proxies: &[IpNet], address: IpAddr) -> bool {
+/// Returns whether a proxy with this address is believed.
+#[must_use]
+pub fn trusts(proxies: &[IpNet], address: IpAddr) -> bool {
     proxies.iter().any(|network| network.contains(&address))
 }
 
@@ -148,5 +236,28 @@ mod tests {
             let found = address(&request, &named(networks)).expect("a peer");
             assert_eq!(found.to_string(), client, "{networks:?} {said}");
         }
+    }
+
+    #[test]
+    fn the_standard_header_is_understood_and_believed_as_little() {
+        let proxies: Vec<IpNet> = vec!["10.0.0.0/8".parse().expect("a network")];
+        for (headers, client) in [
+            (&[("forwarded", "for=1.2.3.4;proto=https")][..], "1.2.3.4"),
+            (&[("forwarded", "For=\"[2001:db8::1]:4711\"")], "2001:db8::1"),
+            (&[("forwarded", "for=\"1.2.3.4:80\", for=10.0.0.7")], "1.2.3.4"),
+            (&[("forwarded", "for=6.6.6.6, for=1.2.3.4;by=\"a,b\"")], "1.2.3.4"),
+            (&[("forwarded", "for=unknown")], "10.0.0.9"),
+            (&[("forwarded", "for=_hidden, for=1.2.3.4")], "10.0.0.9"),
+            (&[("forwarded", "for=1.2.3.4"), ("x-forwarded-for", "1.2.3.4")], "1.2.3.4"),
+            (&[("forwarded", "for=6.6.6.6"), ("x-forwarded-for", "1.2.3.4")], "10.0.0.9"),
+            (&[("x-forwarded-for", "1.2.3.4:9000")], "1.2.3.4"),
+        ] {
+            let found = address(&request(headers), &proxies).expect("a peer");
+            assert_eq!(found.to_string(), client, "{headers:?}");
+            let spoofed = address(&request(headers), &[]).expect("a peer");
+            assert_eq!(spoofed.to_string(), "10.0.0.9", "{headers:?}");
+        }
+        let hop = hop("for=1.2.3.4;proto=HTTPS;host=\"box:7171\"");
+        assert_eq!((hop.scheme.as_deref(), hop.host.as_deref()), (Some("https"), Some("box:7171")));
     }
 }

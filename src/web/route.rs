@@ -235,6 +235,12 @@ impl Route {
         self
     }
 
+    /// Returns whether it is a page or a form of a page.
+    #[must_use]
+    pub fn is_page(&self) -> bool {
+        self.id.starts_with("page_")
+    }
+
     /// Returns the path's variable segments.
     pub fn path_params(&self) -> impl Iterator<Item = &'static str> + use<> {
         self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))

@@ -1,10 +1,14 @@
 //! What an operator may set about the HTTP side, with the defaults that need no thought.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rustls::ServerConfig;
 use serde::{Deserialize, Serialize};
+
+use crate::tls::{TlsError, TlsFiles};
 
 /// The `[http]` part of the configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -12,6 +16,10 @@ use serde::{Deserialize, Serialize};
 pub struct WebSettings {
     /// The address and port that it listens on.
     pub listen: String,
+    /// The certificate and its chain, as PEM; empty for no TLS.
+    pub tls_certificate_file: String,
+    /// The private key of the certificate, as PEM.
+    pub tls_key_file: String,
     /// The path under which a proxy serves everything, such as `/ergane`; empty for the root.
     pub base_path: String,
     /// The networks whose proxies are believed when they say whom they speak for.
@@ -30,10 +38,23 @@ pub struct WebSettings {
     pub json_depth_max: usize,
     /// The most connections that are open at once, for each worker.
     pub connections_max: usize,
+    /// The most connections that one address may have open, and the most requests of one address
+    /// that proxies may have in flight; 0 for any number.
+    pub connections_per_address_max: usize,
+    /// The longest address of a request, in bytes.
+    pub uri_bytes_max: usize,
+    /// The largest head of a request, in bytes of its names and values.
+    pub head_bytes_max: usize,
     /// How long a client may take to send the head of a request, in milliseconds.
     pub head_timeout_ms: u64,
     /// How long a client may take to send a body, in milliseconds.
     pub body_timeout_ms: u64,
+    /// How long a body may be on its way before its rate counts, in milliseconds.
+    pub body_grace_ms: u64,
+    /// How long a client may take for an answer before its rate counts, in milliseconds.
+    pub answer_grace_ms: u64,
+    /// The slowest that a body may come and an answer be taken, in bytes for each second.
+    pub transfer_bytes_per_second_min: u64,
     /// How long an idle connection is kept open, in milliseconds.
     pub keep_alive_ms: u64,
     /// The longest `?wait=`, in milliseconds.
@@ -63,6 +84,8 @@ impl Default for WebSettings {
     fn default() -> WebSettings {
         WebSettings {
             listen: "127.0.0.1:7171".to_owned(),
+            tls_certificate_file: String::new(),
+            tls_key_file: String::new(),
             base_path: String::new(),
             trusted_proxies: Vec::new(),
             workers: 1,
@@ -72,8 +95,14 @@ impl Default for WebSettings {
             batch_events_max: 1_000,
             json_depth_max: 64,
             connections_max: 10_000,
+            connections_per_address_max: 1_024,
+            uri_bytes_max: 8 << 10,
+            head_bytes_max: 32 << 10,
             head_timeout_ms: 5_000,
             body_timeout_ms: 30_000,
+            body_grace_ms: 5_000,
+            answer_grace_ms: 30_000,
+            transfer_bytes_per_second_min: 512,
             keep_alive_ms: 15_000,
             wait_ms_max: 60_000,
             live_match_ms_max: 1_000,
@@ -104,11 +133,38 @@ impl WebSettings {
         address.is_ok_and(|it| it.ip().is_loopback()) && self.trusted_proxies.is_empty()
     }
 
-    /// Returns how long a body may take.
+    /// Returns how large a body may be and how long it may take.
     #[must_use]
-    pub fn body_timeout(&self) -> Duration {
-        Duration::from_millis(self.body_timeout_ms)
+    pub fn body_limits(&self) -> BodyLimits {
+        BodyLimits {
+            bytes_max: self.body_bytes_max,
+            timeout: Duration::from_millis(self.body_timeout_ms),
+            grace: Duration::from_millis(self.body_grace_ms),
+            bytes_per_second_min: self.transfer_bytes_per_second_min,
+        }
     }
+
+    /// Returns the files of the certificate; none for no TLS.
+    ///
+    /// # Errors
+    /// Names the setting that is missing beside the other.
+    pub fn tls_files(&self) -> Result<Option<TlsFiles>, TlsError> {
+        let names = ["http.tls_certificate_file", "http.tls_key_file"];
+        TlsFiles::of(names, &self.tls_certificate_file, &self.tls_key_file)
+    }
+}
+
+/// What a body may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyLimits {
+    /// Its size, in bytes.
+    pub bytes_max: usize,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// How long it may be on its way before its rate counts.
+    pub grace: Duration,
+    /// How many bytes must come in a second from then on.
+    pub bytes_per_second_min: u64,
 }
 
 /// Where a server listens.
@@ -116,6 +172,8 @@ impl WebSettings {
 pub struct Listeners {
     /// Already bound, so that a port in use is refused before anything else is done.
     pub tcp: Option<std::net::TcpListener>,
+    /// What it speaks TLS with; plain without it.
+    pub tls: Option<Arc<ServerConfig>>,
     /// Where the control socket is made; its callers are the owner of the box.
     pub control: Option<PathBuf>,
 }

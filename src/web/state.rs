@@ -10,11 +10,13 @@ use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 use parking_lot::Mutex;
 
+use super::crowd::Crowd;
 use super::metrics::HttpMetrics;
 use super::settings::WebSettings;
 use super::stream::Streams;
 use crate::app::demo::Demo;
 use crate::clock::Clock;
+use crate::tls::Certificates;
 
 /// The state of a server beside the application.
 #[derive(Debug)]
@@ -27,6 +29,10 @@ pub struct Front {
     pub rate: Rate,
     /// How often one address may send a form.
     pub forms: Rate,
+    /// How many connections each address has.
+    pub crowd: Arc<Crowd>,
+    /// The certificates of the doors, by the name of the door.
+    pub certificates: Vec<(&'static str, Arc<Certificates>)>,
     /// Requests with an idempotency key that have not been answered yet.
     pub in_flight: InFlight,
     /// Streams that are open.
@@ -42,9 +48,12 @@ impl Front {
     #[must_use]
     pub fn new(settings: WebSettings, clock: Clock) -> Front {
         let rate = Rate::new(settings.requests_per_second, settings.requests_burst);
+        let crowd = Crowd::new(settings.connections_per_address_max);
         Front {
             settings,
             clock,
+            crowd,
+            certificates: Vec::new(),
             rate,
             forms: Rate::per_minute(0),
             in_flight: InFlight::default(),
@@ -58,6 +67,12 @@ impl Front {
     #[must_use]
     pub fn with_forms_per_minute(self, limit: u32) -> Front {
         Front { forms: Rate::per_minute(limit), ..self }
+    }
+
+    /// Tells of the certificates of the doors.
+    #[must_use]
+    pub fn with_certificates(self, certificates: Vec<(&'static str, Arc<Certificates>)>) -> Front {
+        Front { certificates, ..self }
     }
 
     /// Serves a demo as well.

@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each layer may import, and why it ends there.
-const ARROWS: [(&str, &[&str], &str); 11] = [
+const ARROWS: [(&str, &[&str], &str); 12] = [
     ("domain", &[], "it is pure: values and functions without I/O, time or frameworks"),
     ("clock", &["domain"], "everything that reads the time stands above it"),
     ("metrics", &[], "whoever counts stands above it"),
     ("logs", &["domain", "clock"], "whoever logs, and whoever shows the log, stands above it"),
     ("failpoint", &[], "any layer that does something may be made to fail there"),
+    ("tls", &["domain", "clock"], "every door that speaks TLS stands above it"),
     ("store", &["domain", "clock", "metrics", "failpoint"], "it keeps bytes and knows no engine"),
     (
         "activities",
@@ -29,12 +30,12 @@ const ARROWS: [(&str, &[&str], &str); 11] = [
     ),
     (
         "web",
-        &["domain", "clock", "metrics", "logs", "failpoint", "app"],
+        &["domain", "clock", "metrics", "logs", "failpoint", "tls", "app"],
         "a handler parses, calls a use case and renders",
     ),
     (
         "mail",
-        &["domain", "clock", "metrics", "failpoint", "app"],
+        &["domain", "clock", "metrics", "failpoint", "tls", "app"],
         "it is a door like the web: it parses, calls a use case and answers",
     ),
 ];

@@ -1,11 +1,14 @@
 //! Mail that comes in over SMTP: taken for its tenant, once, and only when it is durable.
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use ergane::config::Config;
 
+use crate::certificates::Authority;
 use crate::support::{TestApp, config_in, send};
 
 struct Sender(BufReader<TcpStream>);
@@ -118,7 +121,7 @@ fn nothing_is_relayed_and_nobody_is_told_who_is_there() {
             sender.insist("DATA", "503").await;
             sender.insist("RSET", "250").await;
             sender.insist("VRFY root", "252").await;
-            sender.insist("STARTTLS", "500").await;
+            sender.insist("STARTTLS", "502").await;
             assert!(received(&app).await.is_empty());
         },
     );
@@ -180,5 +183,71 @@ fn mail_without_an_address_to_reach_is_refused_at_the_start() {
             Err(error) => format!("{error:#}"),
         };
         assert!(refusal.contains("set `mail.domain` or `mail.tenant`"), "{refusal}");
+    });
+}
+
+fn encrypted(authority: &Authority) -> tokio_rustls::TlsConnector {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let pem = std::fs::read(authority.file()).expect("it was made");
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(&pem).expect("PEM")).expect("a root");
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    tokio_rustls::TlsConnector::from(std::sync::Arc::new(client))
+}
+
+fn with_certificate(authority: &Authority) -> impl FnOnce(&mut Config) + use<> {
+    let pair = authority.pair("mx", 36_500);
+    move |config| {
+        config.mail.tls_certificate_file = pair.certificate.to_str().expect("plain").to_owned();
+        config.mail.tls_key_file = pair.key.to_str().expect("plain").to_owned();
+        config.mail.require_tls = true;
+    }
+}
+
+#[test]
+fn mail_is_taken_over_tls_and_where_that_is_asked_for_not_without() {
+    let authority = Authority::new();
+    with_mail(with_certificate(&authority), async |app, mut sender| {
+        sender.insist("MAIL FROM:<kim@wedding.example>", "530").await;
+        sender.insist("STARTTLS", "220").await;
+        let name = "localhost".try_into().expect("a name");
+        let stream = encrypted(&authority).connect(name, sender.0.into_inner()).await;
+        let mut stream = BufReader::new(stream.expect("they shake hands"));
+        let mut said = String::new();
+        let sent = "MAIL FROM:<kim@wedding.example>\r\nEHLO mx.wedding.example\r\nSTARTTLS\r\n\
+                    MAIL FROM:<kim@wedding.example>\r\nRCPT TO:<help@default.mail.test>\r\n\
+                    DATA\r\n";
+        stream.get_mut().write_all(sent.as_bytes()).await.expect("it is sent");
+        let body = format!("{}\r\n.\r\nQUIT\r\n", text("1"));
+        stream.get_mut().write_all(body.as_bytes()).await.expect("it is sent");
+        while !said.contains("221 ") {
+            assert_ne!(stream.read_line(&mut said).await.expect("a reply"), 0, "{said}");
+        }
+        let codes: Vec<_> = said.lines().map(|line| line.get(..3).unwrap_or_default()).collect();
+        // What was known before is forgotten, and TLS is not offered within TLS.
+        let expected =
+            ["503", "250", "250", "250", "250", "502", "250", "250", "354", "250", "221"];
+        assert_eq!(codes, expected, "{said}");
+        assert!(!said.contains("STARTTLS"), "{said}");
+        assert_eq!(received(&app).await.len(), 1);
+    });
+}
+
+#[test]
+fn what_was_sent_before_the_handshake_is_never_done_after_it() {
+    let authority = Authority::new();
+    with_mail(with_certificate(&authority), async |app, mut sender| {
+        let injected = "STARTTLS\r\nEHLO evil.example\r\nMAIL FROM:<evil@x.test>\r\n\
+                        RCPT TO:<help@default.mail.test>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\n";
+        sender.0.get_mut().write_all(injected.as_bytes()).await.expect("it is sent");
+        let mut said = String::new();
+        // A reset ends it as well as a farewell does.
+        while sender.0.read_line(&mut said).await.is_ok_and(|read| read > 0) {}
+        assert!(said.starts_with("554 ") && said.lines().count() == 1, "{said}");
+        assert!(received(&app).await.is_empty());
     });
 }

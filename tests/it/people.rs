@@ -19,13 +19,15 @@ pub struct Browser {
     base: String,
     client: Client,
     cookie: Option<String>,
+    /// What the pages of the session hold for its forms.
+    token: Option<String>,
 }
 
 impl Browser {
     pub fn at(base: &str) -> Browser {
         let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let client = client.build().expect("a client");
-        Browser { base: base.to_owned(), client, cookie: None }
+        Browser { base: base.to_owned(), client, cookie: None, token: None }
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -46,8 +48,18 @@ impl Browser {
         let answer = send(request).await;
         if let Some(set) = answer.header("set-cookie") {
             self.cookie = set.split(';').next().map(str::to_owned);
+            self.token = None;
         }
         answer
+    }
+
+    /// Reads the token of the session from a page, as whoever sends a form has done.
+    pub async fn token(&mut self) -> String {
+        if self.token.is_none() && self.cookie.is_some() {
+            let page = send(self.request(Method::GET, "/profile")).await.text;
+            self.token = token_in(&page);
+        }
+        self.token.clone().unwrap_or_default()
     }
 
     pub async fn get(&mut self, path: &str) -> Answer {
@@ -56,15 +68,19 @@ impl Browser {
     }
 
     pub async fn form(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let body: String =
-            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let token = self.token().await;
+        let body: String = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .append_pair("_token", &token)
+            .finish();
         let request = self.request(Method::POST, path).header("accept", "text/html");
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         self.keep(request.body(body)).await
     }
 
     pub async fn call(&mut self, method: Method, path: &str, body: Value) -> Answer {
-        let request = self.request(method, path).json(&body);
+        let token = self.token().await;
+        let request = self.request(method, path).header("x-csrf-token", token).json(&body);
         self.keep(request).await
     }
 
@@ -72,6 +88,13 @@ impl Browser {
         let fields = [("email", email), ("password", password), ("code", code)];
         self.form("/sign-in", &fields).await
     }
+}
+
+/// Returns what the first form of a page carries to show that it stood there.
+pub fn token_in(page: &str) -> Option<String> {
+    let field = page.split("name=\"_token\" value=\"").nth(1)?;
+    let token = field.split('"').next()?;
+    (!token.is_empty()).then(|| token.to_owned())
 }
 
 /// Cheap hashes: what they cost is not what these tests are about.

@@ -56,8 +56,9 @@ impl Process {
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut line = String::new();
         while lines.read_line(&mut line).expect("text") > 0 {
-            if let Some((_, address)) = line.split_once("http://") {
-                let base = format!("http://{}", address.trim().trim_end_matches('/'));
+            if let Some((before, address)) = line.split_once("://") {
+                let scheme = before.rsplit(' ').next().unwrap_or_default();
+                let base = format!("{scheme}://{}", address.trim().trim_end_matches('/'));
                 // What it says later must not fill a pipe.
                 std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
                 if let Some(mut log) = child.stderr.take() {

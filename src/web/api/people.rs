@@ -7,6 +7,7 @@ use super::super::auth::Caller;
 use super::super::body::Json;
 use super::super::error::Answer;
 use super::super::origin;
+use super::super::proof;
 use super::super::query::Query;
 use super::super::route::{Access, Group, PAGED, Route};
 use super::super::ui::door::session_cookie;
@@ -150,7 +151,9 @@ const SCHEMAS: &[(&str, &str)] = &[
     (
         "BegunSession",
         r#"{"type":"object","properties":{"id":{"type":"string"},
-            "expiresAt":{"type":"string","format":"date-time"}}}"#,
+            "expiresAt":{"type":"string","format":"date-time"},
+            "csrfToken":{"type":"string",
+                "description":"Sent as `X-CSRF-Token` with each call that changes something."}}}"#,
     ),
 ];
 
@@ -245,7 +248,11 @@ async fn sign_in(request: HttpRequest, app: web::Data<App>, body: Json) -> Answe
     fields.end()?;
     let entered = app.sign_in(shown, origin::of(&request)).await?;
     let cookie = session_cookie(&visit::shell(&request), entered.token.clone());
-    let body = json!({ "id": entered.id, "expiresAt": entered.expires_at });
+    let body = json!({
+        "id": entered.id,
+        "expiresAt": entered.expires_at,
+        "csrfToken": proof::of(&entered.token),
+    });
     Ok(HttpResponse::Created().cookie(cookie).json(body))
 }
 

@@ -88,7 +88,9 @@ pub static GROUP: Group = Group {
             "Health",
             r#"{"type":"object","required":["status"],"properties":{
                 "status":{"type":"string","description":"`ok`, or why not"},
-                "version":{"type":"string"}}}"#,
+                "version":{"type":"string"},
+                "degraded":{"type":"array","items":{"type":"string"},
+                    "description":"What works with something old."}}}"#,
         ),
         (
             "SystemInfo",
@@ -116,9 +118,9 @@ async fn healthz() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
 }
 
-async fn readyz(app: web::Data<App>) -> Answer {
+async fn readyz(app: web::Data<App>, front: web::Data<Front>) -> Answer {
     match app.readiness() {
-        Ok(()) => Ok(HttpResponse::Ok().json(json!({"status": "ok"}))),
+        Ok(()) => Ok(HttpResponse::Ok().json(ready(&front))),
         Err(reason) => {
             let refusal =
                 ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", reason.clone());
@@ -127,11 +129,24 @@ async fn readyz(app: web::Data<App>) -> Answer {
     }
 }
 
+/// Work is taken; what is not as it should be is named without its place.
+fn ready(front: &Front) -> serde_json::Value {
+    let stale = front.certificates.iter().filter(|(_, found)| found.fault().is_some());
+    let degraded: Vec<_> = stale.map(|(door, _)| format!("{door} certificate")).collect();
+    match degraded.is_empty() {
+        true => json!({"status": "ok"}),
+        false => json!({"status": "ok", "degraded": degraded}),
+    }
+}
+
 async fn scrape(
     request: HttpRequest,
     app: web::Data<App>,
     front: web::Data<Front>,
 ) -> HttpResponse {
+    for (door, certificate) in &front.certificates {
+        front.metrics.see_certificate(door, certificate);
+    }
     let text = metrics::joined(&app.metrics_text(), &front.metrics.text());
     let text = match auth::sees_tenants(&app, &front.settings, &request).await {
         true => text,

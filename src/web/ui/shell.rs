@@ -5,6 +5,7 @@ use super::parts::copy::Copy;
 use super::parts::icon::Icon;
 use super::parts::mark::Mark;
 use super::parts::moment::Moment;
+use super::parts::proof::Proof;
 use super::{NAVIGATION, NavEntry};
 use crate::app::principal::Scopes;
 use crate::domain::time::Timestamp;
@@ -85,6 +86,8 @@ pub struct Shell {
     pub data: Data,
     /// Why nothing goes on by itself, since a restore.
     pub paused: Option<String>,
+    /// What forms of this page show; empty where nobody is signed in.
+    pub token: String,
     /// When the page is made.
     pub now: Timestamp,
 }
@@ -118,6 +121,11 @@ impl Shell {
     /// Returns a drawing.
     pub fn icon(&self, name: &'static str) -> Icon {
         Icon::new(name)
+    }
+
+    /// Returns the hidden field that every form needs which changes something.
+    pub fn proof(&self) -> Proof {
+        Proof::new(&self.token)
     }
 
     /// Returns the mark of a status.
@@ -210,6 +218,7 @@ impl Shell {
             theme: None,
             data: Data::Real,
             paused: None,
+            token: "proof".to_owned(),
             now: super::samples::NOW,
         }
     }

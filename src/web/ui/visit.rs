@@ -14,6 +14,7 @@ use crate::app::principal::{Kind, Principal};
 use crate::failpoint;
 use crate::web::error::{Answer, ApiError};
 use crate::web::origin;
+use crate::web::proof;
 use crate::web::state::Front;
 
 /// The cookie that holds the chosen theme.
@@ -76,6 +77,7 @@ pub fn shell(request: &HttpRequest) -> Shell {
         theme: theme.and_then(|cookie| Theme::from_cookie(cookie.value())),
         data,
         paused: paused(request),
+        token: proof::of_request(request),
         now: front.clock.now(),
     }
 }

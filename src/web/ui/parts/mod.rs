@@ -7,6 +7,7 @@ pub mod json_tree;
 pub mod list;
 pub mod mark;
 pub mod moment;
+pub mod proof;
 pub mod rules;
 pub mod source;
 pub mod strip;
