@@ -50,6 +50,7 @@ impl Appliance {
         let opened = RedbStore::open(store).with_context(|| {
             format!("cannot use the data directory {}", store.data_dir.display())
         })?;
+        opened.watch()?;
         let store: Arc<dyn Store> = Arc::new(opened);
         let clock = Clock::system();
         // Before anything else moves: with a foreign key, calls would be made without their secrets.

@@ -82,6 +82,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::domain::condition::Reason;
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
 use crate::engine::{Engine, Refusal};
@@ -226,6 +227,16 @@ impl From<StoreError> for Error {
     }
 }
 
+impl From<Reason> for Error {
+    fn from(reason: Reason) -> Error {
+        Error::Troubled {
+            code: reason.condition.code(),
+            detail: format!("{}; nothing was accepted. {}", reason.detail, reason.cure),
+            retry_after: RETRY_AFTER,
+        }
+    }
+}
+
 impl<E: Into<Error>> From<Refusal<E>> for Error {
     fn from(refusal: Refusal<E>) -> Error {
         match refusal {
@@ -235,6 +246,7 @@ impl<E: Into<Error>> From<Refusal<E>> for Error {
                 retry_after: RETRY_AFTER,
             },
             Refusal::Unavailable(detail) => Error::Unavailable { detail, retry_after: RETRY_AFTER },
+            Refusal::Troubled(reason) => reason.into(),
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod bulk;
 pub mod business_hours;
+pub mod condition;
 pub mod connection;
 pub mod desk;
 pub mod destination;

@@ -7,6 +7,7 @@ pub mod api_imports;
 pub mod approvals;
 pub mod apps;
 pub mod audit;
+pub mod board;
 pub mod bulk;
 pub mod codec;
 pub mod connections;

@@ -1,5 +1,7 @@
 //! A store in memory that fails on purpose: seeded, so that every failure can be repeated.
 
+use crate::clock::Clock;
+use crate::store::board::Board;
 use crate::store::seam::{
     Admin, Batch, Caps, CommitError, Direction, Directory, Epoch, Health, Mutation, Owned, Pair,
     Part, Range, Seq, Space, SpaceStats, Store, StoreError, View, bounds_cross,
@@ -11,6 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -147,6 +150,7 @@ impl SimPart {
 pub struct SimStore {
     world: Arc<Mutex<World>>,
     parts: Part,
+    board: Arc<Board>,
 }
 
 impl SimStore {
@@ -160,7 +164,8 @@ impl SimStore {
             parts: vec![SimPart::default(); usize::from(parts)],
             places: HashMap::new(),
         };
-        SimStore { world: Arc::new(Mutex::new(world)), parts }
+        let board = Arc::new(Board::new(Clock::system(), Duration::MAX));
+        SimStore { world: Arc::new(Mutex::new(world)), parts, board }
     }
 
     /// Changes what goes wrong from now on.
@@ -253,6 +258,10 @@ impl Store for SimStore {
 
     fn health(&self) -> Health {
         Health::Healthy
+    }
+
+    fn board(&self) -> &Board {
+        &self.board
     }
 
     fn caps(&self) -> Caps {

@@ -183,6 +183,9 @@ impl From<Error> for ApiError {
             Error::Unavailable { retry_after, .. } => {
                 plain(StatusCode::SERVICE_UNAVAILABLE, "unavailable").retry_after(retry_after)
             }
+            Error::Troubled { code, retry_after, .. } => {
+                plain(StatusCode::SERVICE_UNAVAILABLE, code).retry_after(retry_after)
+            }
             Error::Internal(_) => internal(&detail),
         }
     }

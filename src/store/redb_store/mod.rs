@@ -4,11 +4,13 @@ mod admin;
 mod file;
 mod owned;
 mod queue;
+mod reserve;
 mod rows;
 mod settings;
 mod shared;
 mod tables;
 mod view;
+mod watch;
 mod writer;
 
 #[cfg(test)]
@@ -16,6 +18,8 @@ mod tests;
 
 pub use settings::StoreSettings;
 
+use crate::clock::Clock;
+use crate::store::board::Board;
 use crate::store::seam::{
     Admin, Caps, CommitError, Directory, Health, Owned, Part, Space, Store, StoreError, View,
 };
@@ -24,14 +28,16 @@ use futures_util::future::BoxFuture;
 use owned::{RedbOwned, unanswered};
 use parking_lot::RwLock;
 use queue::{Queue, Request};
+use reserve::Reserve;
 use rows::Rows;
-use shared::Shared;
+use shared::{Shared, identity_of};
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use tables::PartState;
 use tokio::sync::oneshot;
 use view::RedbView;
@@ -65,6 +71,9 @@ impl RedbStore {
             database: RwLock::new(Some(opened.database)),
             queue: Queue::new(settings.writer_queue_batches_max),
             health: RwLock::new(Health::Healthy),
+            board: Board::new(Clock::system(), Duration::from_millis(settings.stalled_after_ms)),
+            reserve: Reserve::in_directory(&settings.data_dir),
+            identity: identity_of(&opened.path),
             places: RwLock::new(HashMap::new()),
             settings: settings.clone(),
             path: opened.path,
@@ -77,6 +86,14 @@ impl RedbStore {
             .spawn(move || writer.run())
             .map_err(|error| StoreError::Unavailable(format!("cannot start a thread: {error}")))?;
         Ok(RedbStore { shared, writer: Some(writer), _directory_lock: opened.lock })
+    }
+
+    /// Begins to look after the room on the disk and the identity of the file.
+    ///
+    /// # Errors
+    /// Fails when no thread can be started.
+    pub fn watch(&self) -> Result<(), StoreError> {
+        watch::begin(&self.shared)
     }
 
     /// Fixes in which part a tenant lives.
@@ -154,6 +171,10 @@ impl Store for RedbStore {
 
     fn health(&self) -> Health {
         self.shared.health.read().clone()
+    }
+
+    fn board(&self) -> &Board {
+        &self.shared.board
     }
 
     fn caps(&self) -> Caps {

@@ -6,6 +6,7 @@ use super::rows::Rows;
 use super::shared::Shared;
 use super::tables::{HEARTBEAT, PARTS, PLACES, PartState, of, opened_place, sealed_place};
 use super::view::{part_state, reading, unavailable};
+use crate::domain::condition::Condition;
 use crate::failpoint;
 use crate::store::seam::{CommitError, Health, Part, Seq, Space, StoreError};
 use redb::{Database, ReadableTable, WriteTransaction};
@@ -93,9 +94,11 @@ impl Writer {
 
     fn serve(&mut self, group: &mut Vec<Request>) {
         let mut verdicts = Vec::with_capacity(group.len());
+        self.shared.board.write_begins();
         // A panic of the engine leaves the transaction undone, as a failure before the commit.
         let written = catch_unwind(AssertUnwindSafe(|| self.write(group, &mut verdicts)))
             .unwrap_or_else(|_| Err(Fault::During("the writer panicked".into())));
+        self.shared.board.write_ends();
         match written {
             Ok(()) => {
                 for (request, verdict) in group.drain(..).zip(verdicts) {
@@ -111,6 +114,7 @@ impl Writer {
         // Shut before anybody hears of the fault, so that nobody comes back too early.
         *self.shared.health.write() = Health::Reopening;
         self.shared.queue.shut(reason);
+        self.shared.board.raise(Condition::Reopening, reason.clone());
         let bytes: usize = group.iter().filter_map(rows_of).map(Rows::bytes).sum();
         self.failed_bytes = bytes.clamp(PROBE_BYTES_MIN, PROBE_BYTES_MAX);
         for request in group.drain(..) {
@@ -153,6 +157,7 @@ impl Writer {
         if verdicts.iter().all(|verdict| matches!(verdict, Verdict::Fenced)) {
             return Ok(());
         }
+        self.shared.check_identity().map_err(Fault::Before)?;
         let mut tx = self.shared.begin_write().map_err(Fault::Before)?;
         tx.set_two_phase_commit(self.shared.settings.two_phase);
         self.sort(group, verdicts);
@@ -166,6 +171,8 @@ impl Writer {
         failpoint::fail("commit.before").map_err(|error| Fault::Before(error.to_string()))?;
         tx.commit().map_err(|error| Fault::During(error.to_string()))?;
         failpoint::fail("commit.after").map_err(|error| Fault::During(error.to_string()))?;
+        // What was written to a file without a name is not durable.
+        self.shared.check_identity().map_err(Fault::During)?;
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
         self.restless = true;
         Ok(())
@@ -288,7 +295,11 @@ impl Writer {
     /// Opens the file again and again until it takes writes; meanwhile it may serve reads.
     fn recover(&mut self, mut reason: String) {
         tracing::warn!("The store failed and is opened again: {reason}");
+        self.blame(&reason);
         let mut wait = REOPEN_WAIT_MIN;
+        if !self.is_back_in_place() {
+            return;
+        }
         let mut opened = self.open_again();
         loop {
             if opened.is_ok() {
@@ -296,12 +307,17 @@ impl Writer {
                     Ok(()) => return self.reopened(),
                     Err(error) => reason = error,
                 }
+                self.blame(&reason);
                 // The failed probe spoiled the handle, for reading too.
                 opened = self.open_again();
             }
             let health = match &opened {
-                Ok(()) => Health::ReadOnly(reason.clone()),
+                Ok(()) => {
+                    self.shared.board.lift(Condition::Reopening);
+                    Health::ReadOnly(reason.clone())
+                }
                 Err(error) => {
+                    self.shared.board.raise(Condition::Reopening, error.clone());
                     reason.clone_from(error);
                     Health::Reopening
                 }
@@ -318,6 +334,35 @@ impl Writer {
         }
     }
 
+    /// Writes on the board what a failure says of the disk. When it is full, the reserve gives way,
+    /// so that what follows has room.
+    fn blame(&self, reason: &str) {
+        let condition = Condition::of_error(reason);
+        let board = &self.shared.board;
+        if condition == Condition::DiskFull && self.shared.reserve.release() {
+            let detail = format!("the disk is full, and the reserve is in use: {reason}");
+            board.raise(condition, detail);
+        } else if !(board.holds(Condition::DiskFull) && condition == Condition::IoError) {
+            // A handle that failed says no more than that it did.
+            board.raise(condition, reason.to_owned());
+        }
+    }
+
+    /// Waits while the file is not where it was opened: opened again, it could not even be read.
+    /// Answers false when the store is closed meanwhile.
+    fn is_back_in_place(&self) -> bool {
+        while let Err(reason) = self.shared.check_identity() {
+            for of_the_file in [Condition::Reopening, Condition::IoError] {
+                self.shared.board.lift(of_the_file);
+            }
+            *self.shared.health.write() = Health::ReadOnly(reason);
+            if self.shared.queue.closed_within(REOPEN_WAIT_MAX) {
+                return false;
+            }
+        }
+        true
+    }
+
     fn open_again(&self) -> Result<(), String> {
         let mut database = self.shared.database.write();
         // The old handle must be gone first: the file's lock is its own.
@@ -328,6 +373,20 @@ impl Writer {
 
     fn reopened(&mut self) {
         self.restless = true;
+        let board = &self.shared.board;
+        board.count_reopening();
+        for over in [
+            Condition::Reopening,
+            Condition::IoError,
+            Condition::FileTooLarge,
+            Condition::ReadOnlyFileSystem,
+        ] {
+            board.lift(over);
+        }
+        // With a reserve, room for what has begun is not yet room for new work.
+        if self.shared.settings.reserve_bytes == 0 {
+            board.lift(Condition::DiskFull);
+        }
         *self.shared.health.write() = Health::Healthy;
         self.shared.queue.open();
         tracing::info!("The store takes writes again");

@@ -13,6 +13,7 @@ use super::super::route::{Group, Param, Route};
 use super::super::state::Front;
 use super::super::{GROUPS, docs, metrics, openapi};
 use crate::app::App;
+use crate::app::system::Standing;
 
 /// Health, metrics and descriptions.
 pub static GROUP: Group = Group {
@@ -79,16 +80,28 @@ pub static GROUP: Group = Group {
         ),
         (
             "Health",
-            r#"{"type":"object","required":["status"],"properties":{
-                "status":{"type":"string","description":"`ok`, or why not"},
-                "version":{"type":"string"}}}"#,
+            r##"{"type":"object","required":["status"],"properties":{
+                "status":{"type":"string",
+                    "description":"`ok`; `degraded`: part of the work waits, see `reasons`"},
+                "reasons":{"type":"array","items":{"$ref":"#/components/schemas/Reason"}},
+                "version":{"type":"string"}}}"##,
+        ),
+        (
+            "Reason",
+            r#"{"type":"object","required":["code","detail","cure","since"],"properties":{
+                "code":{"type":"string","description":"What is wrong; stable."},
+                "detail":{"type":"string"},"cure":{"type":"string"},
+                "since":{"type":"string","format":"date-time"}}}"#,
         ),
         (
             "SystemInfo",
-            r#"{"type":"object","properties":{"version":{"type":"string"},
-                "status":{"type":"string"},"storeBytes":{"type":"integer"},
+            r##"{"type":"object","properties":{"version":{"type":"string"},
+                "status":{"enum":["ready","degraded","unready"]},
+                "storeState":{"type":"string"},"storeBytes":{"type":"integer"},
+                "diskFreeBytes":{"type":["integer","null"]},
+                "reasons":{"type":"array","items":{"$ref":"#/components/schemas/Reason"}},
                 "parts":{"type":"integer"},"activeRuns":{"type":"integer"},
-                "crashes":{"type":"integer"},"quarantined":{"type":"integer"}}}"#,
+                "crashes":{"type":"integer"},"quarantined":{"type":"integer"}}}"##,
         ),
         (
             "SealState",
@@ -108,14 +121,13 @@ async fn healthz() -> HttpResponse {
 }
 
 async fn readyz(app: web::Data<App>) -> Answer {
-    match app.readiness() {
-        Ok(()) => Ok(HttpResponse::Ok().json(json!({"status": "ok"}))),
-        Err(reason) => {
-            let refusal =
-                ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", reason.clone());
-            Err(refusal.with_header(header::RETRY_AFTER, "1").with_member("reason", reason.into()))
-        }
+    let Standing { status, reasons } = app.standing();
+    if status != "unready" {
+        return Ok(HttpResponse::Ok().json(json!({"status": status, "reasons": reasons})));
     }
+    let details: Vec<&str> = reasons.iter().map(|reason| reason.detail.as_str()).collect();
+    let refusal = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", details.join("; "));
+    Err(refusal.with_header(header::RETRY_AFTER, "1").with_member("reasons", json!(reasons)))
 }
 
 async fn scrape(

@@ -7,6 +7,7 @@ use super::parts::mark::Mark;
 use super::parts::moment::Moment;
 use super::{NAVIGATION, NavEntry};
 use crate::app::principal::Scopes;
+use crate::domain::condition::Reason;
 use crate::domain::time::Timestamp;
 
 /// Light or dark; without one the system decides.
@@ -83,6 +84,8 @@ pub struct Shell {
     pub theme: Option<Theme>,
     /// Whether to warn that nothing here is real.
     pub data: Data,
+    /// What is wrong with the machine, the worst first.
+    pub troubles: Vec<Reason>,
     /// When the page is made.
     pub now: Timestamp,
 }
@@ -206,6 +209,7 @@ impl Shell {
                 is_person: true,
             }),
             theme: None,
+            troubles: Vec::new(),
             data: Data::Real,
             now: super::samples::NOW,
         }

@@ -11,6 +11,7 @@ use askama::Template;
 use super::shell::{Data, Shell, Theme, Viewer};
 use crate::app::App;
 use crate::app::principal::{Kind, Principal};
+use crate::domain::condition::Reason;
 use crate::failpoint;
 use crate::web::error::{Answer, ApiError};
 use crate::web::origin;
@@ -75,8 +76,14 @@ pub fn shell(request: &HttpRequest) -> Shell {
         viewer,
         theme: theme.and_then(|cookie| Theme::from_cookie(cookie.value())),
         data,
+        troubles: troubles(request),
         now: front.clock.now(),
     }
+}
+
+fn troubles(request: &HttpRequest) -> Vec<Reason> {
+    let app = request.app_data::<web::Data<App>>();
+    app.map(|app| app.standing().reasons).unwrap_or_default()
 }
 
 fn address(request: &HttpRequest) -> String {

@@ -1,0 +1,218 @@
+//! The board on which everything that is wrong with the machine is written, for everybody to see.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::RwLock;
+use tracing::{info, warn};
+
+use crate::clock::Clock;
+use crate::domain::condition::{Condition, Effect, HEALTHY, Reason, STATES, Work};
+
+/// What is wrong now, and what is counted of it; made once with the store.
+#[derive(Debug)]
+pub struct Board {
+    clock: Clock,
+    standing: RwLock<BTreeMap<Condition, Reason>>,
+    begun: Instant,
+    /// When the write that is under way began, in milliseconds since `begun` and one; 0 for none.
+    writing_since_ms: AtomicU64,
+    stalled_after: Duration,
+    reopened: AtomicU64,
+    /// How much room the disk has, in bytes and one; 0 while that is not known.
+    room: AtomicU64,
+}
+
+impl Board {
+    /// Returns a board with nothing on it; a write that takes longer than `stalled_after` is told.
+    #[must_use]
+    pub fn new(clock: Clock, stalled_after: Duration) -> Board {
+        Board {
+            clock,
+            standing: RwLock::default(),
+            begun: Instant::now(),
+            writing_since_ms: AtomicU64::new(0),
+            stalled_after,
+            reopened: AtomicU64::new(0),
+            room: AtomicU64::new(0),
+        }
+    }
+
+    /// Writes a condition on the board; one that stands there keeps the time since when.
+    pub fn raise(&self, condition: Condition, detail: impl Into<String>) {
+        let detail = detail.into();
+        let mut standing = self.standing.write();
+        match standing.get_mut(&condition) {
+            Some(known) => known.detail = detail,
+            None => {
+                warn!(condition = condition.code(), "{detail}");
+                let reason = Reason::new(condition, detail, self.clock.now());
+                standing.insert(condition, reason);
+            }
+        }
+    }
+
+    /// Wipes a condition off the board.
+    pub fn lift(&self, condition: Condition) {
+        if !self.standing.read().contains_key(&condition) {
+            return;
+        }
+        if self.standing.write().remove(&condition).is_some() {
+            info!(condition = condition.code(), "This is over");
+        }
+    }
+
+    /// Returns everything that is wrong, the worst first.
+    #[must_use]
+    pub fn reasons(&self) -> Vec<Reason> {
+        let mut reasons: Vec<Reason> = self.standing.read().values().cloned().collect();
+        reasons.extend(self.stall());
+        reasons.sort_by_key(|reason| reason.condition);
+        reasons
+    }
+
+    /// Returns whether a condition holds.
+    #[must_use]
+    pub fn holds(&self, condition: Condition) -> bool {
+        self.standing.read().contains_key(&condition)
+    }
+
+    /// Returns why work of this kind is not taken now. A disk without room for new work still has
+    /// some for what makes room.
+    #[must_use]
+    pub fn refusal(&self, work: Work) -> Option<Reason> {
+        let refuses = |reason: &&Reason| {
+            reason.condition.effect() == Effect::Refusing
+                && (work == Work::New || reason.condition != Condition::DiskFull)
+        };
+        let standing = self.standing.read().values().find(refuses).cloned();
+        standing.or_else(|| self.stall())
+    }
+
+    fn stall(&self) -> Option<Reason> {
+        let since = self.writing_since_ms.load(Ordering::Relaxed).checked_sub(1)?;
+        let taken = self.begun.elapsed().saturating_sub(Duration::from_millis(since));
+        if taken < self.stalled_after {
+            return None;
+        }
+        let detail = format!("the disk has not finished a write for {} s", taken.as_secs());
+        let millis = i64::try_from(taken.as_millis()).unwrap_or(i64::MAX);
+        let now = self.clock.now();
+        let since = crate::domain::time::Timestamp::from_millis(now.millis() - millis);
+        Some(Reason::new(Condition::Stalled, detail, since))
+    }
+
+    /// Notes that a write is under way.
+    pub fn write_begins(&self) {
+        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.writing_since_ms.store(now + 1, Ordering::Relaxed);
+    }
+
+    /// Notes that no write is under way.
+    pub fn write_ends(&self) {
+        self.writing_since_ms.store(0, Ordering::Relaxed);
+    }
+
+    /// Counts an opening of the file after a fault.
+    pub fn count_reopening(&self) {
+        self.reopened.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes how much room the disk has, in bytes; `None` when nobody can tell.
+    pub fn note_room(&self, bytes: Option<u64>) {
+        self.room.store(bytes.map_or(0, |bytes| bytes.saturating_add(1)), Ordering::Relaxed);
+    }
+
+    /// Returns how much room the disk has, in bytes, as far as that is known.
+    #[must_use]
+    pub fn room(&self) -> Option<u64> {
+        self.room.load(Ordering::Relaxed).checked_sub(1)
+    }
+}
+
+/// Returns the state that the worst of `reasons` is shown as.
+#[must_use]
+pub fn state_of(reasons: &[Reason]) -> &'static str {
+    let states = reasons.iter().map(|reason| reason.condition.state());
+    states.into_iter().find(|state| *state != HEALTHY).unwrap_or(HEALTHY)
+}
+
+/// Writes the state as metrics in the text format of OpenMetrics, without its end.
+#[must_use]
+pub fn metrics_of(board: &Board, reasons: &[Reason]) -> String {
+    let mut text = String::new();
+    let mut family = |name: &str, help: &str, kind: &str, lines: &[(String, u64)]| {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        let suffix = if kind == "counter" { "_total" } else { "" };
+        for (labels, value) in lines {
+            let _ = writeln!(text, "{name}{suffix}{labels} {value}");
+        }
+    };
+    let now = state_of(reasons);
+    let states = STATES.map(|state| (format!("{{state=\"{state}\"}}"), u64::from(state == now)));
+    family("ergane_store_state", "How the store is: 1 for the state it is in.", "gauge", &states);
+    let label = |one: Condition| format!("{{reason=\"{}\"}}", one.code());
+    let is = |one: Condition| reasons.iter().any(|reason| reason.condition == one);
+    let degraded = Condition::ALL.map(|one| (label(one), u64::from(is(one))));
+    family("ergane_degraded", "What keeps it from work: 1 while it holds.", "gauge", &degraded);
+    let reopened = [(String::new(), board.reopened.load(Ordering::Relaxed))];
+    family("ergane_store_reopenings", "Openings of the file after a fault.", "counter", &reopened);
+    if let Some(room) = board.room() {
+        let room = [(String::new(), room)];
+        family("ergane_disk_free_bytes", "Room on the disk of the store.", "gauge", &room);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    fn board() -> Board {
+        Board::new(Clock::manual(Timestamp::from_millis(1_000)), Duration::from_secs(3_600))
+    }
+
+    #[test]
+    fn a_full_disk_refuses_what_makes_and_takes_what_removes() {
+        let board = board();
+        assert_eq!(board.refusal(Work::New), None);
+        board.raise(Condition::DiskFull, "4 KiB are left");
+        assert_eq!(
+            board.refusal(Work::New).map(|reason| reason.condition),
+            Some(Condition::DiskFull)
+        );
+        assert_eq!(board.refusal(Work::Relief), None);
+        board.raise(Condition::IoError, "it smells");
+        assert!(board.refusal(Work::Relief).is_some());
+        board.lift(Condition::IoError);
+        board.lift(Condition::DiskFull);
+        assert!(board.reasons().is_empty());
+    }
+
+    #[test]
+    fn a_write_that_takes_too_long_is_seen_by_whoever_looks() {
+        let board = Board::new(Clock::manual(Timestamp::from_millis(1_000)), Duration::ZERO);
+        assert_eq!(state_of(&board.reasons()), HEALTHY);
+        board.write_begins();
+        assert_eq!(state_of(&board.reasons()), "stalled");
+        board.write_ends();
+        assert_eq!(state_of(&board.reasons()), HEALTHY);
+    }
+
+    #[test]
+    fn exactly_one_state_is_shown() {
+        let board = board();
+        board.raise(Condition::ClockBehind, "by a day");
+        board.note_room(Some(7));
+        let text = metrics_of(&board, &board.reasons());
+        assert!(text.contains("ergane_store_state{state=\"clock_behind\"} 1\n"), "{text}");
+        assert!(text.contains("ergane_degraded{reason=\"clock_behind\"} 1\n"), "{text}");
+        assert!(text.contains("ergane_disk_free_bytes 7\n"), "{text}");
+        let states = text.lines().filter(|line| line.starts_with("ergane_store_state{"));
+        assert_eq!(states.filter(|line| line.ends_with(" 1")).count(), 1);
+    }
+}
