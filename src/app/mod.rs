@@ -15,6 +15,7 @@ mod authority;
 pub mod backtest;
 pub mod bulk;
 pub mod cases;
+pub mod clock;
 pub mod connection_test;
 pub mod connections;
 #[cfg(test)]
@@ -220,7 +221,9 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Error {
         match error {
             StoreError::Damaged { .. } => Error::Internal(error.to_string()),
-            StoreError::Refused(detail) | StoreError::Unavailable(detail) => {
+            StoreError::Refused(detail)
+            | StoreError::InUse(detail)
+            | StoreError::Unavailable(detail) => {
                 Error::Unavailable { detail, retry_after: RETRY_AFTER }
             }
         }

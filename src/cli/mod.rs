@@ -14,6 +14,7 @@ use printer::{Form, Printer};
 mod audit;
 mod bench;
 mod client;
+mod clock;
 mod completions;
 mod document;
 mod event;
@@ -87,6 +88,9 @@ enum Command {
     User(user::UserCommand),
     /// Makes a one-time link whose holder becomes an owner
     SetupLink,
+    /// The machine's clock, and whether it is believed
+    #[command(subcommand)]
+    Clock(clock::ClockCommand),
     /// Who changed what
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -201,6 +205,7 @@ async fn converse(command: Command, session: &mut Session<'_>) -> Result<(), Fai
         Command::User(command) => user::run(command, session).await,
         Command::SetupLink => setup_link::run(session).await,
         Command::Audit(command) => audit::run(command, session).await,
+        Command::Clock(command) => clock::run(command, session).await,
         Command::Tenant(command) => tenant::run(command, session).await,
         Command::Healthcheck => healthcheck::run(session).await,
         Command::Openapi => openapi::run(session).await,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
+use super::sense::nonsense;
 use super::{Config, FOREIGN_VARIABLES, Flag, Loaded, SECRETS};
 use crate::domain::problem::nearest;
 
@@ -142,6 +143,7 @@ pub(super) fn load(
     let config: Config = serde_json::from_value(tree.clone())
         .expect("each value was accepted alone, and settings do not depend on each other");
     check_prepared_key(&config, &sources)?;
+    check_sense(&config, &sources)?;
     let settings =
         flatten(&tree).into_iter().map(|(key, value)| describe(key, value, &mut sources)).collect();
     Ok(Loaded { config, settings, file: file.map(|(path, _)| path.to_path_buf()) })
@@ -159,6 +161,12 @@ fn check_prepared_key(
     let place = sources.get(&key).unwrap_or(&Source::Default).to_string();
     let reason = format!("it has {length} characters, {PREPARED_KEY_CHARS_MIN} are the least");
     Err(ConfigError::Value { place, key, reason })
+}
+
+fn check_sense(config: &Config, sources: &BTreeMap<String, Source>) -> Result<(), ConfigError> {
+    let Some((key, reason)) = nonsense(config) else { return Ok(()) };
+    let place = sources.get(key).unwrap_or(&Source::Default).to_string();
+    Err(ConfigError::Value { place, key: key.to_owned(), reason })
 }
 
 fn describe(key: String, value: Value, sources: &mut BTreeMap<String, Source>) -> Setting {

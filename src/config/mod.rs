@@ -13,6 +13,7 @@ use crate::telemetry::LogSettings;
 use crate::web::settings::WebSettings;
 
 mod layers;
+mod sense;
 #[cfg(test)]
 mod tests;
 

@@ -1,9 +1,11 @@
 //! The event router of one tenant: accepts events and fans them out to the workflows that match.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use actix::{Actor, Context, Handler, Message};
 use tokio::sync::oneshot;
+use tracing::error;
 
 use crate::store::ledger::Abort;
 use crate::store::seam::{CommitError, StoreError};
@@ -39,7 +41,17 @@ impl Actor for EventRouter {
 impl Handler<Publish> for EventRouter {
     type Result = ();
 
+    /// A panic ends this request: who waits for its answer is told that there is none.
     fn handle(&mut self, publish: Publish, _: &mut Context<EventRouter>) {
+        let accepting = AssertUnwindSafe(|| self.accept(publish));
+        if catch_unwind(accepting).is_err() {
+            error!(tenant.slug = %self.0.facts.slug, "Accepting events panicked; none were");
+        }
+    }
+}
+
+impl EventRouter {
+    fn accept(&self, publish: Publish) {
         let tenant = &self.0;
         let outcome = tenant.transact(|tx| {
             let mut begun = Begun::default();

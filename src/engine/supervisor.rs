@@ -2,6 +2,7 @@
 //! from the store when an actor has crashed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::domain::workflow::{Priority, Workflow};
 use crate::store::alarms::Alarm;
 use crate::store::ledger::Abort;
 use crate::store::seam::StoreError;
-use crate::store::tenant::TenantView;
+use crate::store::tenant::{TenantTx, TenantView};
 
 use super::deliveries;
 use super::live::LiveRun;
@@ -160,7 +161,9 @@ impl TenantSupervisor {
     /// Builds an actor from the store; a run that cannot be read is set aside.
     fn revive(&mut self, id: RunId, first: Option<Delivery>) {
         let tenant = Rc::clone(&self.tenant);
-        let loaded = tenant.transact(|tx| tenant.load_run(tx.view(), id));
+        let panicked = |panic| StoreError::Unavailable(format!("a panic: {panic}"));
+        let load = |tx: &mut TenantTx<'_, '_>| tenant.load_run(tx.view(), id);
+        let loaded = tenant.transact(|tx| tx.attempt(load, panicked));
         match loaded {
             Ok(settled) => match settled.value {
                 Some(live) => self.begin(live, first),
@@ -453,7 +456,10 @@ impl Handler<Work> for TenantSupervisor {
     type Result = ();
 
     fn handle(&mut self, Work(work): Work, _: &mut Context<TenantSupervisor>) {
-        work(&self.tenant);
+        // A panic ends this piece of work; whoever waits for it is told that there is no answer.
+        if catch_unwind(AssertUnwindSafe(|| work(&self.tenant))).is_err() {
+            error!(tenant.slug = %self.tenant.facts.slug, "Work on the tenant panicked");
+        }
     }
 }
 

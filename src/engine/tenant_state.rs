@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use actix::Addr;
 
@@ -42,6 +43,9 @@ use super::timers::{Timers, TimersChanged};
 use super::tokens::Renewals;
 use super::waiting::{deferred_of, gates_of};
 
+/// How often the clock is noted at most.
+const CLOCK_NOTED_EVERY: Duration = Duration::from_secs(10);
+
 /// One tenant on the thread of its part.
 pub(super) struct TenantState {
     pub(super) facts: TenantFacts,
@@ -68,6 +72,8 @@ pub(super) struct TenantState {
     pressure: Arc<AtomicUsize>,
     runs: RefCell<HashMap<RunId, (u64, Addr<RunActor>)>>,
     instances: Cell<u64>,
+    /// When the clock was noted last.
+    clock_noted: Cell<Timestamp>,
     definitions: RefCell<HashMap<(String, u32), Arc<Workflow>>>,
 }
 
@@ -114,6 +120,7 @@ impl TenantState {
             pressure: Arc::clone(pressure),
             runs: RefCell::default(),
             instances: Cell::new(0),
+            clock_noted: Cell::default(),
             definitions: RefCell::default(),
         };
         let (newest, _) = state.ledger.transact(|tx| {
@@ -122,6 +129,9 @@ impl TenantState {
             state.read_activities(view)?;
             state.may_wait.set(view.has_waits()?);
             let newest = view.newest_event()?;
+            if let Some(seen) = view.clock_seen()? {
+                state.shared.store.board().judge_clock(seen);
+            }
             let mut tx = TenantTx::new(state.facts.id, tx, &state.shared.clock);
             schedules::reconcile(&state, &mut tx)?;
             Ok::<_, StoreError>(newest)
@@ -239,6 +249,16 @@ impl TenantState {
         self.hand_over(settled.value.started);
         self.displace(&settled.value.displaced);
         Ok(())
+    }
+
+    /// Notes the clock in a transaction that writes anyway, now and then.
+    pub(super) fn note_clock(&self, tx: &mut TenantTx<'_, '_>) -> Result<(), StoreError> {
+        let now = tx.now();
+        if now.since(self.clock_noted.get()) < CLOCK_NOTED_EVERY {
+            return Ok(());
+        }
+        self.clock_noted.set(now);
+        tx.note_clock()
     }
 
     /// Lets the doors know how much waits for the disk.

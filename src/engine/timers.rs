@@ -3,15 +3,18 @@
 //! The truth is in the store; memory holds only when to look next and what was woken just now.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, SpawnHandle};
 use tracing::{error, warn};
 
+use crate::domain::condition::{Condition, Work};
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
 use crate::failpoint;
+use crate::store::alarms::AlarmKind;
 use crate::store::ledger::{Abort, Ledger};
 use crate::store::tenant::{TimerChange, TimerChangeKind};
 use crate::store::timers::{Deadline, Due, deadlines};
@@ -25,6 +28,11 @@ const LOOK_MAX: Duration = Duration::from_secs(1);
 const WAKE_AGAIN: Duration = Duration::from_secs(10);
 /// A longer time between two looks means that the clock leapt.
 const LEAP_MIN: Duration = Duration::from_secs(30);
+/// A leap that is longer is shown to people, and for how long.
+const LEAP_TOLD_MIN: Duration = Duration::from_secs(5 * 60);
+const LEAP_TOLD_FOR: Duration = Duration::from_secs(10 * 60);
+/// A clock that was set back by more is told of.
+const SET_BACK_MIN: Duration = Duration::from_secs(1);
 /// The pause between two batches of a herd of late deadlines.
 const HERD_PAUSE: Duration = Duration::from_millis(5);
 
@@ -63,6 +71,10 @@ impl Timers {
     fn look(&mut self, ctx: &mut Context<Timers>) {
         let now = self.shared.clock.now();
         self.note_leap(now);
+        if self.shared.store.board().clock_is_held() {
+            // Nothing comes by a clock that nobody believes.
+            return self.look_after(LOOK_MAX, ctx);
+        }
         self.woken.retain(|_, at| now.since(*at) < WAKE_AGAIN && now >= *at);
         let limit = self.shared.settings.wake_batch_max + self.woken.len();
         let until = now + LOOK_MAX;
@@ -77,7 +89,10 @@ impl Timers {
         };
         let (due, later): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.due <= now);
         let is_herd = due.len() >= limit;
-        self.wake(due, now);
+        // What panicked is due again at a later look, and the other deadlines come all the same.
+        if catch_unwind(AssertUnwindSafe(|| self.wake(due, now))).is_err() {
+            error!("Waking what is due panicked; it is tried again");
+        }
         self.soon = later.into_iter().collect();
         let pause = match self.soon.first() {
             _ if is_herd => HERD_PAUSE,
@@ -90,11 +105,20 @@ impl Timers {
     /// It looks at the clock so often that more time can only have passed by a leap of the clock,
     /// or in the sleep of the whole machine.
     fn note_leap(&mut self, now: Timestamp) {
-        if let Some(last) = self.last_look.replace(now)
-            && now.since(last) > LEAP_MIN
-        {
+        let Some(last) = self.last_look.replace(now) else { return };
+        if now + SET_BACK_MIN < last {
+            warn!("The clock was set back from {last} to {now}; nothing comes twice for it");
+        }
+        let board = self.shared.store.board();
+        if now.since(last) > LEAP_MIN {
             warn!("The clock leapt from {last} to {now}");
             *self.shared.leapt.lock() = Some(Leap { from: last, to: now });
+            if now.since(last) > LEAP_TOLD_MIN {
+                let detail = format!("the clock leapt from {last} to {now}");
+                board.raise(Condition::ClockLeapt, detail);
+            }
+        } else if self.shared.leapt.lock().is_some_and(|leap| now.since(leap.to) > LEAP_TOLD_FOR) {
+            board.lift(Condition::ClockLeapt);
         }
     }
 
@@ -108,6 +132,11 @@ impl Timers {
             self.woken.insert(deadline.clone(), now);
             self.shared.metrics.timer_fired_after(now.since(deadline.due));
             let (wake, ring) = by_tenant.entry(deadline.tenant).or_default();
+            // A schedule makes new work, for which there may be no room now.
+            if is_schedule(&deadline.what) && self.shared.store.board().refusal(Work::New).is_some()
+            {
+                continue;
+            }
             match deadline.what {
                 Due::Run(run) => wake.0.push(run),
                 Due::Alarm(alarm) => ring.0.push((deadline.due, alarm)),
@@ -132,6 +161,10 @@ impl Timers {
         self.next_look = self.shared.clock.now() + pause;
         self.pending = Some(ctx.notify_later(Look, pause));
     }
+}
+
+fn is_schedule(what: &Due) -> bool {
+    matches!(what, Due::Alarm(alarm) if alarm.kind == AlarmKind::Schedule)
 }
 
 impl Actor for Timers {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
@@ -10,6 +10,12 @@ use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::domain::condition::{Condition, Effect, HEALTHY, Reason, STATES, Work};
+use crate::domain::time::Timestamp;
+
+/// How far a clock may be put right without being asked about it.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+/// Nothing is left alone for so long; a clock that says so is wrong.
+const CLOCK_LEAP_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// What is wrong now, and what is counted of it; made once with the store.
 #[derive(Debug)]
@@ -23,6 +29,8 @@ pub struct Board {
     reopened: AtomicU64,
     /// How much room the disk has, in bytes and one; 0 while that is not known.
     room: AtomicU64,
+    /// From when on a clock that stands before what was recorded is right again.
+    clock_right_at: AtomicI64,
 }
 
 impl Board {
@@ -37,6 +45,7 @@ impl Board {
             stalled_after,
             reopened: AtomicU64::new(0),
             room: AtomicU64::new(0),
+            clock_right_at: AtomicI64::new(0),
         }
     }
 
@@ -87,8 +96,13 @@ impl Board {
             reason.condition.effect() == Effect::Refusing
                 && (work == Work::New || reason.condition != Condition::DiskFull)
         };
-        let standing = self.standing.read().values().find(refuses).cloned();
-        standing.or_else(|| self.stall())
+        let standing = self.standing.read();
+        // The cause tells more than that the file is opened again for it.
+        let is_cause = |reason: &&Reason| reason.condition != Condition::Reopening;
+        let cause = standing.values().filter(refuses).find(is_cause).cloned();
+        let found = cause.or_else(|| standing.values().find(refuses).cloned());
+        drop(standing);
+        found.or_else(|| self.stall())
     }
 
     fn stall(&self) -> Option<Reason> {
@@ -100,7 +114,7 @@ impl Board {
         let detail = format!("the disk has not finished a write for {} s", taken.as_secs());
         let millis = i64::try_from(taken.as_millis()).unwrap_or(i64::MAX);
         let now = self.clock.now();
-        let since = crate::domain::time::Timestamp::from_millis(now.millis() - millis);
+        let since = Timestamp::from_millis(now.millis() - millis);
         Some(Reason::new(Condition::Stalled, detail, since))
     }
 
@@ -113,6 +127,52 @@ impl Board {
     /// Notes that no write is under way.
     pub fn write_ends(&self) {
         self.writing_since_ms.store(0, Ordering::Relaxed);
+    }
+
+    /// Notes that something was recorded at `seen`; a clock that stands before it, or years after it,
+    /// is not believed, and no deadline comes until that is settled.
+    pub fn judge_clock(&self, seen: Timestamp) {
+        let now = self.clock.now();
+        if now + CLOCK_TOLERANCE < seen {
+            self.hold_clock(now, seen, "something was recorded at");
+        } else if now.since(seen) > CLOCK_LEAP_MAX {
+            let detail = format!("the clock says {now}, and nothing was recorded since {seen}");
+            self.raise(Condition::ClockAhead, detail);
+        }
+    }
+
+    /// Notes an instant that every clock that is right has passed.
+    pub fn judge_earliest(&self, earliest: Timestamp) {
+        let now = self.clock.now();
+        if now < earliest {
+            self.hold_clock(now, earliest, "this version was made later than");
+        }
+    }
+
+    fn hold_clock(&self, now: Timestamp, right_at: Timestamp, what: &str) {
+        self.clock_right_at.fetch_max(right_at.millis(), Ordering::SeqCst);
+        self.raise(
+            Condition::ClockBehind,
+            format!("the clock says {now}, and {what} {right_at}; no deadline comes until then"),
+        );
+    }
+
+    /// Returns whether deadlines wait, since the clock is not believed; one that has come to where
+    /// it was before is believed again.
+    pub fn clock_is_held(&self) -> bool {
+        if self.holds(Condition::ClockBehind)
+            && self.clock.now().millis() >= self.clock_right_at.load(Ordering::SeqCst)
+        {
+            self.lift(Condition::ClockBehind);
+        }
+        self.holds(Condition::ClockBehind) || self.holds(Condition::ClockAhead)
+    }
+
+    /// Believes the clock: somebody has vouched for it.
+    pub fn believe_clock(&self) {
+        self.clock_right_at.store(0, Ordering::SeqCst);
+        self.lift(Condition::ClockBehind);
+        self.lift(Condition::ClockAhead);
     }
 
     /// Counts an opening of the file after a fault.
@@ -170,7 +230,6 @@ pub fn metrics_of(board: &Board, reasons: &[Reason]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::Timestamp;
 
     fn board() -> Board {
         Board::new(Clock::manual(Timestamp::from_millis(1_000)), Duration::from_secs(3_600))
@@ -201,6 +260,26 @@ mod tests {
         assert_eq!(state_of(&board.reasons()), "stalled");
         board.write_ends();
         assert_eq!(state_of(&board.reasons()), HEALTHY);
+    }
+
+    #[test]
+    fn a_clock_before_what_was_recorded_is_held_until_it_is_past_or_somebody_vouches_for_it() {
+        let seen = Timestamp::from_millis(100_000);
+        let clock = Clock::manual(Timestamp::from_millis(20_000));
+        let board = Board::new(clock.clone(), Duration::from_secs(5));
+        board.judge_clock(seen);
+        assert!(board.clock_is_held());
+        clock.set(seen);
+        assert!(!board.clock_is_held());
+        board.judge_clock(Timestamp::from_millis(104_000));
+        assert!(!board.clock_is_held(), "a small correction is none");
+        board.judge_clock(Timestamp::from_millis(200_000));
+        assert!(board.clock_is_held());
+        board.believe_clock();
+        assert!(!board.clock_is_held());
+        clock.set(seen + Duration::from_secs(75 * 365 * 24 * 60 * 60));
+        board.judge_clock(seen);
+        assert_eq!(state_of(&board.reasons()), "clock_ahead");
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub(super) enum Row {
 #[repr(u8)]
 pub(super) enum Meta {
     AuditHead = b'a',
+    ClockSeen = b'C',
     CountOfWorkflow = b'k',
     Hook = b'H',
     Hour = b'h',

@@ -142,6 +142,9 @@ pub enum StoreError {
     /// The store exists but cannot be used as it is; the text says what to do.
     #[error("{0}")]
     Refused(String),
+    /// Another process has it; the text says which and what to do.
+    #[error("{0}")]
+    InUse(String),
     /// Reading or writing failed; it may work later.
     #[error("the store cannot be reached: {0}")]
     Unavailable(String),

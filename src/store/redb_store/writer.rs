@@ -73,14 +73,15 @@ impl Writer {
     /// Serves until the store is closed, then closes the file.
     pub fn run(mut self) {
         let mut group = Vec::new();
-        let idle = Duration::from_millis(self.shared.settings.quick_repair_idle_ms);
         loop {
-            failpoint::hit("writer.turn");
-            let patience = self.restless.then_some(idle);
-            match self.shared.queue.take(&mut group, patience) {
-                Taken::Work => self.serve(&mut group),
-                Taken::Idle => self.rest(),
-                Taken::Closed => break,
+            match catch_unwind(AssertUnwindSafe(|| self.turn(&mut group))) {
+                Ok(Taken::Work | Taken::Idle) => {}
+                Ok(Taken::Closed) => break,
+                // Nobody else writes, so it goes on: with what the file says, as after any fault.
+                Err(_) => {
+                    self.shared.board.write_ends();
+                    self.fail(&mut group, Fault::During("the writer panicked".into()));
+                }
             }
         }
         // Closing writes what an instant restart needs.
@@ -90,6 +91,18 @@ impl Writer {
                 "The store was not closed cleanly and is repaired at the next start: {error}"
             );
         }
+    }
+
+    fn turn(&mut self, group: &mut Vec<Request>) -> Taken {
+        let idle = Duration::from_millis(self.shared.settings.quick_repair_idle_ms);
+        let taken = self.shared.queue.take(group, self.restless.then_some(idle));
+        failpoint::hit("writer.turn");
+        match taken {
+            Taken::Work => self.serve(group),
+            Taken::Idle => self.rest(),
+            Taken::Closed => {}
+        }
+        taken
     }
 
     fn serve(&mut self, group: &mut Vec<Request>) {

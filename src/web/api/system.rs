@@ -54,6 +54,14 @@ pub static GROUP: Group = Group {
             )
             .scope("tenants:write")
             .answers(202, "SealState"),
+        Route::get("/v1/system/clock", || web::to(clock))
+            .named("system_clock", "Says what the clock says, and whether it is believed.")
+            .scope("system:read")
+            .answers(200, "ClockState"),
+        Route::post("/v1/system/clock/accept", || web::to(accept_clock))
+            .named("system_clock_accept", "Takes the clock for right: deadlines come by it.")
+            .scope("tenants:write")
+            .answers(200, "ClockState"),
         Route::get("/v1/openapi.json", || web::to(description))
             .named("system_openapi", "Describes this API as OpenAPI 3.1.")
             .public(),
@@ -102,6 +110,13 @@ pub static GROUP: Group = Group {
                 "reasons":{"type":"array","items":{"$ref":"#/components/schemas/Reason"}},
                 "parts":{"type":"integer"},"activeRuns":{"type":"integer"},
                 "crashes":{"type":"integer"},"quarantined":{"type":"integer"}}}"##,
+        ),
+        (
+            "ClockState",
+            r#"{"type":"object","required":["now","state"],"properties":{
+                "now":{"type":"string","format":"date-time"},
+                "state":{"enum":["trusted","behind","ahead"]},
+                "detail":{"type":["string","null"]}}}"#,
         ),
         (
             "SealState",
@@ -160,6 +175,15 @@ async fn seal(app: web::Data<App>, Caller(who): Caller) -> Answer {
 async fn rotate_key(app: web::Data<App>, Caller(who): Caller, body: Json) -> Answer {
     body.fields().end()?;
     Ok(HttpResponse::Accepted().json(app.rotate_seal_key(&who).await?))
+}
+
+async fn clock(app: web::Data<App>) -> Answer {
+    Ok(HttpResponse::Ok().json(app.clock_state()))
+}
+
+async fn accept_clock(app: web::Data<App>, Caller(who): Caller, body: Json) -> Answer {
+    body.fields().end()?;
+    Ok(HttpResponse::Ok().json(app.accept_clock(&who).await?))
 }
 
 async fn description(front: web::Data<Front>) -> HttpResponse {
