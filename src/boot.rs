@@ -3,6 +3,7 @@
 pub mod beside;
 pub mod doors;
 mod housekeeping;
+mod threads;
 
 use std::sync::Arc;
 use std::time::Duration;

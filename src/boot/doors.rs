@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::Appliance;
 use super::housekeeping::Housekeeping;
+use super::threads;
 use crate::activities::Activities;
 use crate::config::Config;
 use crate::demo;
@@ -75,6 +76,7 @@ impl Serving {
     /// # Errors
     /// Returns why the address, the data directory or the control socket cannot be used.
     pub async fn open(config: &Config, doors: Doors) -> anyhow::Result<Serving> {
+        threads::insist_on(config.http.workers + usize::from(config.engine.threads))?;
         // Bound before anything else, so that an address in use is found at once.
         let tcp = match doors {
             Doors::All => Some(bind(&config.http.listen)?),

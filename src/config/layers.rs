@@ -164,7 +164,9 @@ fn check_prepared_key(
 }
 
 fn check_sense(config: &Config, sources: &BTreeMap<String, Source>) -> Result<(), ConfigError> {
-    let Some((key, reason)) = nonsense(config) else { return Ok(()) };
+    let Some((keys, reason)) = nonsense(config) else { return Ok(()) };
+    // Somebody set one of the two, and that one is to be looked at.
+    let key = keys.into_iter().find(|key| sources.contains_key(*key)).unwrap_or(keys[0]);
     let place = sources.get(key).unwrap_or(&Source::Default).to_string();
     Err(ConfigError::Value { place, key: key.to_owned(), reason })
 }

@@ -2,8 +2,8 @@
 
 use super::Config;
 
-/// Returns the setting to blame, why, and what to do, if the settings make no sense.
-pub(super) fn nonsense(config: &Config) -> Option<(&'static str, String)> {
+/// Returns the settings to blame, why, and what to do, if the settings make no sense.
+pub(super) fn nonsense(config: &Config) -> Option<([&'static str; 2], String)> {
     let Config { http, store, engine, access, .. } = config;
     let counts = [
         ("http.workers", http.workers as u64),
@@ -22,7 +22,7 @@ pub(super) fn nonsense(config: &Config) -> Option<(&'static str, String)> {
         ("engine.pressure_bytes_max", engine.pressure_bytes_max as u64),
     ];
     if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
-        return Some((key, "0 leaves nothing to work with; set it to 1 or more".to_owned()));
+        return Some(([key; 2], "0 leaves nothing to work with; set it to 1 or more".to_owned()));
     }
     let idle_minutes = u64::from(access.session_idle_minutes);
     let session_minutes = u64::from(access.session_hours_max).saturating_mul(60);
@@ -50,6 +50,7 @@ pub(super) fn nonsense(config: &Config) -> Option<(&'static str, String)> {
     ];
     let crossed = pairs.into_iter().find(|((_, less), (_, more))| less > more);
     crossed.map(|((key, value), (bound, most))| {
-        (key, format!("{value} is more than `{bound}` allows, which is {most}; change one of them"))
+        let reason = format!("`{key}` is {value}, and `{bound}` allows {most}; change one of them");
+        ([key, bound], reason)
     })
 }

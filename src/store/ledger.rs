@@ -172,6 +172,28 @@ impl Ledger {
         Receipt(Rc::clone(&state.batch))
     }
 
+    /// Looks whether anything can be read any more. A file that was opened again leaves the view of
+    /// before behind, and with it nothing could be decided for ever: the part is then claimed anew.
+    fn doubt_view(&self, error: StoreError) -> StoreError {
+        let mut state = self.0.borrow_mut();
+        if let StoreError::Unavailable(reason) = &error
+            && state.failed.is_none()
+            && matches!(state.view.get(Space::Meta, &[]), Err(StoreError::Unavailable(_)))
+        {
+            state.failed = Some(CommitError::NotCommitted(reason.clone()));
+            state.wake.notify_one();
+        }
+        error
+    }
+
+    /// Returns why nothing more is decided, and tells everybody who waits.
+    fn failure(&self) -> Option<CommitError> {
+        let state = self.0.borrow();
+        let error = state.failed.clone()?;
+        state.batch.settle(Err(error.clone()));
+        Some(error)
+    }
+
     /// Returns how many bytes are decided and not yet on their way.
     #[must_use]
     pub fn pressure_bytes(&self) -> usize {
@@ -243,6 +265,9 @@ impl Committer {
             self.wake.notified().await;
             for _ in 0..YIELDS_BEFORE_COMMIT {
                 tokio::task::yield_now().await;
+            }
+            if let Some(error) = self.ledger.failure() {
+                return error;
             }
             if let Err(error) = self.commit_fresh(&mut observe).await {
                 return error;
@@ -348,10 +373,12 @@ impl Reads for Tx<'_> {
             return Ok(slot.value.clone());
         }
         let state = self.ledger.0.borrow();
-        match state.fresh.get(space, key).or_else(|| state.flying.get(space, key)) {
+        let found = match state.fresh.get(space, key).or_else(|| state.flying.get(space, key)) {
             Some(slot) => Ok(slot.value.clone()),
             None => state.view.get(space, key),
-        }
+        };
+        drop(state);
+        found.map_err(|error| self.ledger.doubt_view(error))
     }
 
     fn scan(
@@ -368,7 +395,9 @@ impl Reads for Tx<'_> {
             layer.overlay(space, range, &mut changed);
         }
         let removed = changed.values().filter(|value| value.is_none()).count();
-        let stored = state.view.scan(space, range, direction, limit.saturating_add(removed))?;
+        let stored = state.view.scan(space, range, direction, limit.saturating_add(removed));
+        drop(state);
+        let stored = stored.map_err(|error| self.ledger.doubt_view(error))?;
         let mut merged: BTreeMap<Bytes, Option<Bytes>> =
             stored.into_iter().map(|(key, value)| (key, Some(value))).collect();
         merged.extend(changed);

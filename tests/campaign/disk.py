@@ -179,6 +179,28 @@ def deletes_on_a_full_disk(arguments):
     return "cancelled and deleted while full"
 
 
+def start_on_a_full_disk(arguments):
+    """A start where there is no room left: it serves what is there, and takes work when there is."""
+    if not may_mount():
+        return "skipped: only root may mount"
+    with SmallDisk("64m") as disk, Machine(arguments.binary, os.path.join(disk.path, "d")) as it:
+        it.start()
+        it.save_echo()
+        it.publish(1)
+        wait_for(lambda: os.path.exists(os.path.join(it.data, "ergane.reserve")), 10, "a reserve")
+        disk.fill(0)
+        assert it.stop()[0] == 0
+        disk.fill(0)
+        it.start()
+        it.check_ledger([1])
+        provoke(it, "disk_full")
+        disk.empty()
+        eventually(lambda: it.publish(2))
+        it.check_ledger([1, 2])
+        assert it.stop()[0] == 0
+    return "served, refused, and back"
+
+
 def sleeping_run(it):
     it.ask("POST", "/v1/workflows", {"name": "sleeper", "trigger": {"event": "nap:taken"},
                                      "steps": [{"id": "nap", "sleep": "1h"}]})
@@ -430,7 +452,7 @@ def bad_places(arguments):
 
 def main():
     arguments = parser(__doc__.splitlines()[0]).parse_args()
-    checks = [full_disk, deletes_on_a_full_disk, failing_calls, slow_syncs, hanging_sync,
+    checks = [full_disk, deletes_on_a_full_disk, start_on_a_full_disk, failing_calls, slow_syncs, hanging_sync,
               lost_file, read_only_file_system, bad_places]
     return run(checks, arguments)
 

@@ -297,8 +297,10 @@ impl Writer {
             tx.set_quick_repair(true);
             tx.commit().map_err(|error| error.to_string())
         };
-        let committed = catch_unwind(AssertUnwindSafe(commit))
-            .unwrap_or_else(|_| Err("the writer panicked".into()));
+        self.shared.board.write_begins();
+        let committed = catch_unwind(AssertUnwindSafe(commit));
+        self.shared.board.write_ends();
+        let committed = committed.unwrap_or_else(|_| Err("the writer panicked".into()));
         match committed {
             Ok(()) => self.restless = false,
             Err(reason) => self.fail(&mut Vec::new(), Fault::Before(reason)),
