@@ -4,6 +4,7 @@ pub mod beside;
 pub mod doors;
 mod housekeeping;
 pub mod service_manager;
+mod threads;
 mod tls;
 mod watching;
 
@@ -21,6 +22,7 @@ use crate::app::lookout::Lookout;
 use crate::app::settings::{AccessSettings, IntakeSettings, RetentionSettings};
 use crate::clock::Clock;
 use crate::domain::quota::Limits;
+use crate::domain::time::Timestamp;
 use crate::engine::settings::EngineSettings;
 use crate::engine::{Engine, Parts};
 use crate::metrics::Metrics;
@@ -28,12 +30,15 @@ use crate::store::redb_store::{RedbStore, StoreSettings};
 use crate::store::seal::KeyCheck;
 use crate::store::seal_keys::SealKeys;
 use crate::store::seam::Store;
+use crate::store::volume;
 
 /// How long opening may take before it is given up: a large file is walked after a crash.
 const OPEN_MAX: Duration = Duration::from_secs(600);
 /// How long a stop waits for the users of the store to let go of it.
 const LET_GO_MAX: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// The beginning of 2026 in milliseconds since 1970; no clock that is right says less.
+const MADE_AFTER_MS: i64 = 1_767_225_600_000;
 
 /// A running appliance without its doors.
 pub struct Appliance {
@@ -57,8 +62,14 @@ impl Appliance {
         let opened = RedbStore::open(store).with_context(|| {
             format!("cannot use the data directory {}", store.data_dir.display())
         })?;
+        opened.watch()?;
+        if let Some(warning) = volume::warning(&store.data_dir) {
+            warn!("{warning}");
+        }
         let store: Arc<dyn Store> = Arc::new(opened);
         let clock = Clock::system();
+        // This version did not exist before it was made.
+        store.board().judge_earliest(Timestamp::from_millis(MADE_AFTER_MS));
         // Before anything else moves: with a foreign key, calls would be made without their secrets.
         let (sealer, check) = key.sealer(&*store, clock.clone())?;
         let engine = Engine::start(Parts {

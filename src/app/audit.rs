@@ -10,6 +10,7 @@ use super::error::Error;
 use super::page::PageRequest;
 use super::principal::Principal;
 use super::views::Page;
+use crate::domain::condition::Work;
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
 use crate::domain::trace::TRACEPARENT;
@@ -307,6 +308,10 @@ impl App {
         T: Send + 'static,
         F: FnOnce(&mut TenantTx<'_, '_>, &mut Change) -> Result<T, Error> + Send + 'static,
     {
+        let work = Work::of_change(&change.action);
+        if let Some(reason) = self.engine().store().board().refusal(work) {
+            return Err(reason.into());
+        }
         let (author, bounds) = (who.clone(), self.bounds_of(who)?);
         self.write_of(place, move |tx| {
             let value = decide(tx, &mut change)?;

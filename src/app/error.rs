@@ -121,6 +121,16 @@ pub enum Error {
          off; `ergane resume` lets it go on"
     )]
     Paused,
+    /// The machine keeps it from being done; nothing that was accepted is lost.
+    #[error("{detail}")]
+    Troubled {
+        /// What is wrong; stable.
+        code: &'static str,
+        /// What is wrong and what can be done about it.
+        detail: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// A fault of the program or of a stored record.
     #[error("{0}")]
     Internal(String),

@@ -10,6 +10,7 @@ use crate::domain::run::Status;
 use crate::domain::time::Timestamp;
 use crate::metrics::process::{Disk, Usage};
 use crate::metrics::readings::Readings;
+use crate::store::board::note_figures;
 use crate::store::access::{APPLIANCE, TenantRow};
 use crate::store::runs::RunList;
 use crate::store::seam::Health;
@@ -33,6 +34,8 @@ impl App {
         self.measure_deliveries();
         let mut readings = self.lookout().measured().unwrap_or_default();
         self.measure_lightly(&mut readings);
+        let board = self.engine().store().board();
+        note_figures(board, &self.standing().reasons, &mut readings);
         let counted = self.engine().metrics().render();
         let counted = counted.trim_end().trim_end_matches("# EOF");
         format!("{counted}{}# EOF\n", readings.render())

@@ -18,6 +18,7 @@ pub mod backup_settings;
 pub mod backups;
 pub mod bulk;
 pub mod cases;
+pub mod clock;
 pub mod connection_test;
 pub mod connections;
 #[cfg(test)]
@@ -99,6 +100,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::domain::condition::Reason;
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
 use crate::engine::{Engine, Refusal};
@@ -285,9 +287,21 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Error {
         match error {
             StoreError::Damaged { .. } => Error::Internal(error.to_string()),
-            StoreError::Refused(detail) | StoreError::Unavailable(detail) => {
+            StoreError::Refused(detail)
+            | StoreError::InUse(detail)
+            | StoreError::Unavailable(detail) => {
                 Error::Unavailable { detail, retry_after: RETRY_AFTER }
             }
+        }
+    }
+}
+
+impl From<Reason> for Error {
+    fn from(reason: Reason) -> Error {
+        Error::Troubled {
+            code: reason.condition.code(),
+            detail: format!("{}; nothing was accepted. {}", reason.detail, reason.cure),
+            retry_after: RETRY_AFTER,
         }
     }
 }
@@ -302,6 +316,7 @@ impl<E: Into<Error>> From<Refusal<E>> for Error {
             },
             Refusal::Paused => Error::Paused,
             Refusal::Unavailable(detail) => Error::Unavailable { detail, retry_after: RETRY_AFTER },
+            Refusal::Troubled(reason) => reason.into(),
         }
     }
 }

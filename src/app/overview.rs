@@ -87,8 +87,9 @@ impl App {
     }
 
     fn sentence(&self, diagnosis: &Diagnosis, alerts: usize) -> String {
-        if let Err(reason) = self.readiness() {
-            return format!("No work is taken: {reason}.");
+        let standing = self.standing();
+        if let ("unready", Some(worst)) = (standing.status, standing.reasons.first()) {
+            return format!("No work is taken: {}.", worst.detail);
         }
         let count = |grade| diagnosis.data.iter().filter(|it| it.status == grade).count();
         match (alerts, count(Grade::Fail), count(Grade::Warn)) {

@@ -6,8 +6,9 @@ use super::App;
 use super::error::Error;
 use super::principal::Principal;
 use super::restored::PauseView;
+use crate::domain::condition::{Condition, Effect, Reason};
 use crate::store::access::APPLIANCE;
-use crate::store::seam::Health;
+use crate::store::board::state_of;
 
 /// How many kept answers one transaction looks through.
 const FORGOTTEN_AT_ONCE: usize = 10_000;
@@ -18,8 +19,14 @@ const FORGOTTEN_AT_ONCE: usize = 10_000;
 pub struct SystemInfo {
     /// The version of the program.
     pub version: &'static str,
-    /// `ready`, or why no work is taken.
-    pub status: String,
+    /// `ready`, `degraded` or `unready`.
+    pub status: &'static str,
+    /// The state of the store: `healthy`, or what the worst of the reasons makes of it.
+    pub store_state: &'static str,
+    /// What is wrong, the worst first.
+    pub reasons: Vec<Reason>,
+    /// How many bytes are free on the disk of the store, as far as that is known.
+    pub disk_free_bytes: Option<u64>,
     /// The size of the store on disk, in bytes.
     pub store_bytes: u64,
     /// How many partitions the store has.
@@ -34,21 +41,38 @@ pub struct SystemInfo {
     pub paused: Option<PauseView>,
 }
 
+/// Whether work is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// `ok`; `degraded` when part of the work waits; `unready` when no new work is taken.
+    pub status: &'static str,
+    /// What is wrong, the worst first.
+    pub reasons: Vec<Reason>,
+}
+
 impl App {
-    /// Returns whether work is taken: the store writes and the engine runs.
-    ///
-    /// # Errors
-    /// Says why not, for a person.
-    pub fn readiness(&self) -> Result<(), String> {
-        match self.engine().store().health() {
-            Health::ReadOnly(reason) => Err(format!("the store takes no writes: {reason}")),
-            Health::Reopening => Err("the store is being reopened".to_owned()),
-            Health::Healthy if self.engine().pause().is_some() => {
-                Err("paused: the store was restored, and `ergane resume` lets it go on".to_owned())
-            }
-            Health::Healthy if self.engine().is_ready() => Ok(()),
-            Health::Healthy => Err("the engine is starting or stopping".to_owned()),
+    /// Returns whether work is taken, and everything that is wrong.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let mut reasons = self.engine().store().board().reasons();
+        if self.engine().is_stopping() {
+            let detail = "the appliance is stopping";
+            reasons.insert(0, Reason::new(Condition::Stopping, detail, self.now()));
+        } else if !self.engine().is_ready() {
+            let detail = "the appliance is starting";
+            reasons.insert(0, Reason::new(Condition::Starting, detail, self.now()));
         }
+        if self.engine().pause().is_some() {
+            let detail = "the appliance is paused since it was restored";
+            reasons.push(Reason::new(Condition::Paused, detail, self.now()));
+        }
+        let refuses = |reason: &Reason| reason.condition.effect() == Effect::Refusing;
+        let status = match reasons.as_slice() {
+            [] => "ok",
+            all if all.iter().any(refuses) || self.engine().pause().is_some() => "unready",
+            _ => "degraded",
+        };
+        Standing { status, reasons }
     }
 
     /// Returns what the appliance is, and how the caller's tenant does in it.
@@ -61,9 +85,13 @@ impl App {
             retry_after: super::RETRY_AFTER,
         })?;
         let store = self.engine().store();
+        let Standing { status, reasons } = self.standing();
         Ok(SystemInfo {
             version: env!("CARGO_PKG_VERSION"),
-            status: self.readiness().err().unwrap_or_else(|| "ready".to_owned()),
+            status: if status == "ok" { "ready" } else { status },
+            store_state: state_of(&reasons),
+            disk_free_bytes: store.board().room(),
+            reasons,
             store_bytes: store.admin().bytes_on_disk(),
             parts: store.caps().parts,
             active_runs: seen.active,

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use super::Appliance;
 use super::housekeeping::Housekeeping;
 use super::service_manager;
+use super::threads;
 use super::tls::Tls;
 use super::watching::{self, Origins, Watching};
 use crate::activities::Activities;
@@ -27,6 +28,9 @@ use crate::web::settings::Listeners;
 use crate::web::state::Front;
 use crate::web::stream::Streams;
 
+/// How a process ends that was asked to twice.
+const EXIT_INTERRUPTED: i32 = 130;
+const EXIT_TERMINATED: i32 = 143;
 /// Sent when a file outgrows a limit of the system; its default is to end the process.
 const SIGXFSZ: i32 = 25;
 
@@ -99,6 +103,7 @@ impl Serving {
         doors: Doors,
         origins: Origins,
     ) -> anyhow::Result<Serving> {
+        threads::insist_on(config.http.workers + usize::from(config.engine.threads))?;
         // Bound before anything else, so that an address in use is found at once.
         let tcp = match doors {
             Doors::All => Some(bind(&config.http.listen)?),
@@ -113,6 +118,7 @@ impl Serving {
         let now = Clock::system().now();
         let tls = Tls::load(config, doors, now)?;
         survive_a_file_limit()?;
+        survive_a_hang_up()?;
         let stage = address.filter(|_| config.demo);
         let mut egress = config.egress.clone();
         // The demo's pager, billing and CRM live in this very process.
@@ -190,9 +196,12 @@ impl Serving {
             ended = &mut self.ended => bail!("the server ended by itself: {ended:?}"),
         }
         tokio::task::spawn_local(async move {
-            let _ = interrupted.recv().await;
+            let code = tokio::select! {
+                _ = terminated.recv() => EXIT_TERMINATED,
+                _ = interrupted.recv() => EXIT_INTERRUPTED,
+            };
             warn!("Ended at once, as asked twice; the next start recovers");
-            std::process::exit(130);
+            std::process::exit(code);
         });
         Ok(())
     }
@@ -238,6 +247,17 @@ fn bind_mail(settings: &MailSettings) -> anyhow::Result<TcpListener> {
 
 fn stop_signals() -> anyhow::Result<(Signal, Signal)> {
     Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
+}
+
+/// A terminal that goes away takes nothing with it.
+fn survive_a_hang_up() -> anyhow::Result<()> {
+    let mut hung_up = signal(SignalKind::hangup())?;
+    tokio::task::spawn_local(async move {
+        while hung_up.recv().await.is_some() {
+            info!("The terminal hung up, or somebody asked; it serves on");
+        }
+    });
+    Ok(())
 }
 
 /// Takes over the signal of the file size limit: the write then fails like one to a full disk,

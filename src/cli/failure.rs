@@ -4,6 +4,10 @@ use std::io;
 
 use serde_json::Value;
 
+use crate::config::ConfigError;
+use crate::store::seam::StoreError;
+use crate::telemetry::InvalidLevel;
+
 /// What a command that did not succeed tells its caller.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -51,7 +55,8 @@ impl Failure {
                 408 | 425 | 429 | 502..=504 | 507 => 75,
                 _ => 1, // Every other status says that trying again will not help.
             },
-            Failure::Negative(_) | Failure::Output(_) | Failure::Other(_) => 1,
+            Failure::Other(error) => code_of(error),
+            Failure::Negative(_) | Failure::Output(_) => 1,
         }
     }
 
@@ -62,6 +67,17 @@ impl Failure {
             Failure::Refused { problem, .. } if problem.is_object() => problem.clone(),
             other => serde_json::json!({ "title": other.to_string(), "exit": other.exit_code() }),
         }
+    }
+}
+
+fn code_of(error: &anyhow::Error) -> u8 {
+    if error.is::<ConfigError>() || error.is::<InvalidLevel>() {
+        return 2;
+    }
+    match error.downcast_ref::<StoreError>() {
+        Some(StoreError::InUse(_)) => 4,
+        Some(StoreError::Unavailable(_)) => 75,
+        Some(StoreError::Refused(_) | StoreError::Damaged { .. }) | None => 1,
     }
 }
 

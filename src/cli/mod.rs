@@ -15,6 +15,7 @@ mod audit;
 mod backup;
 mod bench;
 mod client;
+mod clock;
 mod completions;
 mod doctor;
 mod document;
@@ -98,6 +99,9 @@ enum Command {
     User(user::UserCommand),
     /// Makes a one-time link whose holder becomes an owner
     SetupLink,
+    /// The machine's clock, and whether it is believed
+    #[command(subcommand)]
+    Clock(clock::ClockCommand),
     /// Who changed what
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -271,6 +275,7 @@ async fn converse(
         Command::Storage => storage::show(session).await,
         Command::Compact => storage::compact(session).await,
         Command::Retention(command) => retention::run(command, session).await,
+        Command::Clock(command) => clock::run(command, session).await,
         Command::Tenant(command) => tenant::run(command, session).await,
         Command::Doctor(wish) => doctor::doctor(&wish, session).await,
         Command::Alerts(wish) => doctor::alerts(&wish, session).await,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
+use super::sense::nonsense;
 use super::{Config, FOREIGN_VARIABLES, Flag, Loaded, SECRETS};
 use crate::domain::problem::nearest;
 
@@ -143,6 +144,7 @@ pub(super) fn load(
         .expect("each value was accepted alone, and settings do not depend on each other");
     check_prepared_key(&config, &sources)?;
     check_notices(&config, &sources)?;
+    check_sense(&config, &sources)?;
     let settings =
         flatten(&tree).into_iter().map(|(key, value)| describe(key, value, &mut sources)).collect();
     Ok(Loaded { config, settings, file: file.map(|(path, _)| path.to_path_buf()) })
@@ -191,6 +193,14 @@ fn without_secrets(value: Value) -> Value {
         }
         plain => plain,
     }
+}
+
+fn check_sense(config: &Config, sources: &BTreeMap<String, Source>) -> Result<(), ConfigError> {
+    let Some((keys, reason)) = nonsense(config) else { return Ok(()) };
+    // Somebody set one of the two, and that one is to be looked at.
+    let key = keys.into_iter().find(|key| sources.contains_key(*key)).unwrap_or(keys[0]);
+    let place = sources.get(key).unwrap_or(&Source::Default).to_string();
+    Err(ConfigError::Value { place, key: key.to_owned(), reason })
 }
 
 fn describe(key: String, value: Value, sources: &mut BTreeMap<String, Source>) -> Setting {

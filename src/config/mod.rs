@@ -16,6 +16,7 @@ use crate::telemetry::LogSettings;
 use crate::web::settings::WebSettings;
 
 mod layers;
+mod sense;
 #[cfg(test)]
 mod tests;
 

@@ -4,6 +4,7 @@ pub mod activity;
 pub mod alert;
 pub mod bulk;
 pub mod business_hours;
+pub mod condition;
 pub mod connection;
 pub mod desk;
 pub mod destination;

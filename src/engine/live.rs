@@ -185,6 +185,7 @@ impl LiveRun {
         let status = head.status;
         // A run that waits for its turn has only its first record, which is the same when made anew.
         if self.written.is_some() && !self.unwritten.is_empty() {
+            tenant.note_clock(tx)?;
             tx.append_journal(self.id(), self.journal_len + 1, &self.unwritten);
             self.journal_len += self.unwritten.len() as u64;
             self.unwritten.clear();
@@ -254,7 +255,8 @@ impl LiveRun {
                 Effect::Execute { step, attempt } => self.execute_inside(tenant, tx, step, attempt),
                 Effect::Undo { step, attempt } => self.undo_inside(tenant, tx, step, attempt),
                 Effect::Wake { at, timer } => {
-                    (at <= tx.now()).then(|| self.late(tx, at, timer)).transpose()?
+                    let is_due = at <= tx.now() && !tenant.shared.store.board().clock_is_held();
+                    is_due.then(|| self.late(tx, at, timer)).transpose()?
                 }
                 Effect::AwaitEvent { step } => self.look_back(tenant, tx, &step)?,
                 Effect::AwaitRun { step, attempt, run } => {

@@ -60,6 +60,7 @@ use crate::activities::Activities;
 use crate::activities::installed::Installed;
 use crate::activities::outside::connection::Connection;
 use crate::clock::Clock;
+use crate::domain::condition::{self, Reason};
 use crate::domain::event;
 use crate::domain::id::{RunId, TenantId};
 use crate::domain::run::{Failure, Input};
@@ -128,6 +129,8 @@ pub enum Refusal<E> {
     Paused,
     /// It cannot be written now, or whether it was is not known.
     Unavailable(String),
+    /// The machine keeps it from being done; nothing was accepted.
+    Troubled(Reason),
 }
 
 impl<E> From<CommitError> for Refusal<E> {
@@ -191,7 +194,7 @@ impl Engine {
         events: Vec<IncomingEvent>,
     ) -> Result<Vec<Accepted>, Refusal<StoreError>> {
         self.shared.rest.refuse(tenant)?;
-        let doors = self.doors(tenant)?;
+        let doors = self.doors_for_new_work(tenant)?;
         if doors.standing.is_pressed(self.shared.settings.pressure_bytes_max) {
             return Err(Refusal::Overloaded);
         }
@@ -253,6 +256,7 @@ impl Engine {
         event: IncomingEvent,
     ) -> Result<Accepted, Refusal<Withheld>> {
         self.shared.rest.refuse(tenant)?;
+        self.doors_for_new_work(tenant)?;
         self.on_thread(tenant, move |state, reply| {
             let mut begun = intake::Begun::default();
             let outcome = state.transact(|tx| {
@@ -279,6 +283,7 @@ impl Engine {
         actor: event::Actor,
     ) -> Result<Accepted, Refusal<Withheld>> {
         self.shared.rest.refuse(tenant)?;
+        self.doors_for_new_work(tenant)?;
         self.on_thread(tenant, move |state, reply| {
             let mut begun = intake::Begun::default();
             let outcome = state.transact(|tx| {
@@ -551,6 +556,14 @@ impl Engine {
             true => part_is_lost(),
             false => Refusal::Unavailable("the appliance is starting".to_owned()),
         })
+    }
+
+    /// A run that cannot be begun to its end is better not begun.
+    fn doors_for_new_work<E>(&self, tenant: TenantId) -> Result<Doors, Refusal<E>> {
+        match self.shared.store.board().refusal(condition::Work::New) {
+            Some(reason) => Err(Refusal::Troubled(reason)),
+            None => self.doors(tenant),
+        }
     }
 
     async fn on_thread<T, E, F>(&self, tenant: TenantId, work: F) -> Result<T, Refusal<E>>

@@ -1,10 +1,12 @@
 //! The event router of one tenant: accepts events and fans them out to the workflows that match.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use actix::fut::wrap_future;
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use tokio::sync::oneshot;
+use tracing::error;
 
 use crate::store::ledger::Abort;
 use crate::store::seam::{CommitError, StoreError};
@@ -45,12 +47,22 @@ impl Actor for EventRouter {
 impl Handler<Publish> for EventRouter {
     type Result = ();
 
+    /// A panic ends this request: who waits for its answer is told that there is none.
     fn handle(&mut self, publish: Publish, ctx: &mut Context<EventRouter>) {
-        drop(publish.queued);
-        let tenant = &self.tenant;
         if self.turn.is_over() {
             ctx.wait(wrap_future(tokio::task::yield_now()));
         }
+        let accepting = AssertUnwindSafe(|| self.accept(publish));
+        if catch_unwind(accepting).is_err() {
+            error!(tenant.slug = %self.tenant.facts.slug, "Accepting events panicked; none were");
+        }
+    }
+}
+
+impl EventRouter {
+    fn accept(&self, publish: Publish) {
+        drop(publish.queued);
+        let tenant = &self.tenant;
         let outcome = tenant.transact(|tx| {
             let mut begun = Begun::default();
             let accepted: Result<Vec<_>, StoreError> = publish

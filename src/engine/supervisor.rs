@@ -2,6 +2,7 @@
 //! from the store when an actor has crashed.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
@@ -15,6 +16,7 @@ use crate::domain::workflow::{Priority, Workflow};
 use crate::metrics::Trouble;
 use crate::store::ledger::Abort;
 use crate::store::seam::StoreError;
+use crate::store::tenant::TenantTx;
 
 use super::backlog::Backlog;
 use super::deliveries;
@@ -90,7 +92,9 @@ impl TenantSupervisor {
             return;
         }
         let tenant = Rc::clone(&self.tenant);
-        let loaded = tenant.transact(|tx| tenant.load_run(tx.view(), id));
+        let panicked = |panic| StoreError::Unavailable(format!("a panic: {panic}"));
+        let load = |tx: &mut TenantTx<'_, '_>| tenant.load_run(tx.view(), id);
+        let loaded = tenant.transact(|tx| tx.attempt(load, panicked));
         match loaded {
             Ok(settled) => match settled.value {
                 Some(live) => self.begin(live, first),
@@ -450,7 +454,10 @@ impl Handler<Work> for TenantSupervisor {
     type Result = ();
 
     fn handle(&mut self, Work(work): Work, ctx: &mut Context<TenantSupervisor>) {
-        work(&self.tenant);
+        // A panic ends this piece of work; whoever waits for it is told that there is no answer.
+        if catch_unwind(AssertUnwindSafe(|| work(&self.tenant))).is_err() {
+            error!(tenant.slug = %self.tenant.facts.slug, "Work on the tenant panicked");
+        }
         self.breathe(ctx);
     }
 }

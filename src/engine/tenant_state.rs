@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Addr;
 
@@ -44,6 +45,9 @@ use super::timers::{ReadAgain, Timers, TimersChanged};
 use super::tokens::Renewals;
 use super::waiting::{deferred_of, gates_of};
 
+/// How often the clock is noted at most.
+const CLOCK_NOTED_EVERY: Duration = Duration::from_secs(10);
+
 /// One tenant on the thread of its part.
 pub(super) struct TenantState {
     pub(super) facts: TenantFacts,
@@ -71,6 +75,8 @@ pub(super) struct TenantState {
     pub(super) standing: Arc<Standing>,
     runs: RefCell<HashMap<RunId, (u64, Addr<RunActor>)>>,
     instances: Cell<u64>,
+    /// When the clock was noted last.
+    clock_noted: Cell<Timestamp>,
     definitions: RefCell<HashMap<(String, u32), Arc<Workflow>>>,
 }
 
@@ -118,6 +124,7 @@ impl TenantState {
             standing: Arc::clone(standing),
             runs: RefCell::default(),
             instances: Cell::new(0),
+            clock_noted: Cell::default(),
             definitions: RefCell::default(),
         };
         let (newest, _) = state.ledger.transact(|tx| {
@@ -126,6 +133,9 @@ impl TenantState {
             state.read_activities(view)?;
             state.may_wait.set(view.has_waits()?);
             let newest = view.newest_event()?;
+            if let Some(seen) = view.clock_seen()? {
+                state.shared.store.board().judge_clock(seen);
+            }
             let mut tx = TenantTx::new(state.facts.id, tx, &state.shared.clock);
             schedules::reconcile(&state, &mut tx)?;
             tx.begin_counting()?;
@@ -282,6 +292,16 @@ impl TenantState {
     /// Has the deadlines read that were left out while the tenant rested.
     pub(super) fn read_deadlines_again(&self) {
         self.timers.do_send(ReadAgain);
+    }
+
+    /// Notes the clock in a transaction that writes anyway, now and then.
+    pub(super) fn note_clock(&self, tx: &mut TenantTx<'_, '_>) -> Result<(), StoreError> {
+        let now = tx.now();
+        if now.since(self.clock_noted.get()) < CLOCK_NOTED_EVERY {
+            return Ok(());
+        }
+        self.clock_noted.set(now);
+        tx.note_clock()
     }
 
     /// Lets the doors know how much waits for the disk.

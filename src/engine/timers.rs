@@ -6,6 +6,7 @@
 //! themselves and for nobody else.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +14,11 @@ use actix::fut::wrap_future;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle};
 use tracing::{error, warn};
 
+use crate::domain::condition::{Condition, Work};
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
 use crate::failpoint;
+use crate::store::alarms::AlarmKind;
 use crate::store::ledger::{Abort, Ledger};
 use crate::store::tenant::{TimerChange, TimerChangeKind};
 use crate::store::timers::{Cursor, Deadline, Due, deadlines};
@@ -29,6 +32,11 @@ const LOOK_MAX: Duration = Duration::from_secs(1);
 const WAKE_AGAIN: Duration = Duration::from_secs(10);
 /// A longer time between two looks means that the clock leapt.
 const LEAP_MIN: Duration = Duration::from_secs(30);
+/// A leap that is longer is shown to people, and for how long.
+const LEAP_TOLD_MIN: Duration = Duration::from_secs(5 * 60);
+const LEAP_TOLD_FOR: Duration = Duration::from_secs(10 * 60);
+/// A clock that was set back by more is told of.
+const SET_BACK_MIN: Duration = Duration::from_secs(1);
 /// The pause between two batches of a herd of late deadlines.
 const HERD_PAUSE: Duration = Duration::from_millis(5);
 /// How many deadlines are read before other work has its turn.
@@ -147,13 +155,17 @@ impl Timers {
     fn look(&mut self, ctx: &mut Context<Timers>) {
         let now = self.shared.clock.now();
         self.note_leap(now);
+        if self.shared.store.board().clock_is_held() {
+            // Nothing comes by a clock that nobody believes.
+            return self.look_after(LOOK_MAX, ctx);
+        }
         self.queues.values_mut().for_each(|queue| queue.give_back(now));
         self.queues.retain(|_, queue| !queue.is_idle());
         if self.reading.is_none() {
             self.begin_reading(now);
             self.read(ctx);
         }
-        self.wake(now);
+        self.wake_safely(now);
         self.look_soon(now, ctx);
     }
 
@@ -201,7 +213,7 @@ impl Timers {
             ctx.spawn(pause.map(|(), timers: &mut Timers, ctx| {
                 timers.read(ctx);
                 let now = timers.shared.clock.now();
-                timers.wake(now);
+                timers.wake_safely(now);
                 timers.look_soon(now, ctx);
             }));
         }
@@ -229,20 +241,36 @@ impl Timers {
     /// It looks at the clock so often that more time can only have passed by a leap of the clock,
     /// or in the sleep of the whole machine.
     fn note_leap(&mut self, now: Timestamp) {
-        if let Some(last) = self.last_look
-            && now.since(last) > LEAP_MIN
-        {
+        let Some(last) = self.last_look.replace(now) else { return };
+        if now + SET_BACK_MIN < last {
+            warn!("The clock was set back from {last} to {now}; nothing comes twice for it");
+        }
+        let board = self.shared.store.board();
+        if now.since(last) > LEAP_MIN {
             warn!("The clock leapt from {last} to {now}");
             *self.shared.leapt.lock() = Some(Leap { from: last, to: now });
+            if now.since(last) > LEAP_TOLD_MIN {
+                let detail = format!("the clock leapt from {last} to {now}");
+                board.raise(Condition::ClockLeapt, detail);
+            }
+        } else if self.shared.leapt.lock().is_some_and(|leap| now.since(leap.to) > LEAP_TOLD_FOR) {
+            board.lift(Condition::ClockLeapt);
+        }
+    }
+
+    /// What panicked is due again at a later look, and the other deadlines come all the same.
+    fn wake_safely(&mut self, now: Timestamp) {
+        if catch_unwind(AssertUnwindSafe(|| self.wake(now))).is_err() {
+            error!("Waking what is due panicked; it is tried again");
         }
     }
 
     /// Wakes at most a batch of what is due: of each tenant its earliest in turn, and of none more
     /// than it has not dealt with yet.
     fn wake(&mut self, now: Timestamp) {
-        self.last_look = Some(now);
         let batch = self.shared.settings.wake_batch_max.max(1);
         let after = self.last_turn;
+        let takes_new_work = self.shared.store.board().refusal(Work::New).is_none();
         let mut order: Vec<TenantId> = self.queues.keys().copied().collect();
         order.retain(|tenant| !self.is_closed(*tenant));
         let first = order.partition_point(|tenant| *tenant <= after);
@@ -259,17 +287,20 @@ impl Timers {
                     return false;
                 }
                 let Some(deadline) = queue.next.pop_first() else { return false };
+                queue.woken.insert(deadline.clone(), now);
                 failpoint::hit("timer.pop");
                 self.shared.metrics.timer_fired_after(now.since(deadline.due));
-                failpoint::hit("timer.pop");
-                queue.woken.insert(deadline.clone(), now);
+                self.last_turn = *tenant;
+                woken += 1;
+                // A schedule makes new work, for which there may be no room now.
+                if is_schedule(&deadline.what) && !takes_new_work {
+                    return true;
+                }
                 let (wake, ring) = orders.entry(*tenant).or_default();
                 match deadline.what {
                     Due::Run(run) => wake.0.push(run),
                     Due::Alarm(alarm) => ring.0.push((deadline.due, alarm)),
                 }
-                self.last_turn = *tenant;
-                woken += 1;
                 true
             });
         }
@@ -332,6 +363,10 @@ impl Timers {
             TimerChangeKind::Set => {} // The next reading finds it early enough.
         }
     }
+}
+
+fn is_schedule(what: &Due) -> bool {
+    matches!(what, Due::Alarm(alarm) if alarm.kind == AlarmKind::Schedule)
 }
 
 impl Actor for Timers {

@@ -38,6 +38,13 @@ impl EventKey {
         format!("evt_{:016x}", self.0)
     }
 
+    /// Returns the instant of the event in milliseconds since 1970, or a later one where events came
+    /// faster than the clock went.
+    #[must_use]
+    pub fn millis(self) -> i64 {
+        i64::try_from(self.0 >> COUNTER_BITS).unwrap_or(i64::MAX)
+    }
+
     /// Reads the key that the id of an event made here tells.
     #[must_use]
     pub fn from_id(id: &str) -> Option<EventKey> {

@@ -36,6 +36,7 @@ pub(super) enum Meta {
     AuditCut = b'x',
     AuditHead = b'a',
     AuditOrigins = b'o',
+    ClockSeen = b'C',
     CountOfWorkflow = b'k',
     Hook = b'H',
     Hour = b'h',

@@ -10,6 +10,7 @@
 //! 7. **The inbox is idempotent**: one message per (part, id), also while a part has no owner.
 //! 8. **Nothing above knows** tables, transactions or files.
 
+use super::board::Board;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use std::ops::Bound;
@@ -144,6 +145,9 @@ pub enum StoreError {
     /// The store exists but cannot be used as it is; the text says what to do.
     #[error("{0}")]
     Refused(String),
+    /// Another process has it; the text says which and what to do.
+    #[error("{0}")]
+    InUse(String),
     /// Reading or writing failed; it may work later.
     #[error("the store cannot be reached: {0}")]
     Unavailable(String),
@@ -216,6 +220,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> BoxFuture<'static, Result<bool, CommitError>>;
     /// Returns whether writes work.
     fn health(&self) -> Health;
+    /// Returns the board on which everybody writes what is wrong with the machine.
+    fn board(&self) -> &Board;
     /// Returns what this implementation can do.
     fn caps(&self) -> Caps;
     /// Returns who owns what and where tenants live.

@@ -1,5 +1,7 @@
 //! A store in memory that fails on purpose: seeded, so that every failure can be repeated.
 
+use crate::clock::Clock;
+use crate::store::board::Board;
 use crate::store::log::LogState;
 use crate::store::seam::{
     Admin, Batch, Caps, CommitError, Direction, Directory, Epoch, Health, Mutation, Owned, Pair,
@@ -12,6 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -148,6 +151,7 @@ impl SimPart {
 pub struct SimStore {
     world: Arc<Mutex<World>>,
     parts: Part,
+    board: Arc<Board>,
 }
 
 impl SimStore {
@@ -161,7 +165,8 @@ impl SimStore {
             parts: vec![SimPart::default(); usize::from(parts)],
             places: HashMap::new(),
         };
-        SimStore { world: Arc::new(Mutex::new(world)), parts }
+        let board = Arc::new(Board::new(Clock::system(), Duration::MAX));
+        SimStore { world: Arc::new(Mutex::new(world)), parts, board }
     }
 
     /// Changes what goes wrong from now on.
@@ -254,6 +259,10 @@ impl Store for SimStore {
 
     fn health(&self) -> Health {
         Health::Healthy
+    }
+
+    fn board(&self) -> &Board {
+        &self.board
     }
 
     fn caps(&self) -> Caps {

@@ -208,6 +208,9 @@ impl From<Error> for ApiError {
             Error::Paused => {
                 plain(StatusCode::SERVICE_UNAVAILABLE, "paused").retry_after(PAUSED_RETRY_AFTER)
             }
+            Error::Troubled { code, retry_after, .. } => {
+                plain(StatusCode::SERVICE_UNAVAILABLE, code).retry_after(retry_after)
+            }
             Error::Internal(_) => internal(&detail),
         }
     }

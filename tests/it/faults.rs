@@ -335,7 +335,9 @@ fn a_second_process_on_the_same_directory_is_refused_with_a_sentence() {
     with_runtime(async {
         let process = Process::start(&data);
         let ended = Process::attempt(&data).map(|_| ()).expect_err("one is enough");
-        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        assert_eq!(ended.status.code(), Some(4), "{ended:?}");
+        let whose = format!("in use by pid {}", process.id());
+        assert!(ended.said.contains(&whose), "{}", ended.said);
         assert!(ended.said.contains("another process holds it"), "{}", ended.said);
         assert!(!ended.said.contains("panicked"), "{}", ended.said);
         process.app.get("/readyz").await.expect(200);

@@ -58,6 +58,7 @@ pub fn config_in(directory: &Path) -> Config {
         ..Config::default()
     };
     config.http.listen = "127.0.0.1:0".to_owned();
+    config.store.reserve_bytes = 0;
     config.http.requests_per_second = 1_000_000;
     config.http.requests_burst = 1_000_000;
     config

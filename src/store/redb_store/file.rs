@@ -9,7 +9,7 @@ use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -120,11 +120,26 @@ fn damaged_file(path: &Path, reason: &str) -> StoreError {
 }
 
 fn held(directory: &Path) -> StoreError {
-    refused(format!(
-        "cannot open the store in {}: another process holds it; stop it, or give this one another \
-         --data-dir",
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let inode = fs::metadata(directory).map_or(0, |directory| directory.ino());
+    let holder = holder_in(&locks, inode);
+    let whose = holder.map(|pid| format!(", which is in use by pid {pid}")).unwrap_or_default();
+    StoreError::InUse(format!(
+        "cannot open the store in {}{whose}: another process holds it; stop it, or give this one \
+         another --data-dir",
         directory.display()
     ))
+}
+
+/// Returns who holds the lock on an inode, as the kernel lists locks:
+/// `1: FLOCK ADVISORY WRITE 4711 08:01:131 0 EOF`.
+fn holder_in(locks: &str, inode: u64) -> Option<u32> {
+    locks.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let (kind, pid, place) = (words.next()?, words.nth(2)?, words.next()?);
+        let is_it = kind == "FLOCK" && place.rsplit(':').next()?.parse() == Ok(inode);
+        is_it.then(|| pid.parse().ok()).flatten()
+    })
 }
 
 fn explain(path: &Path, error: &DatabaseError) -> StoreError {
@@ -404,4 +419,19 @@ fn grow(
         })
         .map_err(|error| StoreError::Unavailable(format!("cannot add parts: {error}")))?;
     Ok(format)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_holder_of_a_lock_is_found_among_the_others() {
+        let locks = "1: POSIX  ADVISORY  WRITE 11 08:01:131 0 EOF\n\
+                     2: FLOCK  ADVISORY  WRITE 12 08:01:132 0 EOF\n\
+                     3: FLOCK  ADVISORY  WRITE 13 08:01:131 0 EOF\n";
+        assert_eq!(holder_in(locks, 131), Some(13));
+        assert_eq!(holder_in(locks, 7), None);
+        assert_eq!(holder_in("nonsense", 7), None);
+    }
 }

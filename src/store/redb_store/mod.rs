@@ -6,12 +6,14 @@ mod file;
 mod migrate;
 mod owned;
 mod queue;
+mod reserve;
 mod restoring;
 mod rows;
 mod settings;
 mod shared;
 mod tables;
 mod view;
+mod watch;
 mod writer;
 
 #[cfg(test)]
@@ -21,6 +23,8 @@ pub use restoring::{NewRow, NewStore, PARTS_TABLE, PLACES_TABLE, read_part, read
 pub use settings::StoreSettings;
 pub(in crate::store) use tables::PART_BYTES;
 
+use crate::clock::Clock;
+use crate::store::board::Board;
 use crate::store::seam::{
     Admin, Caps, CommitError, Directory, Health, Owned, Part, Space, Store, StoreError, View,
 };
@@ -29,14 +33,16 @@ use futures_util::future::BoxFuture;
 use owned::{RedbOwned, unanswered};
 use parking_lot::RwLock;
 use queue::{Queue, Request};
+use reserve::Reserve;
 use rows::Rows;
-use shared::Shared;
+use shared::{Shared, identity_of};
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use tables::PartState;
 use tokio::sync::oneshot;
 use view::RedbView;
@@ -70,6 +76,9 @@ impl RedbStore {
             database: RwLock::new(Some(opened.database)),
             queue: Queue::new(settings.writer_queue_batches_max),
             health: RwLock::new(Health::Healthy),
+            board: Board::new(Clock::system(), Duration::from_millis(settings.stalled_after_ms)),
+            reserve: Reserve::in_directory(&settings.data_dir),
+            identity: identity_of(&opened.path),
             places: RwLock::new(HashMap::new()),
             settings: settings.clone(),
             path: opened.path,
@@ -86,6 +95,14 @@ impl RedbStore {
             .spawn(move || writer.run())
             .map_err(|error| StoreError::Unavailable(format!("cannot start a thread: {error}")))?;
         Ok(RedbStore { shared, writer: Some(writer), _directory_lock: opened.lock })
+    }
+
+    /// Begins to look after the room on the disk and the identity of the file.
+    ///
+    /// # Errors
+    /// Fails when no thread can be started.
+    pub fn watch(&self) -> Result<(), StoreError> {
+        watch::begin(&self.shared)
     }
 
     /// Fixes in which part a tenant lives.
@@ -163,6 +180,10 @@ impl Store for RedbStore {
 
     fn health(&self) -> Health {
         self.shared.health.read().clone()
+    }
+
+    fn board(&self) -> &Board {
+        &self.shared.board
     }
 
     fn caps(&self) -> Caps {

@@ -33,6 +33,14 @@ pub struct StoreSettings {
     /// crash: a spoiled key would make records disappear without an error. It costs about three
     /// seconds for each gigabyte; with 0 a damaged file opens and shows what can still be read.
     pub check_on_open_bytes_max: u64,
+    /// How many bytes of the disk are held back, so that what has begun can end and room can be made
+    /// when the disk is full; never more than a sixteenth of the disk.
+    pub reserve_bytes: u64,
+    /// How many bytes must be free for new work to be taken; never more than a sixteenth of the
+    /// disk.
+    pub free_bytes_min: u64,
+    /// After how many milliseconds a write that does not end is told of and new work is refused.
+    pub stalled_after_ms: u64,
     /// How fast the file is written anew beside the serving, in bytes a second.
     pub compact_bytes_per_second: u64,
     /// How many keys that are written meanwhile are remembered before that is given up.
@@ -53,6 +61,9 @@ impl Default for StoreSettings {
             writer_queue_batches_max: 64,
             two_phase: false,
             check_on_open_bytes_max: 64 * 1024 * 1024,
+            reserve_bytes: 16 * 1024 * 1024,
+            free_bytes_min: 64 * 1024 * 1024,
+            stalled_after_ms: 5_000,
             compact_bytes_per_second: 64 * 1024 * 1024,
             compact_keys_max: 1_000_000,
             log: None,

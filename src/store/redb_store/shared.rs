@@ -1,7 +1,10 @@
 //! What the store's handles, its owners and its writer share.
 
 use super::queue::Queue;
+use super::reserve::Reserve;
 use super::settings::StoreSettings;
+use crate::domain::condition::Condition;
+use crate::store::board::Board;
 use crate::store::log::LogState;
 use crate::store::seam::{Caps, Health, Part, StoreError};
 use parking_lot::{Mutex, RwLock};
@@ -10,7 +13,8 @@ use redb::{
 };
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
@@ -29,6 +33,10 @@ pub struct Shared {
     pub database: RwLock<Option<Database>>,
     pub queue: Queue,
     pub health: RwLock<Health>,
+    pub board: Board,
+    pub reserve: Reserve,
+    /// The device and the number of the file that was opened.
+    pub identity: Option<(u64, u64)>,
     /// Where tenants were placed.
     pub places: RwLock<HashMap<u32, Part>>,
     pub settings: StoreSettings,
@@ -100,6 +108,24 @@ impl Shared {
         database.begin_write().map_err(|error| error.to_string())
     }
 
+    /// Returns whether the file is still where it was opened, and notes it where everybody looks.
+    /// What is written to a file without a name is gone with the process.
+    pub fn check_identity(&self) -> Result<(), String> {
+        if self.identity.is_none() || identity_of(&self.path) == self.identity {
+            self.board.lift(Condition::FileReplaced);
+            return Ok(());
+        }
+        let what = if self.path.exists() { "is another file now" } else { "is gone" };
+        let detail = format!("the store's file {} {what}", self.path.display());
+        self.board.raise(Condition::FileReplaced, detail.clone());
+        Err(detail)
+    }
+
+    /// Returns whether the store takes no writes.
+    pub fn is_read_only(&self) -> bool {
+        *self.health.read() != Health::Healthy
+    }
+
     /// Returns what this store can do.
     pub fn caps(&self) -> Caps {
         Caps {
@@ -117,6 +143,11 @@ impl Shared {
         let parts = self.settings.parts;
         Err(StoreError::Refused(format!("part {part} does not exist: the store has {parts}")))
     }
+}
+
+/// Returns the device and the number of the file at `path`.
+pub fn identity_of(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 fn reopening() -> StoreError {

@@ -31,7 +31,7 @@ fn one(key: &str, value: &str) -> Batch {
 
 fn refusal(settings: &StoreSettings) -> String {
     match RedbStore::open(settings) {
-        Err(StoreError::Refused(text)) => text,
+        Err(StoreError::Refused(text) | StoreError::InUse(text)) => text,
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("it opened"),
     }

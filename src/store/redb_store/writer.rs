@@ -10,6 +10,7 @@ use super::tables::{
     HEARTBEAT, PARTS, PARTS_TAG, PLACES, PLACES_TAG, PartState, of, opened_place, sealed_place,
 };
 use super::view::{part_state, reading, unavailable};
+use crate::domain::condition::Condition;
 use crate::failpoint;
 use crate::store::backup::PartEnd;
 use crate::store::log::{Log, Step, add_row};
@@ -89,14 +90,15 @@ impl Writer {
     /// Serves until the store is closed, then closes the file.
     pub fn run(mut self) {
         let mut group = Vec::new();
-        let idle = Duration::from_millis(self.shared.settings.quick_repair_idle_ms);
         loop {
-            failpoint::hit("writer.turn");
-            let patience = self.restless.then_some(idle);
-            match self.shared.queue.take(&mut group, patience) {
-                Taken::Work => self.work(&mut group),
-                Taken::Idle => self.rest(),
-                Taken::Closed => break,
+            match catch_unwind(AssertUnwindSafe(|| self.turn(&mut group))) {
+                Ok(Taken::Work | Taken::Idle) => {}
+                Ok(Taken::Closed) => break,
+                // Nobody else writes, so it goes on: with what the file says, as after any fault.
+                Err(_) => {
+                    self.shared.board.write_ends();
+                    self.fail(&mut group, Fault::During("the writer panicked".into()));
+                }
             }
         }
         // Closing writes what an instant restart needs.
@@ -121,11 +123,25 @@ impl Writer {
         }
     }
 
+    fn turn(&mut self, group: &mut Vec<Request>) -> Taken {
+        let idle = Duration::from_millis(self.shared.settings.quick_repair_idle_ms);
+        let taken = self.shared.queue.take(group, self.restless.then_some(idle));
+        failpoint::hit("writer.turn");
+        match taken {
+            Taken::Work => self.work(group),
+            Taken::Idle => self.rest(),
+            Taken::Closed => {}
+        }
+        taken
+    }
+
     fn serve(&mut self, group: &mut Vec<Request>) {
         let mut verdicts = Vec::with_capacity(group.len());
+        self.shared.board.write_begins();
         // A panic of the engine leaves the transaction undone, as a failure before the commit.
         let written = catch_unwind(AssertUnwindSafe(|| self.write(group, &mut verdicts)))
             .unwrap_or_else(|_| Err(Fault::During("the writer panicked".into())));
+        self.shared.board.write_ends();
         match written {
             Ok(()) => {
                 for (request, verdict) in group.drain(..).zip(verdicts) {
@@ -141,6 +157,7 @@ impl Writer {
         // Shut before anybody hears of the fault, so that nobody comes back too early.
         *self.shared.health.write() = Health::Reopening;
         self.shared.queue.shut(reason);
+        self.shared.board.raise(Condition::Reopening, reason.clone());
         let bytes: usize = group.iter().filter_map(rows_of).map(Rows::bytes).sum();
         // A copy that misses what is in doubt would lose it.
         self.copying = None;
@@ -196,6 +213,7 @@ impl Writer {
         if verdicts.iter().all(is_nothing) {
             return Ok(());
         }
+        self.shared.check_identity().map_err(Fault::Before)?;
         let mut tx = self.shared.begin_write().map_err(Fault::Before)?;
         tx.set_two_phase_commit(self.shared.settings.two_phase);
         self.sort(group, verdicts);
@@ -214,6 +232,8 @@ impl Writer {
         failpoint::fail("commit.before").map_err(|error| Fault::Before(error.to_string()))?;
         tx.commit().map_err(|error| Fault::During(error.to_string()))?;
         failpoint::fail("commit.after").map_err(|error| Fault::During(error.to_string()))?;
+        // What was written to a file without a name is not durable.
+        self.shared.check_identity().map_err(Fault::During)?;
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
         self.restless = true;
         Ok(())
@@ -371,8 +391,10 @@ impl Writer {
             tx.set_quick_repair(true);
             tx.commit().map_err(|error| error.to_string())
         };
-        let committed = catch_unwind(AssertUnwindSafe(commit))
-            .unwrap_or_else(|_| Err("the writer panicked".into()));
+        self.shared.board.write_begins();
+        let committed = catch_unwind(AssertUnwindSafe(commit));
+        self.shared.board.write_ends();
+        let committed = committed.unwrap_or_else(|_| Err("the writer panicked".into()));
         match committed {
             Ok(()) => self.restless = false,
             Err(reason) => self.fail(&mut Vec::new(), Fault::Before(reason)),
@@ -382,7 +404,11 @@ impl Writer {
     /// Opens the file again and again until it takes writes; meanwhile it may serve reads.
     fn recover(&mut self, mut reason: String) {
         tracing::warn!("The store failed and is opened again: {reason}");
+        self.blame(&reason);
         let mut wait = REOPEN_WAIT_MIN;
+        if !self.is_back_in_place() {
+            return;
+        }
         let mut opened = self.open_again();
         loop {
             if opened.is_ok() {
@@ -390,12 +416,17 @@ impl Writer {
                     Ok(()) => return self.reopened(),
                     Err(error) => reason = error,
                 }
+                self.blame(&reason);
                 // The failed probe spoiled the handle, for reading too.
                 opened = self.open_again();
             }
             let health = match &opened {
-                Ok(()) => Health::ReadOnly(reason.clone()),
+                Ok(()) => {
+                    self.shared.board.lift(Condition::Reopening);
+                    Health::ReadOnly(reason.clone())
+                }
                 Err(error) => {
+                    self.shared.board.raise(Condition::Reopening, error.clone());
                     reason.clone_from(error);
                     Health::Reopening
                 }
@@ -412,6 +443,35 @@ impl Writer {
         }
     }
 
+    /// Writes on the board what a failure says of the disk. When it is full, the reserve gives way,
+    /// so that what follows has room.
+    fn blame(&self, reason: &str) {
+        let condition = Condition::of_error(reason);
+        let board = &self.shared.board;
+        if condition == Condition::DiskFull && self.shared.reserve.release() {
+            let detail = format!("the disk is full, and the reserve is in use: {reason}");
+            board.raise(condition, detail);
+        } else if !(board.holds(Condition::DiskFull) && condition == Condition::IoError) {
+            // A handle that failed says no more than that it did.
+            board.raise(condition, reason.to_owned());
+        }
+    }
+
+    /// Waits while the file is not where it was opened: opened again, it could not even be read.
+    /// Answers false when the store is closed meanwhile.
+    fn is_back_in_place(&self) -> bool {
+        while let Err(reason) = self.shared.check_identity() {
+            for of_the_file in [Condition::Reopening, Condition::IoError] {
+                self.shared.board.lift(of_the_file);
+            }
+            *self.shared.health.write() = Health::ReadOnly(reason);
+            if self.shared.queue.closed_within(REOPEN_WAIT_MAX) {
+                return false;
+            }
+        }
+        true
+    }
+
     fn open_again(&self) -> Result<(), String> {
         let mut database = self.shared.database.write();
         // The old handle must be gone first: the file's lock is its own.
@@ -424,6 +484,20 @@ impl Writer {
         self.restless = true;
         let ends = self.ends();
         self.log.iter_mut().for_each(|log| log.settle(&ends));
+        let board = &self.shared.board;
+        board.count_reopening();
+        for over in [
+            Condition::Reopening,
+            Condition::IoError,
+            Condition::FileTooLarge,
+            Condition::ReadOnlyFileSystem,
+        ] {
+            board.lift(over);
+        }
+        // With a reserve, room for what has begun is not yet room for new work.
+        if self.shared.settings.reserve_bytes == 0 {
+            board.lift(Condition::DiskFull);
+        }
         *self.shared.health.write() = Health::Healthy;
         self.shared.queue.open();
         tracing::info!("The store takes writes again");

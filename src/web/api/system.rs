@@ -13,6 +13,7 @@ use super::super::route::{Group, Param, Route};
 use super::super::state::Front;
 use super::super::{GROUPS, docs, metrics, openapi};
 use crate::app::App;
+use crate::app::system::Standing;
 
 /// Health, metrics and descriptions.
 pub static GROUP: Group = Group {
@@ -60,6 +61,14 @@ pub static GROUP: Group = Group {
             )
             .scope("tenants:write")
             .answers(202, "SealState"),
+        Route::get("/v1/system/clock", || web::to(clock))
+            .named("system_clock", "Says what the clock says, and whether it is believed.")
+            .scope("system:read")
+            .answers(200, "ClockState"),
+        Route::post("/v1/system/clock/accept", || web::to(accept_clock))
+            .named("system_clock_accept", "Takes the clock for right: deadlines come by it.")
+            .scope("tenants:write")
+            .answers(200, "ClockState"),
         Route::get("/v1/openapi.json", || web::to(description))
             .named("system_openapi", "Describes this API as OpenAPI 3.1.")
             .public(),
@@ -86,20 +95,39 @@ pub static GROUP: Group = Group {
         ),
         (
             "Health",
-            r#"{"type":"object","required":["status"],"properties":{
-                "status":{"type":"string","description":"`ok`, or why not"},
-                "version":{"type":"string"},
+            r##"{"type":"object","required":["status"],"properties":{
+                "status":{"type":"string",
+                    "description":"`ok`; `degraded`: part of the work waits, see `reasons`"},
+                "reasons":{"type":"array","items":{"$ref":"#/components/schemas/Reason"}},
                 "degraded":{"type":"array","items":{"type":"string"},
-                    "description":"What works with something old."}}}"#,
+                    "description":"What works with something old."},
+                "version":{"type":"string"}}}"##,
+        ),
+        (
+            "Reason",
+            r#"{"type":"object","required":["code","detail","cure","since"],"properties":{
+                "code":{"type":"string","description":"What is wrong; stable."},
+                "detail":{"type":"string"},"cure":{"type":"string"},
+                "since":{"type":"string","format":"date-time"}}}"#,
         ),
         (
             "SystemInfo",
-            r#"{"type":"object","properties":{"version":{"type":"string"},
-                "status":{"type":"string"},"storeBytes":{"type":"integer"},
+            r##"{"type":"object","properties":{"version":{"type":"string"},
+                "status":{"enum":["ready","degraded","unready"]},
+                "storeState":{"type":"string"},"storeBytes":{"type":"integer"},
+                "diskFreeBytes":{"type":["integer","null"]},
+                "reasons":{"type":"array","items":{"$ref":"#/components/schemas/Reason"}},
                 "parts":{"type":"integer"},"activeRuns":{"type":"integer"},
                 "crashes":{"type":"integer"},"quarantined":{"type":"integer"},
                 "paused":{"type":["object","null"],
-                    "description":"Why nothing goes on by itself, after a restore."}}}"#,
+                    "description":"Why nothing goes on by itself, after a restore."}}}"##,
+        ),
+        (
+            "ClockState",
+            r#"{"type":"object","required":["now","state"],"properties":{
+                "now":{"type":"string","format":"date-time"},
+                "state":{"enum":["trusted","behind","ahead"]},
+                "detail":{"type":["string","null"]}}}"#,
         ),
         (
             "SealState",
@@ -119,24 +147,20 @@ async fn healthz() -> HttpResponse {
 }
 
 async fn readyz(app: web::Data<App>, front: web::Data<Front>) -> Answer {
-    match app.readiness() {
-        Ok(()) => Ok(HttpResponse::Ok().json(ready(&front))),
-        Err(reason) => {
-            let refusal =
-                ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", reason.clone());
-            Err(refusal.with_header(header::RETRY_AFTER, "1").with_member("reason", reason.into()))
+    let Standing { status, reasons } = app.standing();
+    if status != "unready" {
+        let mut answer = json!({"status": status, "reasons": reasons});
+        // What is not as it should be is named without its place.
+        let stale = front.certificates.iter().filter(|(_, found)| found.fault().is_some());
+        let stale: Vec<_> = stale.map(|(door, _)| format!("{door} certificate")).collect();
+        if !stale.is_empty() {
+            answer["degraded"] = json!(stale);
         }
+        return Ok(HttpResponse::Ok().json(answer));
     }
-}
-
-/// Work is taken; what is not as it should be is named without its place.
-fn ready(front: &Front) -> serde_json::Value {
-    let stale = front.certificates.iter().filter(|(_, found)| found.fault().is_some());
-    let degraded: Vec<_> = stale.map(|(door, _)| format!("{door} certificate")).collect();
-    match degraded.is_empty() {
-        true => json!({"status": "ok"}),
-        false => json!({"status": "ok", "degraded": degraded}),
-    }
+    let details: Vec<&str> = reasons.iter().map(|reason| reason.detail.as_str()).collect();
+    let refusal = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", details.join("; "));
+    Err(refusal.with_header(header::RETRY_AFTER, "1").with_member("reasons", json!(reasons)))
 }
 
 async fn scrape(
@@ -180,6 +204,15 @@ async fn seal(app: web::Data<App>, Caller(who): Caller) -> Answer {
 async fn rotate_key(app: web::Data<App>, Caller(who): Caller, body: Json) -> Answer {
     body.fields().end()?;
     Ok(HttpResponse::Accepted().json(app.rotate_seal_key(&who).await?))
+}
+
+async fn clock(app: web::Data<App>) -> Answer {
+    Ok(HttpResponse::Ok().json(app.clock_state()))
+}
+
+async fn accept_clock(app: web::Data<App>, Caller(who): Caller, body: Json) -> Answer {
+    body.fields().end()?;
+    Ok(HttpResponse::Ok().json(app.accept_clock(&who).await?))
 }
 
 async fn description(front: web::Data<Front>) -> HttpResponse {

@@ -8,6 +8,7 @@ use super::parts::moment::Moment;
 use super::parts::proof::Proof;
 use super::{NAVIGATION, NavEntry};
 use crate::app::principal::Scopes;
+use crate::domain::condition::Reason;
 use crate::domain::time::Timestamp;
 
 /// Light or dark; without one the system decides.
@@ -88,6 +89,8 @@ pub struct Shell {
     pub paused: Option<String>,
     /// What forms of this page show; empty where nobody is signed in.
     pub token: String,
+    /// What is wrong with the machine, the worst first.
+    pub troubles: Vec<Reason>,
     /// When the page is made.
     pub now: Timestamp,
 }
@@ -216,6 +219,7 @@ impl Shell {
                 is_person: true,
             }),
             theme: None,
+            troubles: Vec::new(),
             data: Data::Real,
             paused: None,
             token: "proof".to_owned(),

@@ -11,6 +11,7 @@ use askama::Template;
 use super::shell::{Data, Shell, Theme, Viewer};
 use crate::app::App;
 use crate::app::principal::{Kind, Principal};
+use crate::domain::condition::Reason;
 use crate::failpoint;
 use crate::web::error::{Answer, ApiError};
 use crate::web::origin;
@@ -78,6 +79,7 @@ pub fn shell(request: &HttpRequest) -> Shell {
         data,
         paused: paused(request),
         token: proof::of_request(request),
+        troubles: troubles(request),
         now: front.clock.now(),
     }
 }
@@ -85,6 +87,14 @@ pub fn shell(request: &HttpRequest) -> Shell {
 fn paused(request: &HttpRequest) -> Option<String> {
     let tenant = request.extensions().get::<Principal>()?.tenant;
     request.app_data::<web::Data<App>>()?.pause_of(tenant)
+}
+
+/// The pause has a stripe of its own, with a button.
+fn troubles(request: &HttpRequest) -> Vec<Reason> {
+    let app = request.app_data::<web::Data<App>>();
+    let mut reasons = app.map(|app| app.standing().reasons).unwrap_or_default();
+    reasons.retain(|reason| reason.condition != Condition::Paused);
+    reasons
 }
 
 fn address(request: &HttpRequest) -> String {
