@@ -271,7 +271,11 @@ impl Metrics {
         enter(registry, "ergane_schedule_lag_seconds", self.timer_lag_seconds.clone());
         enter(registry, "ergane_store_commit_seconds", self.commit_seconds.clone());
         enter(registry, "ergane_store_bytes", self.store_bytes.clone());
-        enter(registry, "ergane_backup_last_success_timestamp_seconds", self.backup_at_seconds.clone());
+        enter(
+            registry,
+            "ergane_backup_last_success_timestamp_seconds",
+            self.backup_at_seconds.clone(),
+        );
         enter(registry, "ergane_backup_last_bytes", self.backup_bytes.clone());
         enter(registry, "ergane_backup_failures", self.backup_failures.clone());
         enter(registry, "ergane_store_free_bytes", self.store_free_bytes.clone());

@@ -10,6 +10,7 @@ use super::App;
 use super::audit::Change;
 use super::error::Error;
 use super::principal::Principal;
+use super::streams::Followed;
 use crate::domain::problem::Problem;
 use crate::logs::{self, LevelState, LineFilter, LogLine};
 
@@ -18,6 +19,8 @@ pub const LEVEL_FOR_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// Lines as they are written, from a place on.
 pub struct LogStream {
+    app: App,
+    who: Principal,
     filter: LineFilter,
     place: u64,
     news: watch::Receiver<u64>,
@@ -51,7 +54,8 @@ impl App {
         let news = logs::book().watch();
         let newest = *news.borrow();
         let place = after.unwrap_or(newest).min(newest);
-        Ok(LogStream { filter: self.seen_by(who, filter)?, place, news })
+        let filter = self.seen_by(who, filter)?;
+        Ok(LogStream { app: self.clone(), who: who.clone(), filter, place, news })
     }
 
     fn seen_by(&self, who: &Principal, filter: LineFilter) -> Result<LineFilter, Error> {
@@ -94,6 +98,12 @@ impl App {
         change.after(&json!({ "level": level, "until": until }));
         self.record_change(who, change).await?;
         Ok(logs::book().level())
+    }
+}
+
+impl Followed for LogStream {
+    fn follower(&self) -> (&App, &Principal) {
+        (&self.app, &self.who)
     }
 }
 

@@ -33,16 +33,6 @@ impl Rest {
         self.is_on.load(Ordering::SeqCst)
     }
 
-    /// Returns whether nothing at all goes on.
-    pub(super) fn is_whole(&self) -> bool {
-        self.is_on()
-            && self
-                .row
-                .read()
-                .as_ref()
-                .is_some_and(|it| it.tenants.is_empty() && it.runs.is_empty())
-    }
-
     /// Returns whether a tenant rests.
     pub(super) fn of_tenant(&self, tenant: TenantId) -> bool {
         self.is_on() && self.row.read().as_ref().is_some_and(|row| !row.tenants.contains(&tenant))

@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 use crate::metrics::readings::Readings;
 use crate::store::ledger::Snapshot;
 use crate::store::seam::StoreError;
-use crate::store::timers::deadlines;
+use crate::store::timers::{Cursor, deadlines};
 
 use super::{Engine, Refusal, shared};
 
@@ -59,7 +59,8 @@ impl Engine {
         let mut count = 0;
         for part in 0..self.shared.store.caps().parts {
             let snapshot = Snapshot::of(&*self.shared.store, part)?;
-            count += deadlines(&snapshot, moment, limit.saturating_sub(count))?.len();
+            let from = Cursor::from(Timestamp::default());
+            count += deadlines(&snapshot, moment, &from, limit.saturating_sub(count))?.0.len();
         }
         Ok(count)
     }

@@ -158,7 +158,8 @@ impl TenantSupervisor {
         if self.tenant.rests() {
             return 0;
         }
-        let most = self.tenant.standing.active_runs_max(self.tenant.shared.settings.runs_active_max);
+        let most =
+            self.tenant.standing.active_runs_max(self.tenant.shared.settings.runs_active_max);
         most.saturating_sub(self.tenant.active() + self.beginning)
     }
 

@@ -3,8 +3,6 @@
 //! A chain lies beside what it tells of, so that a change and its record are one commit: changes
 //! of a tenant's things in the tenant's own rows, changes of who may do what in the appliance's.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};

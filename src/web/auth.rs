@@ -122,7 +122,7 @@ fn credential(request: &HttpRequest) -> Option<Credential> {
     if let Some(key) = text(headers, "x-api-key").or_else(|| text(headers, "x-bot-key")) {
         return Some(Credential::Key(key.to_owned()));
     }
-    let link = request.request().conn_data::<Rc<Link>>();
+    let link = request.conn_data::<Rc<Link>>();
     if link.is_some_and(|link| link.door == Door::Local) {
         return Some(Credential::Local);
     }
@@ -132,7 +132,7 @@ fn credential(request: &HttpRequest) -> Option<Credential> {
 
 /// Returns the token of the session that a request acts for; none where it shows something better.
 pub fn session_shown(request: &ServiceRequest) -> Option<String> {
-    match credential(request)? {
+    match credential(request.request())? {
         Credential::Session(token) => Some(token),
         Credential::Key(_) | Credential::Local => None,
     }

@@ -173,9 +173,13 @@ pub fn of_run(
 }
 
 /// Answers with a stream of log lines.
-pub fn of_log(stream: LogStream, open: Open, settings: &WebSettings) -> HttpResponse {
+pub fn of_log(
+    stream: LogStream,
+    (open, shown): (Open, Option<Credential>),
+    settings: &WebSettings,
+) -> HttpResponse {
     let sent = stream.place().to_string();
-    answer(Log { stream, sent }, open, settings)
+    answer(Log { stream, sent }, (open, shown), settings)
 }
 
 /// Returns the id after which a client wants to go on.
@@ -357,6 +361,10 @@ struct Log {
 }
 
 impl Source for Log {
+    fn followed(&self) -> &dyn Followed {
+        &self.stream
+    }
+
     async fn send_on(&mut self, line: &mut Line) -> Result<bool, Stop> {
         for written in self.stream.read() {
             let id = written.number.to_string();

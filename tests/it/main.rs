@@ -58,7 +58,7 @@ mod tls;
 mod trials;
 mod triggers;
 mod upgrades;
-mod watch;
 mod walls;
+mod watch;
 mod webhooks;
 mod workers;

@@ -26,13 +26,6 @@ impl App {
         let row = rows.into_iter().find(|row| row.slug == slug && row.deleted_at.is_none());
         row.ok_or_else(|| Error::NotFound { what: "tenant", id: slug.to_owned() })
     }
-
-    fn check_owner(&self, who: &Principal) -> Result<(), Error> {
-        match self.owns_appliance(who)? {
-            true => Ok(()),
-            false => Err(Error::Forbidden { scope: "*".to_owned() }),
-        }
-    }
 }
 
 /// Whatever is done to a tenant is recorded where its author belongs, not in what is moved.

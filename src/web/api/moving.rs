@@ -161,7 +161,7 @@ async fn take(
     front: &Front,
     mut body: web::Payload,
 ) -> Result<Import, ApiError> {
-    let (limit, patience) = (front.settings.import_bytes_max, front.settings.body_timeout());
+    let (limit, patience) = (front.settings.import_bytes_max, front.settings.body_limits().timeout);
     let mut size = 0_u64;
     loop {
         let piece = match tokio::time::timeout(patience, body.next()).await {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
-use super::super::auth::Caller;
+use super::super::auth::{Caller, shown_by};
 use super::super::body::Json;
 use super::super::error::{Answer, ApiError};
 use super::super::query::Query;
@@ -238,7 +238,7 @@ async fn follow(
     };
     let open = front.streams.enter(who.tenant, front.settings.streams_max)?;
     let lines = app.log_stream(&who, line_filter(&query)?, after)?;
-    Ok(stream::of_log(lines, open, &front.settings))
+    Ok(stream::of_log(lines, (open, shown_by(&request)), &front.settings))
 }
 
 async fn level(app: web::Data<App>, Caller(who): Caller) -> Answer {

@@ -11,7 +11,7 @@ use askama::Template;
 use super::shell::{Data, Shell, Theme, Viewer};
 use crate::app::App;
 use crate::app::principal::{Kind, Principal};
-use crate::domain::condition::Reason;
+use crate::domain::condition::{Condition, Reason};
 use crate::failpoint;
 use crate::web::error::{Answer, ApiError};
 use crate::web::origin;
