@@ -26,6 +26,9 @@ use crate::web::stream::Streams;
 /// Sent when a file outgrows a limit of the system; its default is to end the process.
 const SIGXFSZ: i32 = 25;
 
+/// What of a process its core dump holds, as bits.
+const COREDUMP_FILTER: &str = "/proc/self/coredump_filter";
+
 /// Which doors are opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doors {
@@ -84,6 +87,7 @@ impl Serving {
         };
         let mail_address = smtp.as_ref().and_then(|listener| listener.local_addr().ok());
         survive_a_file_limit()?;
+        keep_memory_out_of_dumps();
         let stage = address.filter(|_| config.demo);
         let mut egress = config.egress.clone();
         // The demo's pager, billing and CRM live in this very process.
@@ -190,6 +194,14 @@ fn bind_mail(settings: &MailSettings) -> anyhow::Result<TcpListener> {
 
 fn stop_signals() -> anyhow::Result<(Signal, Signal)> {
     Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
+}
+
+/// Lets a dump of this process hold nothing of its memory, where secrets are opened: the kernel
+/// leaves out every kind of mapping whose bit is not set (core(5), "Controlling which mappings").
+fn keep_memory_out_of_dumps() {
+    if let Err(error) = std::fs::write(COREDUMP_FILTER, "0") {
+        warn!("A core dump of this process would hold its memory: {COREDUMP_FILTER}: {error}");
+    }
 }
 
 /// Takes over the signal of the file size limit: the write then fails like one to a full disk,

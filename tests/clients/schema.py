@@ -15,16 +15,15 @@ import urllib.request
 from pathlib import Path
 
 KEY = "key-of-the-schema-0123456789"
-# Streams have no end, a page of the docs is no JSON, and what removes the key of the caller ends
-# the examination. An export is read back by `tests/it/moving.rs`.
+# Streams have no end, a page of the docs is no JSON, and what ends the key of the caller ends the
+# examination. An export is read back by `tests/it/moving.rs`.
 LEFT_OUT = [
-    "^/v1/tenants/import$",
-    "/export$",
-    "stream",
-    "^/docs",
-    "^/v1/system/secrets/rotate-key$",
-    "^/v1/tasks/poll$",
-    "^/v1/me",
+    ".*/export$",
+    ".*stream",
+    "/docs",
+    "/v1/system/secrets/rotate-key$",
+    "/v1/tasks/poll$",
+    "/v1/me",
 ]
 # What is left out of the checks, and why:
 # - positive_data_acceptance: a body that fits its schema may still name what is not there.
@@ -85,16 +84,13 @@ def examine(base, document, directory, key, options):
     command += ["--request-timeout", "20", "--suppress-health-check", "all"]
     command += ["--warnings", "off", "--no-color"]
     command += ["--seed", str(options.seed), "--generation-deterministic"]
-    for pattern in LEFT_OUT:
-        command += ["--exclude-path-regex", pattern]
-    if options.only:
-        command += ["--include-path-regex", options.only]
+    left_out = "".join(f"(?!{pattern})" for pattern in LEFT_OUT)
+    command += ["--include-path-regex", f"^{left_out}.*{options.only}"]
     if options.short:
         command += ["--phases", "coverage,fuzzing", "--max-examples", "2", "--max-time", "60"]
-        command += ["--continue-on-failure"]
     else:
         command += ["--phases", "examples,coverage,fuzzing", "--max-examples", "60"]
-        command += ["--continue-on-failure"]
+    command += ["--continue-on-failure"]
     return subprocess.run([str(part) for part in command], cwd=directory, check=False).returncode
 
 
@@ -103,7 +99,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--binary", required=True)
     parser.add_argument("--short", action="store_true", help="about a minute, few examples")
-    parser.add_argument("--only", help="paths that fit this expression alone")
+    parser.add_argument("--only", default="", help="paths that hold this expression alone")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     binary = str(Path(options.binary).resolve())

