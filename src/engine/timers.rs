@@ -250,6 +250,7 @@ impl Timers {
                     return false;
                 }
                 let Some(deadline) = queue.next.pop_first() else { return false };
+                failpoint::hit("timer.pop");
                 self.shared.metrics.timer_fired_after(now.since(deadline.due));
                 failpoint::hit("timer.pop");
                 queue.woken.insert(deadline.clone(), now);
@@ -290,7 +291,9 @@ impl Timers {
             Some(due) => due.since(now).min(LOOK_MAX),
             None => LOOK_MAX,
         };
-        self.look_after(pause, ctx);
+        // What is set beyond what was read is found by the reading that follows then.
+        let until_read = self.read_until.since(now).max(Duration::from_millis(1));
+        self.look_after(pause.min(until_read), ctx);
     }
 
     fn look_after(&mut self, pause: Duration, ctx: &mut Context<Timers>) {
