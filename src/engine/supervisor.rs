@@ -179,7 +179,7 @@ impl TenantSupervisor {
         if has_more {
             self.turns = true;
             let pause = wrap_future(tokio::task::yield_now());
-            ctx.spawn(pause.map(|(), supervisor: &mut Self, ctx| {
+            ctx.spawn(pause.map(move |(), supervisor: &mut Self, ctx| {
                 supervisor.turns = false;
                 supervisor.note_turn(began.elapsed(), begun);
                 supervisor.take_turn(ctx);

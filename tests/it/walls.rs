@@ -46,9 +46,7 @@ fn quick(config: &mut Config) {
 
 async fn put_in(app: &TestApp, path: &str, body: Value) -> Value {
     let answer = app.post(path, body).await;
-    if answer.status >= 300 {
-        eprintln!("{path}: {}", answer.text);
-    }
+    assert!(answer.status < 300, "{path}: {}", answer.text);
     answer.body
 }
 
@@ -181,7 +179,9 @@ fn look(asked: &str, (status, text): (u16, &str), found: &mut Vec<String>) {
     if !seen.is_empty() {
         found.push(format!("{asked} ({status}) shows {seen:?}"));
     }
-    if status == 403 || status >= 500 {
+    // What belongs to the appliance itself is refused by its name, which is no secret.
+    let is_of_appliance = asked.starts_with("/v1/system") || asked.starts_with("/system");
+    if (status == 403 && !is_of_appliance) || status >= 500 {
         found.push(format!("{asked} answers {status}: {text:.200}"));
     }
 }
