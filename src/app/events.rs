@@ -78,6 +78,7 @@ impl App {
         who: &Principal,
         events: Vec<IncomingEvent>,
     ) -> Result<Vec<EventOutcome>, Error> {
+        self.admit_events(who.tenant, events.len())?;
         let mut fitting = Vec::with_capacity(events.len());
         let mut refused = Vec::new();
         let mut verdicts = Vec::with_capacity(events.len());
@@ -103,10 +104,7 @@ impl App {
         self.keep_rejected(who, refused.into_iter().zip(unfit).collect()).await;
         let accepted = match fitting.is_empty() {
             true => Vec::new(),
-            false => {
-                self.admit_events(who.tenant, fitting.len())?;
-                self.engine().publish(who.tenant, fitting).await?
-            }
+            false => self.engine().publish(who.tenant, fitting).await?,
         };
         let mut accepted = accepted.into_iter();
         let outcomes = verdicts.into_iter().map(|problems| match problems.is_empty() {

@@ -10,6 +10,7 @@ use super::keys::NewKey;
 use super::people::{check_email, check_name, show};
 use super::principal::{Origin, Principal, Scopes};
 use super::sign_in::Entered;
+use super::throttle::network_of;
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 use crate::store::access::APPLIANCE;
@@ -129,7 +130,8 @@ impl App {
         let email = check_email(&wanted.email)?;
         self.passwords.check(&wanted.password, &[&email, &wanted.name])?;
         let tenant = self.first_tenant()?.id;
-        let password = self.passwords.hash(wanted.password).await?;
+        let network = network_of(origin.address.as_deref());
+        let password = self.passwords.hash(network, wanted.password).await?;
         let person = PersonRow {
             id: self.new_person_id(),
             tenant,
@@ -197,7 +199,7 @@ impl App {
         let (digest, now) = (digest(token), self.now());
         let (_, person) = self.read_of(APPLIANCE, |view| joining(view, &digest, now))?;
         self.passwords.check(&password, &[&person.email, &person.name])?;
-        let hash = self.passwords.hash(password).await?;
+        let hash = self.passwords.hash(network_of(origin.address.as_deref()), password).await?;
         let who = Principal { origin, ..self.of_person(person.clone())? };
         let (entered, session) = self.new_session(&who);
         let change = Change::of("person.setPassword", &person.id);

@@ -1,10 +1,11 @@
 //! Passwords: hashed with argon2id, a few at a time and never on a thread that serves.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tokio::sync::Semaphore;
 
@@ -32,11 +33,16 @@ const COMMON: [&str; 12] = [
     "correcthorsebatterystaple",
 ];
 
+/// The network that asks; none for one behind which everybody may be. Not the tenant: who is refused
+/// must not learn by it whether there is such an account.
+pub type Whose = Option<String>;
+
 /// Hashes and checks passwords within bounds.
 #[derive(Debug)]
 pub struct Passwords {
     permits: Semaphore,
-    waiting: AtomicUsize,
+    /// How many wait of each network.
+    waiting: Mutex<HashMap<Whose, usize>>,
     waiting_max: usize,
     chars_min: usize,
     cost: Cost,
@@ -64,7 +70,7 @@ impl Passwords {
     pub fn new(settings: &AccessSettings) -> Passwords {
         Passwords {
             permits: Semaphore::new(settings.passwords_at_once.max(1)),
-            waiting: AtomicUsize::new(0),
+            waiting: Mutex::default(),
             waiting_max: settings.passwords_waiting_max,
             chars_min: settings.password_chars_min,
             cost: Cost {
@@ -106,23 +112,31 @@ impl Passwords {
     /// Returns the hash of a password with its salt and its cost, in the PHC format.
     ///
     /// # Errors
-    /// `Unavailable` while too many wait.
-    pub async fn hash(&self, password: String) -> Result<String, Error> {
+    /// `Unavailable` while too many wait, or too many of the same network.
+    pub async fn hash(&self, whose: Whose, password: String) -> Result<String, Error> {
         let cost = self.cost;
-        self.aside(move || hash(cost, &password)).await?
+        self.aside(whose, move || hash(cost, &password)).await?
     }
 
     /// Compares a password with a hash; it takes as long when there is none.
     ///
     /// # Errors
-    /// `Unavailable` while too many wait.
-    pub async fn verify(&self, password: String, kept: Option<String>) -> Result<Match, Error> {
-        let nobody = self.nobody.get_or_try_init(|| self.hash(NOBODY.to_owned())).await?.clone();
+    /// `Unavailable` while too many wait, or too many of the same network.
+    pub async fn verify(
+        &self,
+        whose: Whose,
+        password: String,
+        kept: Option<String>,
+    ) -> Result<Match, Error> {
+        let nobody = self.nobody.get_or_try_init(|| self.hash(whose.clone(), NOBODY.to_owned()));
+        let nobody = nobody.await?.clone();
         let exists = kept.is_some();
         let kept = kept.unwrap_or(nobody);
         // A hash is compared with the cost that it was made with.
         let is_right = self
-            .aside(move || Argon2::default().verify_password(password.as_bytes(), &*kept).is_ok())
+            .aside(whose, move || {
+                Argon2::default().verify_password(password.as_bytes(), &*kept).is_ok()
+            })
             .await?;
         Ok(if is_right && exists { Match::Right } else { Match::Wrong })
     }
@@ -130,9 +144,10 @@ impl Passwords {
     /// Runs `work` on a thread that may block, when it is its turn.
     async fn aside<T: Send + 'static>(
         &self,
+        whose: Whose,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
-        let _waiting = Waiting::enter(&self.waiting, self.waiting_max)?;
+        let _waiting = Waiting::enter(&self.waiting, whose, self.waiting_max)?;
         let permit = self.permits.acquire().await;
         let _permit = permit.map_err(|error| Error::Internal(error.to_string()))?;
         let done = tokio::task::spawn_blocking(work).await;
@@ -141,25 +156,40 @@ impl Passwords {
 }
 
 /// Counts one who waits until it is dropped.
-struct Waiting<'a>(&'a AtomicUsize);
+struct Waiting<'a> {
+    all: &'a Mutex<HashMap<Whose, usize>>,
+    whose: Whose,
+}
 
 impl Waiting<'_> {
-    fn enter(count: &AtomicUsize, most: usize) -> Result<Waiting<'_>, Error> {
-        let before = count.fetch_add(1, Ordering::SeqCst);
-        let waiting = Waiting(count);
-        if before > most {
+    /// Of one network no more than half may wait, so that a flood from one keeps out no other.
+    fn enter(
+        all: &Mutex<HashMap<Whose, usize>>,
+        whose: Whose,
+        most: usize,
+    ) -> Result<Waiting<'_>, Error> {
+        let mut waiting = all.lock();
+        let own = waiting.get(&whose).copied().filter(|_| whose.is_some()).unwrap_or_default();
+        if waiting.values().sum::<usize>() > most || own > most.div_ceil(2) {
             return Err(Error::Unavailable {
                 detail: "too many passwords wait to be checked".to_owned(),
                 retry_after: RETRY_AFTER,
             });
         }
-        Ok(waiting)
+        *waiting.entry(whose.clone()).or_default() += 1;
+        Ok(Waiting { all, whose })
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        let mut waiting = self.all.lock();
+        if let Some(count) = waiting.get_mut(&self.whose) {
+            *count -= 1;
+            if *count == 0 {
+                waiting.remove(&self.whose);
+            }
+        }
     }
 }
 
@@ -183,10 +213,10 @@ mod tests {
     #[actix_web::test]
     async fn a_password_is_known_again_and_kept_as_argon2id_alone() {
         let passwords = Passwords::new(&quick());
-        let kept = passwords.hash("a long enough one".to_owned()).await.expect("hashed");
+        let kept = passwords.hash(None, "a long enough one".to_owned()).await.expect("hashed");
         assert!(kept.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{kept}");
         let verify = async |text: &str, kept: Option<&str>| {
-            passwords.verify(text.to_owned(), kept.map(str::to_owned)).await.expect("room")
+            passwords.verify(None, text.to_owned(), kept.map(str::to_owned)).await.expect("room")
         };
         assert_eq!(verify("a long enough one", Some(&kept)).await, Match::Right);
         assert_eq!(verify("a long enough two", Some(&kept)).await, Match::Wrong);
@@ -200,11 +230,24 @@ mod tests {
         let passwords = Passwords::new(&settings);
         let _held = passwords.permits.acquire().await.expect("open");
         let _two = [
-            Waiting::enter(&passwords.waiting, 1).expect("room"),
-            Waiting::enter(&passwords.waiting, 1).expect("room"),
+            Waiting::enter(&passwords.waiting, None, 1).expect("room"),
+            Waiting::enter(&passwords.waiting, None, 1).expect("room"),
         ];
-        let refused = passwords.hash("a long enough one".to_owned()).await;
+        let refused = passwords.hash(None, "a long enough one".to_owned()).await;
         assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn a_flood_from_one_network_keeps_no_other_out() {
+        let waiting = Mutex::default();
+        let from = |network: &str| Waiting::enter(&waiting, Some(network.to_owned()), 8);
+        let flood = || from("192.0.2.1");
+        let held: Vec<_> = std::iter::from_fn(|| flood().ok()).collect();
+        assert_eq!(held.len(), 5);
+        let other = from("192.0.2.2");
+        assert!(other.is_ok() && flood().is_err());
+        drop(held);
+        assert!(flood().is_ok());
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::people::{PersonView, Traced, show};
 use super::principal::{Kind, Principal};
 use super::sessions::end_all;
 use super::sign_in::{Entered, confirm, plain, seal};
+use super::throttle::network_of;
 use crate::domain::desk::RecordKind;
 use crate::domain::role::Role;
 use crate::store::access::APPLIANCE;
@@ -115,7 +116,7 @@ impl App {
         let person = self.own(who)?;
         self.check_password(who, &person, ("/current", current)).await?;
         self.passwords.check(&password, &[&person.email, &person.name])?;
-        let hash = self.passwords.hash(password).await?;
+        let hash = self.passwords.hash(network_of(who.origin.address.as_deref()), password).await?;
         let (entered, session) = self.new_session(who);
         self.amend(who, person, "person.setPassword", move |tx, mut person| {
             person.password = Some(hash);

@@ -9,7 +9,7 @@ use super::error::Error;
 use super::one_time_code::matching_step;
 use super::passwords::Match;
 use super::principal::{Kind, Origin, Principal, Scopes};
-use super::throttle::Attempt;
+use super::throttle::{Attempt, network_of};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::store::access::{APPLIANCE, SessionRow};
@@ -53,7 +53,8 @@ impl App {
         self.throttle.begin(&attempt, self.now())?;
         let person = self.read_of(APPLIANCE, |view| Ok(view.person_by_email(&email)?))?;
         let kept = person.as_ref().and_then(|person| person.password.clone());
-        let matched = self.passwords.verify(shown.password, kept).await?;
+        let network = network_of(origin.address.as_deref());
+        let matched = self.passwords.verify(network, shown.password, kept).await?;
         let open = person.clone().filter(|person| person.disabled_at.is_none());
         let (Some(person), Match::Right) = (open, matched) else {
             self.note_refusal(person.as_ref(), &email, origin).await;
@@ -137,7 +138,8 @@ impl App {
     ) -> Result<(), Error> {
         let attempt = Attempt::of(&person.email, who.origin.address.as_deref());
         self.throttle.begin(&attempt, self.now())?;
-        match self.passwords.verify(password, person.password.clone()).await? {
+        let network = network_of(who.origin.address.as_deref());
+        match self.passwords.verify(network, password, person.password.clone()).await? {
             Match::Right => {
                 self.throttle.succeed(&attempt);
                 Ok(())

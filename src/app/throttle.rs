@@ -43,11 +43,14 @@ impl Attempt {
     pub fn of(account: &str, address: Option<&str>) -> Attempt {
         Attempt {
             account: format!("account {}", account.to_lowercase()),
-            address: address
-                .filter(|address| !is_own(address))
-                .map(|address| format!("address {}", network(address))),
+            address: network_of(address).map(|network| format!("address {network}")),
         }
     }
+}
+
+/// Returns the network of an address; none for this very machine.
+pub(super) fn network_of(address: Option<&str>) -> Option<String> {
+    address.filter(|address| !is_own(address)).map(network)
 }
 
 /// Everybody comes from this very machine where a proxy on it is not named in the settings; the

@@ -34,6 +34,9 @@ const EXIT_TERMINATED: i32 = 143;
 /// Sent when a file outgrows a limit of the system; its default is to end the process.
 const SIGXFSZ: i32 = 25;
 
+/// What of a process its core dump holds, as bits.
+const COREDUMP_FILTER: &str = "/proc/self/coredump_filter";
+
 /// Which doors are opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doors {
@@ -119,6 +122,7 @@ impl Serving {
         let tls = Tls::load(config, doors, now)?;
         survive_a_file_limit()?;
         survive_a_hang_up()?;
+        keep_memory_out_of_dumps();
         let stage = address.filter(|_| config.demo);
         let mut egress = config.egress.clone();
         // The demo's pager, billing and CRM live in this very process.
@@ -258,6 +262,14 @@ fn survive_a_hang_up() -> anyhow::Result<()> {
         }
     });
     Ok(())
+}
+
+/// Lets a dump of this process hold nothing of its memory, where secrets are opened: the kernel
+/// leaves out every kind of mapping whose bit is not set (core(5), "Controlling which mappings").
+fn keep_memory_out_of_dumps() {
+    if let Err(error) = std::fs::write(COREDUMP_FILTER, "0") {
+        warn!("A core dump of this process would hold its memory: {COREDUMP_FILTER}: {error}");
+    }
 }
 
 /// Takes over the signal of the file size limit: the write then fails like one to a full disk,

@@ -19,7 +19,7 @@ const OWN_SHARE: usize = 2;
 /// Which share it may have while others wait as well, so that none is kept out by another.
 const SMALL_SHARE: usize = 16;
 /// How long one tenant works before the others of its thread have their turn.
-const TURN_MAX: Duration = Duration::from_millis(2);
+pub(super) const TURN_MAX: Duration = Duration::from_millis(2);
 
 /// Whether a tenant works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, MessageResult};
@@ -27,11 +28,13 @@ use super::orders::{
 };
 use super::run_actor::{Delivery, RunActor};
 use super::run_events;
-use super::standing::Turn;
+use super::standing::{TURN_MAX, Turn};
 use super::tenant_state::TenantState;
 
-/// How many runs are loaded from the store, or begun, before other tenants have their turn.
-const RUNS_A_TURN: usize = 32;
+/// How many runs are loaded from the store, or begun, before other tenants have their turn: at first,
+/// and at most where they take little time.
+const RUNS_A_TURN: usize = 16;
+const RUNS_A_TURN_MAX: usize = 64;
 
 /// Something that a run is to do, in its turn.
 enum Ready {
@@ -56,6 +59,8 @@ pub(super) struct TenantSupervisor {
     beginning: usize,
     /// Whether the next turn is on its way.
     turns: bool,
+    /// How many runs take about as long together as a turn may.
+    runs_a_turn: usize,
     mailbox: Turn,
     /// What one run had for another while everything rested.
     held: Vec<Deliver>,
@@ -73,6 +78,7 @@ impl TenantSupervisor {
             ready: VecDeque::new(),
             beginning: 0,
             turns: false,
+            runs_a_turn: RUNS_A_TURN,
             mailbox: Turn::default(),
             held: Vec::new(),
         }
@@ -173,8 +179,8 @@ impl TenantSupervisor {
         if self.turns {
             return;
         }
-        let mut turn = Turn::default();
-        for _ in 0..RUNS_A_TURN {
+        let (began, mut turn, mut begun) = (Instant::now(), Turn::default(), 0);
+        for _ in 0..self.runs_a_turn {
             let Some(ready) = self.ready.pop_front() else { break };
             match ready {
                 Ready::Begin(live) => {
@@ -183,22 +189,34 @@ impl TenantSupervisor {
                 }
                 Ready::Look(run) => self.look(run),
             }
+            begun += 1;
             if turn.is_over() {
                 break;
             }
         }
         if self.ready.is_empty() && !self.to_load.is_empty() && self.has_room() {
             self.load_more();
+            begun += u32::try_from(self.runs_a_turn).unwrap_or(u32::MAX);
         }
         let has_more = !self.ready.is_empty() || (!self.to_load.is_empty() && self.has_room());
         if has_more {
             self.turns = true;
             let pause = wrap_future(tokio::task::yield_now());
-            ctx.spawn(pause.map(|(), supervisor: &mut Self, ctx| {
+            ctx.spawn(pause.map(move |(), supervisor: &mut Self, ctx| {
                 supervisor.turns = false;
+                supervisor.note_turn(began.elapsed(), begun);
                 supervisor.take_turn(ctx);
             }));
         }
+    }
+
+    /// Takes fewer runs at once where they take long: each works in a task of its own, and what they
+    /// took is known when everybody has had their turn.
+    fn note_turn(&mut self, took: Duration, begun: u32) {
+        let Some(each) = took.checked_div(begun).filter(|each| !each.is_zero()) else { return };
+        let fitting = TURN_MAX.as_nanos() / each.as_nanos().max(1);
+        let fitting = usize::try_from(fitting).unwrap_or(RUNS_A_TURN_MAX);
+        self.runs_a_turn = fitting.clamp(1, RUNS_A_TURN_MAX);
     }
 
     fn look(&mut self, run: RunId) {
@@ -230,7 +248,7 @@ impl TenantSupervisor {
     fn load_chunk(&mut self) -> Result<(), StoreError> {
         let Some((backlog, after)) = self.to_load.pop_first() else { return Ok(()) };
         let tenant = Rc::clone(&self.tenant);
-        let limit = RUNS_A_TURN.min(self.room().max(1));
+        let limit = self.runs_a_turn.min(self.room().max(1));
         let chunk = tenant
             .transact(|tx| backlog.read(tx.view(), after, limit))
             .map(|settled| settled.value);

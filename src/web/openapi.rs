@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::route::{Access, Group, Route};
+use super::thena::envelope::speaks;
 
 const ERROR: &str = r#"{"type":"object","required":["type","title","status","detail","code"],
     "properties":{
@@ -12,6 +13,14 @@ const ERROR: &str = r#"{"type":"object","required":["type","title","status","det
         "errors":{"type":"array","items":{"type":"object","properties":{
             "pointer":{"type":"string","description":"RFC 6901 pointer into what was sent"},
             "code":{"type":"string"},"detail":{"type":"string"},"hint":{"type":"string"}}}}}}"#;
+
+const THENA_ERROR: &str = r#"{"type":"object","required":["status","message","timestamp"],
+    "properties":{
+        "status":{"const":false},"code":{"type":"string"},"message":{"type":"string"},
+        "timestamp":{"type":"string","format":"date-time"},"requestId":{"type":"string"},
+        "errors":{"type":"array","items":{"type":"object","properties":{
+            "path":{"type":"string"},"code":{"type":"string"},"message":{"type":"string"},
+            "hint":{"type":"string"}}}}}}"#;
 
 /// Builds the whole document for a server under `base`.
 #[must_use]
@@ -43,6 +52,12 @@ pub fn document(groups: &[&'static Group], base: &str) -> Value {
                         "schema": {"$ref": "#/components/schemas/Problem"},
                     }},
                 },
+                "ThenaProblem": {
+                    "description": "Refused, as Thena does; the document says where and why.",
+                    "content": {"application/json": {
+                        "schema": {"$ref": "#/components/schemas/ThenaProblem"},
+                    }},
+                },
             },
         },
         "security": [{"bearer": []}, {"apiKey": []}],
@@ -68,6 +83,7 @@ fn paths(groups: &[&'static Group]) -> Map<String, Value> {
 
 fn operation(tag: &str, route: &Route) -> Value {
     let (status, schema) = route.answer;
+    let refused = if speaks(route.path, "") { "ThenaProblem" } else { "Problem" };
     let mut success = json!({"description": route.summary});
     if !schema.is_empty() {
         success["content"] = json!({route.media.1: {"schema": reference(schema)}});
@@ -79,7 +95,7 @@ fn operation(tag: &str, route: &Route) -> Value {
         "parameters": parameters(route),
         "responses": {
             status.to_string(): success,
-            "default": {"$ref": "#/components/responses/Problem"},
+            "default": {"$ref": format!("#/components/responses/{refused}")},
         },
     });
     if let Some(body) = route.body {
@@ -117,9 +133,11 @@ fn reference(schema: &str) -> Value {
 
 fn schemas(groups: &[&'static Group]) -> Map<String, Value> {
     let problem = serde_json::from_str(ERROR).expect("it is JSON");
+    let of_thena = serde_json::from_str(THENA_ERROR).expect("it is JSON");
+    let errors = [("Problem".to_owned(), problem), ("ThenaProblem".to_owned(), of_thena)];
     let all = groups.iter().flat_map(|group| group.all_schemas());
     let named = all.map(|(name, schema)| (name.to_owned(), schema));
-    named.chain([("Problem".to_owned(), problem)]).collect()
+    named.chain(errors).collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use ergane::store::moving::entry::unpack;
+use ergane::store::moving::frame::{FrameKind, FrameReader};
 use ergane::store::redb_store::RedbStore;
 use ergane::store::seam::{Direction, Space, Store as _};
 use ergane::web::GROUPS;
@@ -29,6 +31,9 @@ const MAIL: &str = "canary-mail-password-5c5c";
 const HTTP: &str = "canary-http-token-3377";
 const INBOUND: &str = "canary-inbound-secret-9e9e";
 const HEADER: &str = "canary-header-of-hook-2b2b";
+/// With what each of the many begins.
+const MARK: &str = "canary-of-two-hundred-6e1fa0c94b27d8";
+const PASSPHRASE: &str = "canary-passphrase-of-the-export-31d0";
 
 /// Says back what it was told, in every spelling that other systems use; at `/before`, what it was
 /// told before by others.
@@ -163,6 +168,62 @@ async fn connect(app: &TestApp, peer: &Peer) {
     }
 }
 
+/// Puts many canaries that begin alike where secrets are taken, one by one; returns how many.
+async fn hide_many(app: &TestApp, peer: &Peer) -> usize {
+    let mut count = 0;
+    let mut next = || {
+        count += 1;
+        format!("{MARK}{count:03}")
+    };
+    for number in 0..70 {
+        let body = json!({ "value": next(), "hosts": ["127.0.0.1"] });
+        app.put(&format!("/v1/secrets/many_{number}"), body).await.expect(200);
+    }
+    for number in 0..30 {
+        let (name, base) = (format!("many-{number}"), json!({"baseUrl": peer.url}));
+        for (kind, settings, secrets) in [
+            ("http", base.clone(), json!({"token": next()})),
+            ("slack", base, json!({"botToken": next(), "signingSecret": next()})),
+            ("webhook", json!({}), json!({"signingSecret": next()})),
+        ] {
+            let body = json!({"name": format!("{kind}-{name}"), "app": kind, "settings": settings,
+                "secrets": secrets});
+            let made = app.post("/v1/connections", body).await;
+            assert_eq!(made.status, 201, "{kind}: {}", made.text);
+        }
+        if number < 15 {
+            let hook = json!({"url": format!("{}/hook", peer.url), "types": ["none:*"],
+                "headers": {"X-Own": next()}});
+            app.post("/v1/webhooks", hook).await.expect(201);
+        }
+    }
+    count
+}
+
+/// Returns the rows of an export and the file itself, whose rows are packed.
+async fn exported(app: &TestApp, query: &str) -> Vec<u8> {
+    let request = app.request(Method::GET, &format!("/v1/tenants/default/export{query}"));
+    let request = match query {
+        "" => request.header("X-Passphrase", PASSPHRASE),
+        _ => request,
+    };
+    let answer = request.send().await.expect("it answers");
+    assert_eq!(answer.status(), 200, "{query}");
+    let mut file = answer.bytes().await.expect("a file").to_vec();
+    let mut reader = FrameReader::default();
+    reader.feed(&file);
+    while let Some(frame) = reader.next().expect("sound") {
+        if frame.kind == FrameKind::Rows {
+            for row in unpack(&frame.payload).expect("rows") {
+                file.extend(row.key);
+                file.extend(row.value);
+            }
+        }
+    }
+    reader.end().expect("whole");
+    file
+}
+
 /// Puts a canary in every place; returns them.
 async fn hide(app: &TestApp, peer: &Peer) -> Vec<Canary> {
     let mut canaries = vec![Canary::of("the bootstrap key", KEY)];
@@ -204,6 +265,10 @@ async fn hide(app: &TestApp, peer: &Peer) -> Vec<Canary> {
     put("the same in hexadecimal", &hex::encode(unbase32(&text(&begun["secret"]))));
     let cookie = browser.cookie().expect("a session");
     put("the session", cookie.split_once('=').expect("a cookie").1);
+    put("one of many", MARK);
+    put("the passphrase", PASSPHRASE);
+    let count = hide_many(app, peer).await + canaries.len();
+    assert!(count >= 200, "only {count} canaries were let out");
     canaries
 }
 
@@ -272,7 +337,7 @@ async fn fill(app: &TestApp, path: &str) -> Vec<String> {
         let fields = ["id", "uniqueIdentifier", "name", "type"];
         fields.iter().filter_map(|field| row[*field].as_str()).next().map(str::to_owned)
     });
-    let mut names: Vec<String> = names.take(40).collect();
+    let mut names: Vec<String> = names.take(16).collect();
     if list == "/v1/workflows" {
         names = rows.iter().filter_map(|row| row["name"].as_str().map(str::to_owned)).collect();
     }
@@ -349,6 +414,13 @@ fn no_canary_is_found_in_anything_that_can_be_seen_or_stolen() {
         let mut found = Vec::new();
         let count = look_through(app, &canaries, &mut found).await;
         assert!(count > 100, "only {count} pages and answers were looked at");
+        for query in ["", "?secrets=none"] {
+            let file = exported(app, query).await;
+            assert!(file.len() > 10_000, "{query}: only {} bytes", file.len());
+            look(&format!("the export{query}"), &file, &canaries, &mut found);
+        }
+        let filter = fs::read_to_string(format!("/proc/{}/coredump_filter", process.id()));
+        assert_eq!(filter.expect("readable").trim(), "00000000", "a core dump holds memory");
         process.stop();
         (canaries, found)
     });

@@ -46,16 +46,14 @@ fn quick(config: &mut Config) {
 
 async fn put_in(app: &TestApp, path: &str, body: Value) -> Value {
     let answer = app.post(path, body).await;
-    if answer.status >= 300 {
-        eprintln!("{path}: {}", answer.text);
-    }
+    assert!(answer.status < 300, "{path}: {}", answer.text);
     answer.body
 }
 
 /// Fills every kind of field of a tenant.
 async fn fill(app: &TestApp, canaries: &mut Canaries) {
     let mut c = || canaries.next();
-    for _ in 0..6 {
+    for _ in 0..7 {
         let team = put_in(app, "/v1/teams", json!({"name": c(), "description": c()})).await;
         let team = team["id"].as_str().expect("an id").to_owned();
         put_in(app, "/v1/tags", json!({ "name": c() })).await;
@@ -181,7 +179,9 @@ fn look(asked: &str, (status, text): (u16, &str), found: &mut Vec<String>) {
     if !seen.is_empty() {
         found.push(format!("{asked} ({status}) shows {seen:?}"));
     }
-    if status == 403 || status >= 500 {
+    // What belongs to the appliance itself is refused by its name, which is no secret.
+    let is_of_appliance = asked.starts_with("/v1/system") || asked.starts_with("/system");
+    if (status == 403 && !is_of_appliance) || status >= 500 {
         found.push(format!("{asked} answers {status}: {text:.200}"));
     }
 }
@@ -266,7 +266,7 @@ fn nothing_of_a_tenant_is_seen_by_another_whatever_they_ask() {
         assert!(found.is_empty(), "of {asked}:\n{}", found[..found.len().min(40)].join("\n"));
         assert!(asked > 2_000, "only {asked} questions");
         let mut own = acme.get("/v1/workflows?limit=200").await.expect(200);
-        assert_eq!(own["data"].take().as_array().map(Vec::len), Some(18), "nothing was removed");
+        assert_eq!(own["data"].take().as_array().map(Vec::len), Some(21), "nothing was removed");
     });
 }
 

@@ -204,8 +204,10 @@ impl App {
         let Some(tenant) = tenants.into_iter().find(|it| it.id == row.tenant) else {
             return Ok(());
         };
-        // After a restart nobody has opened it.
-        self.engine().open_tenant(tenant).await?;
+        // After a restart nobody has opened it, and one that rests undoes nothing.
+        let tenant = TenantRow { suspended_at: None, ..tenant };
+        self.engine().open_tenant(tenant.clone()).await?;
+        self.engine().follow(tenant).await?;
         let mut asked = HashSet::new();
         while self.now() < until && !self.engine().is_stopping() {
             let open = self.read_of(row.tenant, |view| open_runs(&view))?;

@@ -60,8 +60,8 @@ pub static GROUP: Group = Group {
             "NewEventType",
             r#"{"type":"object","required":["type"],"properties":{
                 "type":{"type":"string","examples":["order:placed"]},
-                "name":{"type":"string"},"description":{"type":"string"},
-                "source":{"type":"string"},
+                "name":{"type":["string","null"]},"description":{"type":["string","null"]},
+                "source":{"type":["string","null"]},
                 "example":{"description":"A payload as it could be; it must fit the schema."},
                 "schema":{"description":"JSON Schema of the payload."}}}"#,
         ),
@@ -100,6 +100,7 @@ async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer 
         None => None,
         Some(name) => Some(origin(name)?),
     };
+    query.page()?;
     let data = app.event_types(&who, query.text("source"), origin)?;
     Ok(HttpResponse::Ok().json(json!({"data": data, "nextCursor": null})))
 }

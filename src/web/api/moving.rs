@@ -19,7 +19,7 @@ use crate::app::moving::{Farewell, Import, ImportOptions, KeptSecrets, MovedKeys
 use crate::domain::secret::Secret;
 
 const PASSPHRASE: &str = "x-passphrase";
-const EXPORT: &str = "application/vnd.ergane.tenant";
+const EXPORT: &str = "application/octet-stream";
 /// The longest time for which the runs of a tenant are undone before it is removed.
 const UNDO_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const SECRETS_HEADER: &[Param] =
