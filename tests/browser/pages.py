@@ -288,6 +288,7 @@ class Walk:
             ("bulk, to be confirmed", "/bulk?action=cancel&status=waiting", 200),
             ("destinations", "/destinations", 200),
             ("audit", "/audit", 200),
+            ("storage", "/system/storage", 200),
             ("audit, none", "/audit?actor=nobody", 200),
             ("profile", "/profile", 200),
             ("sign-in", "/sign-in", 200),

@@ -73,7 +73,7 @@ impl RedbStore {
             commits: AtomicU64::new(0),
             readers: RwLock::default(),
             compacting: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
+            stopping: Arc::default(),
         });
         let writer = Writer::new(shared.clone(), reopen)?;
         let writer = thread::Builder::new()
