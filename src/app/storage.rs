@@ -116,7 +116,7 @@ pub struct SpaceUse {
 /// What one tenant takes.
 #[derive(Clone, Debug, Serialize)]
 pub struct TenantUse {
-    /// Its slug; `-` for what is the appliance's own.
+    /// Its slug; `(appliance)` for what is the appliance's own.
     pub tenant: String,
     /// How many rows.
     pub rows: u64,
@@ -271,7 +271,7 @@ impl App {
         let all = measured.iter().flat_map(|it| &it.measured.tenants);
         let seen = all.filter(|(tenant, _)| owner || **tenant == who.tenant);
         let tenants = seen.map(|(tenant, kinds)| {
-            tenant_use(names.get(tenant).map_or("-", String::as_str), kinds)
+            tenant_use(names.get(tenant).map_or("(appliance)", String::as_str), kinds)
         });
         let mut tenants: Vec<TenantUse> = tenants.collect();
         tenants.sort_by_key(|tenant| std::cmp::Reverse(tenant.bytes));
