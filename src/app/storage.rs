@@ -1,7 +1,7 @@
 //! How much of the disk everything takes: measured by a slow walk beside the serving, so that
 //! nobody waits for it, and told with the time of the measuring.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -26,6 +26,8 @@ const ROWS_AT_ONCE: usize = 4_000;
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// The walk rests this many times as long as it works.
 const REST: u32 = 4;
+/// A walk is made anew when the last is so many times as old as it took.
+const AGE_OF_WALKS: u32 = 20;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// A shorter time of observation tells no growth.
 const OBSERVED_MS_MIN: i64 = 60 * 60 * 1_000;
@@ -114,7 +116,7 @@ pub struct SpaceUse {
 /// What one tenant takes.
 #[derive(Clone, Debug, Serialize)]
 pub struct TenantUse {
-    /// Its slug; `-` for what is the appliance's own.
+    /// Its slug; `(appliance)` for what is the appliance's own.
     pub tenant: String,
     /// How many rows.
     pub rows: u64,
@@ -190,8 +192,14 @@ impl App {
         is_new.then_some(measured)
     }
 
-    /// Begins a walk unless one goes on; nobody waits for it.
+    /// Begins a walk unless one goes on or the last was long compared to its age; nobody waits.
     pub fn measure_storage_aside(&self) {
+        let is_fresh = |last: Arc<MeasuredAt>| {
+            self.now().since(last.at) < Duration::from_millis(last.took_ms) * AGE_OF_WALKS
+        };
+        if self.measured().is_some_and(is_fresh) {
+            return;
+        }
         let app = self.clone();
         tokio::spawn(async move {
             if let Err(error) = app.measure_storage().await {
@@ -263,7 +271,7 @@ impl App {
         let all = measured.iter().flat_map(|it| &it.measured.tenants);
         let seen = all.filter(|(tenant, _)| owner || **tenant == who.tenant);
         let tenants = seen.map(|(tenant, kinds)| {
-            tenant_use(names.get(tenant).map_or("-", String::as_str), kinds)
+            tenant_use(names.get(tenant).map_or("(appliance)", String::as_str), kinds)
         });
         let mut tenants: Vec<TenantUse> = tenants.collect();
         tenants.sort_by_key(|tenant| std::cmp::Reverse(tenant.bytes));
@@ -347,7 +355,27 @@ impl App {
         info!(bytes_before, bytes_after, rows, took_ms, pause_us, "Compacted the store");
         *self.side().compacted.lock() = Some(view);
         self.measure_store();
+        if let Err(error) = self.let_go_of_old_file().await {
+            warn!(%error, "The room of the old file is free when every part was written to");
+        }
         Ok(view)
+    }
+
+    /// Writes to each part once, since its ledger reads from the old file until then.
+    async fn let_go_of_old_file(&self) -> Result<(), Error> {
+        let tenants = self.read_of(APPLIANCE, |view| Ok(view.tenants()?))?;
+        let open = tenants.into_iter().filter(|tenant| tenant.deleted_at.is_none());
+        let mut parts = BTreeSet::new();
+        for tenant in open.map(|tenant| tenant.id).chain([APPLIANCE]) {
+            if parts.insert(self.engine().store().directory().place(tenant.0)) {
+                self.write_of(tenant, |tx| {
+                    tx.note_compaction();
+                    Ok(())
+                })
+                .await?;
+            }
+        }
+        Ok(())
     }
 
     /// Compacts the store when enough of it is free and the disk has the room; nobody waits.

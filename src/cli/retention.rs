@@ -1,6 +1,6 @@
 //! `ergane retention`: for how long what is over is kept.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use reqwest::Method;
@@ -71,7 +71,7 @@ pub async fn run(command: RetentionCommand, session: &mut Session<'_>) -> Result
     }
 }
 
-fn read(file: &PathBuf) -> Result<Value, Failure> {
+fn read(file: &Path) -> Result<Value, Failure> {
     let text = match file.as_os_str() == "-" {
         true => std::io::read_to_string(std::io::stdin()),
         false => std::fs::read_to_string(file),

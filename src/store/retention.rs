@@ -23,6 +23,7 @@ const RETENTION: u8 = Meta::Retention as u8;
 const RULES: u8 = b'r';
 const STATE: u8 = b's';
 const PAUSED: u8 = b'p';
+const COMPACTED: u8 = b'c';
 const SEEN: u8 = Dedupe::SeenEvent as u8;
 const PAGE: usize = 256;
 /// How many bytes the number of an event has at the end of a key.
@@ -341,6 +342,14 @@ impl TenantTx<'_, '_> {
     pub fn put_retention_rules(&mut self, rules: &Rules) {
         let key = meta_key(&self.view(), RULES);
         self.put_json(Space::Meta, key, rules);
+    }
+
+    /// Notes that the file was written anew. The commit lets go of the snapshot of the old file that
+    /// the part's ledger reads from.
+    pub fn note_compaction(&mut self) {
+        let key = meta_key(&self.view(), COMPACTED);
+        let now = self.now();
+        self.put_json(Space::Meta, key, &now);
     }
 
     /// Notes whether nothing is to be removed.

@@ -289,6 +289,7 @@ class Walk:
             ("destinations", "/destinations", 200),
             ("backups", "/system/backups", 200),
             ("audit", "/audit", 200),
+            ("storage", "/system/storage", 200),
             ("audit, none", "/audit?actor=nobody", 200),
             ("profile", "/profile", 200),
             ("sign-in", "/sign-in", 200),

@@ -258,13 +258,10 @@ impl App {
     /// Begins a pass over all tenants when it is time for one; nobody waits for it.
     pub fn retain_aside(&self) {
         let every = Duration::from_secs(self.retention_settings().every_minutes.max(1) * 60);
-        let is_due =
-            self.side().retention.begun.lock().is_none_or(|at| at.elapsed() + PAUSE_MIN >= every);
-        if !is_due || self.is_retention_paused().unwrap_or(true) {
+        if !self.is_retention_due(every) || self.is_retention_paused().unwrap_or(true) {
             return;
         }
         let Some(working) = self.begin_retention() else { return };
-        *self.side().retention.begun.lock() = Some(Instant::now());
         let app = self.clone();
         tokio::spawn(async move {
             let _working = working;
@@ -272,6 +269,16 @@ impl App {
                 warn!(%error, "Could not remove all that is past its time; it is tried again later");
             }
         });
+    }
+
+    /// A start counts as a pass, so that one who corrects the rules after it comes in time.
+    fn is_retention_due(&self, every: Duration) -> bool {
+        let mut begun = self.side().retention.begun.lock();
+        let is_due = begun.is_some_and(|at| at.elapsed() + PAUSE_MIN >= every);
+        if is_due || begun.is_none() {
+            *begun = Some(Instant::now());
+        }
+        is_due
     }
 
     async fn retain_all(&self) -> Result<(), Error> {

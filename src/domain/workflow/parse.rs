@@ -12,7 +12,7 @@ use super::reference::Records;
 use super::step::{self, Draft};
 use super::thena;
 use super::trigger_schedule;
-use super::{Concurrency, ConcurrencyPolicy, Priority, Workflow};
+use super::{Concurrency, ConcurrencyPolicy, Priority, Step, Workflow};
 use crate::domain::activity::{ActivitySpec, Catalogue};
 use crate::domain::event_type;
 use crate::domain::expression::Template;
@@ -190,10 +190,7 @@ impl<'a> Reading<'a> {
         let concurrency_at = concurrency.as_ref().map_or("", |field| &field.at).to_owned();
         let concurrency = concurrency.and_then(|field| self.concurrency(&field));
         let timeout = self.timeout(&mut body);
-        let retention = body.take(&["retention"]);
-        let retention = retention.map_or(Some(RunRules::default()), |field| {
-            self.findings.keep(RunRules::parse(field.value, &field.at))
-        });
+        let retention = self.retention(&mut body);
         let (drafts, steps_at) = self.steps(&mut body);
         let handler = self.handler(&mut body);
         let tests = self.tests(&mut body, &drafts);
@@ -216,8 +213,6 @@ impl<'a> Reading<'a> {
             subject.check();
         }
         let thena = thena::with_steps(thena, &drafts, &handler);
-        let finish =
-            |drafts: Vec<Draft>| drafts.into_iter().map(Draft::finish).collect::<Option<Vec<_>>>();
         let (name, title) = named?;
         Some(Workflow {
             name,
@@ -235,6 +230,13 @@ impl<'a> Reading<'a> {
             thena,
             tests,
         })
+    }
+
+    fn retention(&self, body: &mut Fields<'a>) -> Option<RunRules> {
+        match body.take(&["retention"]) {
+            Some(field) => self.findings.keep(RunRules::parse(field.value, &field.at)),
+            None => Some(RunRules::default()),
+        }
     }
 
     fn timeout(&self, body: &mut Fields<'a>) -> Option<Duration> {
@@ -319,4 +321,8 @@ impl<'a> Reading<'a> {
         }
         step::read_list(self, list, &field.at, 0)
     }
+}
+
+fn finish(drafts: Vec<Draft>) -> Option<Vec<Step>> {
+    drafts.into_iter().map(Draft::finish).collect()
 }

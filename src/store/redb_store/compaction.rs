@@ -26,8 +26,8 @@ const ROWS_AT_ONCE: u64 = 1_000;
 /// The tail that the writer may be stopped for, in rows.
 const TAIL_ROWS_MAX: usize = 2_000;
 const ROUNDS_MAX: u32 = 12;
-/// How long readers of the old file may take to finish.
-const READERS_WAIT_MAX: Duration = Duration::from_secs(600);
+/// How long the copy rests at once at most, so that a stop need not wait for it.
+const PAUSE_MAX: Duration = Duration::from_millis(200);
 const READERS_LOOK_EVERY: Duration = Duration::from_millis(20);
 const DISK_BLOCK_BYTES: u64 = 512;
 
@@ -106,15 +106,30 @@ impl Shared {
             file::remove_copy(&self.path);
         }
         let (exchanged, rows) = copied.map_err(StoreError::Unavailable)?;
-        self.wait_for_readers(&exchanged.readers);
-        drop(exchanged.old);
-        Ok(Compacted {
+        let compacted = Compacted {
             bytes_before,
             bytes_after: self.file_bytes(),
             rows: rows + exchanged.tail_rows,
             took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
             pause_us: u64::try_from(exchanged.pause.as_micros()).unwrap_or(u64::MAX),
-        })
+        };
+        self.keep_for_readers(exchanged);
+        Ok(compacted)
+    }
+
+    /// The engine lets snapshots fail when their file is closed, so the old one stays open until
+    /// its last reader is done, and its room on the disk is free only then.
+    fn keep_for_readers(&self, Exchanged { old, readers, .. }: Exchanged) {
+        let stopping = Arc::clone(&self.stopping);
+        let kept = thread::Builder::new().name("store-old-file".into()).spawn(move || {
+            while Arc::strong_count(&readers) > 1 && !stopping.load(Ordering::SeqCst) {
+                thread::park_timeout(READERS_LOOK_EVERY);
+            }
+            drop(old);
+        });
+        if let Err(error) = kept {
+            tracing::warn!("Readers of the old file may have to read again: {error}");
+        }
     }
 
     fn file_bytes(&self) -> u64 {
@@ -213,17 +228,6 @@ impl Shared {
             Ok(true) => Ok(()),
             Ok(false) => Err(broken_off()),
             Err(error) => Err(error.to_string()),
-        }
-    }
-
-    /// The engine lets snapshots fail when their file is closed, so the old one stays open for them.
-    fn wait_for_readers(&self, readers: &Arc<()>) {
-        let begun = Instant::now();
-        while Arc::strong_count(readers) > 1
-            && begun.elapsed() < READERS_WAIT_MAX
-            && !self.stopping.load(Ordering::SeqCst)
-        {
-            thread::park_timeout(READERS_LOOK_EVERY);
         }
     }
 }
@@ -365,7 +369,7 @@ impl Pace {
     fn keep(&self) {
         let due = Duration::from_millis(self.bytes.saturating_mul(1_000) / self.bytes_per_second);
         if let Some(early) = due.checked_sub(self.begun.elapsed()) {
-            thread::park_timeout(early);
+            thread::park_timeout(early.min(PAUSE_MAX));
         }
     }
 }

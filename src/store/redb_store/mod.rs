@@ -87,7 +87,7 @@ impl RedbStore {
             log: Arc::default(),
             readers: RwLock::default(),
             compacting: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
+            stopping: Arc::default(),
         });
         let writer = Writer::new(shared.clone(), reopen)?;
         let writer = thread::Builder::new()

@@ -52,7 +52,7 @@ pub struct Shared {
     /// Whether the file is being written anew.
     pub compacting: AtomicBool,
     /// Whether what goes on beside the serving is to end.
-    pub stopping: AtomicBool,
+    pub stopping: Arc<AtomicBool>,
 }
 
 /// A snapshot, counted among the readers of its file.

@@ -9,14 +9,17 @@ use crate::app::apps::{AppView, InstallationView};
 use crate::app::audit::{ActorView, AuditView, FromView};
 use crate::app::people::PersonView;
 use crate::app::profile::{MeView, MyTenant};
+use crate::app::retention::RetentionView;
 use crate::app::schedules::{FiringView, MissedView, NextView, ScheduleView};
 use crate::app::sessions::SessionView;
+use crate::app::storage::{FileView, Finding, KindUse, StorageView, TenantUse};
 use crate::app::views::*;
 use crate::app::webhooks::{DeliveryCounts, WebhookView};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::id::RunId;
 use crate::domain::problem::Problem;
 use crate::domain::rehearsal::{IfFails, Rehearsed};
+use crate::domain::retention::{Keep, Rules};
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
 
@@ -665,4 +668,48 @@ pub fn audit() -> Page<AuditView> {
         one("work-1", "workflow.save", json!({ "active": true, "version": 1 })),
     ];
     Page { data, next_cursor: None }
+}
+
+/// What a tenant and the file take.
+pub fn storage(tenant: &str) -> StorageView {
+    let kind = |kind, rows| KindUse { kind, rows, bytes: rows * 700 };
+    let kinds = vec![kind("journals", 40_000), kind("events", 9_000)];
+    StorageView {
+        measured_at: Some(ago(60_000)),
+        took_ms: Some(900),
+        file: Some(FileView {
+            bytes: 90 << 20,
+            row_bytes: 34 << 20,
+            free_bytes: 48 << 20,
+            free_percent: 53,
+            disk_free_bytes: Some(7 << 30),
+            growth_bytes_per_day: Some(3 << 20),
+            days_until_full: Some(2_300),
+            spaces: vec![],
+            last_compaction: None,
+        }),
+        tenants: vec![TenantUse {
+            tenant: tenant.to_owned(),
+            rows: 49_000,
+            bytes: 34 << 20,
+            kinds,
+        }],
+        findings: vec![Finding {
+            code: "file_mostly_free",
+            detail: tenant.to_owned(),
+            cure: "run `ergane compact`",
+        }],
+    }
+}
+
+/// What is kept, and what was removed.
+pub fn kept() -> RetentionView {
+    RetentionView {
+        rules: Rules::default(),
+        effective: Rules::default(),
+        audit_floor: Keep::days(90),
+        paused: true,
+        removed: [("runs".to_owned(), 12)].into(),
+        last_pass: None,
+    }
 }

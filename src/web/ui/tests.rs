@@ -185,6 +185,15 @@ fn access_pages() -> Vec<(&'static str, String)> {
         ("apps", apps::page(shell("/apps"), None, samples::apps("Pager")).to_string()),
         ("apps-none", apps::page(shell("/apps"), None, no_page()).to_string()),
         ("audit", audit::page(shell("/audit"), &Default::default(), &samples::audit()).to_string()),
+        (
+            "storage",
+            storage::page(
+                shell("/system/storage"),
+                samples::storage("acme"),
+                Some(&samples::kept()),
+            )
+            .to_string(),
+        ),
         ("audit-none", audit::page(shell("/audit"), &Default::default(), &no_page()).to_string()),
         ("profile", account(profile::Outcome::None)),
         ("profile-done", account(profile::Outcome::Done("Done.".to_owned()))),
@@ -319,6 +328,7 @@ fn hostile_access_pages() -> Vec<(&'static str, String)> {
             .to_string(),
         ),
         ("apps", apps::page(shell.clone(), None, samples::apps(HOSTILE)).to_string()),
+        ("storage", storage::page(shell.clone(), samples::storage(HOSTILE), None).to_string()),
         ("audit", audit::page(shell, &Default::default(), &hostile_audit()).to_string()),
     ]
 }
