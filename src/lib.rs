@@ -17,6 +17,7 @@
 //! activities   two contracts, a file each, one list       what a step can do
 //! store        the seam, redb behind it, typed records    the only place that knows redb, bincode
 //! metrics      what is counted
+//! failpoint    where a test build can be made to fail
 //! clock        the only reader of time and of chance
 //! domain       pure: event, filter, expression, schedule, workflow, run, desk
 //! ```
@@ -108,6 +109,7 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod engine;
+pub mod failpoint;
 pub mod mail;
 pub mod metrics;
 pub mod store;

@@ -7,7 +7,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error as ActixError, HttpMessage as _, HttpResponse, web};
+use actix_web::{Error as ActixError, HttpMessage as _, HttpRequest, HttpResponse, web};
 use tracing::{debug, warn};
 
 use super::error::{ApiError, of_framework};
@@ -48,6 +48,11 @@ pub async fn wrap(
     front.metrics.count(operation, response.status().as_u16(), began.elapsed());
     log(&response, &id, began);
     Ok(response)
+}
+
+/// Returns the id that a request got.
+pub fn id_of(request: &HttpRequest) -> String {
+    request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
 }
 
 /// Takes over the caller's id if it is harmless in a log, else makes one.

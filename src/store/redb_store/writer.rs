@@ -9,6 +9,7 @@ use super::tables::{
     HEARTBEAT, PARTS, PARTS_TAG, PLACES, PLACES_TAG, PartState, of, opened_place, sealed_place,
 };
 use super::view::{part_state, reading, unavailable};
+use crate::failpoint;
 use crate::store::backup::PartEnd;
 use crate::store::log::{Log, Step, add_row};
 use crate::store::seam::{CommitError, Health, Part, Seq, Space, StoreError};
@@ -86,6 +87,7 @@ impl Writer {
         let mut group = Vec::new();
         let idle = Duration::from_millis(self.shared.settings.quick_repair_idle_ms);
         loop {
+            failpoint::hit("writer.turn");
             let patience = self.restless.then_some(idle);
             match self.shared.queue.take(&mut group, patience) {
                 Taken::Work => self.serve(&mut group),
@@ -183,7 +185,9 @@ impl Writer {
         if let Some(before) = before {
             self.log_group(group, &touched, &before);
         }
+        failpoint::fail("commit.before").map_err(|error| Fault::Before(error.to_string()))?;
         tx.commit().map_err(|error| Fault::During(error.to_string()))?;
+        failpoint::fail("commit.after").map_err(|error| Fault::During(error.to_string()))?;
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
         self.restless = true;
         Ok(())
