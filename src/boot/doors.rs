@@ -96,9 +96,10 @@ impl Serving {
             &config.secret_key,
         )
         .await?;
-        let appliance = appliance.with_intake(config.intake.clone());
-        let appliance = appliance.with_access(config.access.clone());
-        let appliance = appliance.with_backups(&config.backup, &config.data_dir);
+        let appliance = appliance
+            .with_intake(config.intake.clone())
+            .with_access(config.access.clone())
+            .with_backups(&config.backup, &config.data_dir);
         let app = appliance.app();
         let demo = match stage {
             Some(address) => demo::begin(app, address, &config.http.base()).await?,
