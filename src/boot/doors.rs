@@ -135,12 +135,13 @@ impl Serving {
             &config.secret_key,
         )
         .await?;
-        let appliance = appliance.with_intake(config.intake.clone());
-        let appliance = appliance.with_quotas(config.quotas.clone());
-        let appliance = appliance.with_access(config.access.clone());
-        let appliance = appliance.with_lookout(watching::lookout(config, origins));
-        let appliance = appliance.with_backups(&config.backup, &config.data_dir);
-        let appliance = appliance.with_retention(config.retention.clone());
+        let appliance = appliance
+            .with_intake(config.intake.clone())
+            .with_quotas(config.quotas.clone())
+            .with_access(config.access.clone())
+            .with_lookout(watching::lookout(config, origins))
+            .with_backups(&config.backup, &config.data_dir)
+            .with_retention(config.retention.clone());
         let app = appliance.app();
         let demo = match stage {
             Some(address) => demo::begin(app, address, &config.http.base()).await?,

@@ -1,6 +1,7 @@
 //! `ergane backup`: takes, lists and checks backups, with a server or without one.
 
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -107,7 +108,10 @@ async fn fetch(client: &Client, name: &str, output: &Path) -> Result<(), Failure
     }
     let part = part_of(output);
     let written = async {
-        let mut file = std::fs::File::create(&part).context(part.display().to_string())?;
+        // What is in it is for its owner alone, as in the directory that it comes from.
+        let mut options = std::fs::OpenOptions::new();
+        let options = options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&part).context(part.display().to_string())?;
         while let Some(piece) = client.piece(&mut pieces).await? {
             file.write_all(&piece).context(part.display().to_string())?;
         }

@@ -103,6 +103,7 @@ impl RunActor {
         let is_over = status.is_final();
         let workflow = Arc::clone(&self.live.workflow);
         let (tenant, run, address) = (Rc::clone(&self.tenant), self.live.id(), ctx.address());
+        let rests = tenant.shared.rest.of_run(tenant.id(), run);
         actix::spawn(async move {
             let outcome = receipt.durable().await;
             let durable = outcome.is_ok();
@@ -129,8 +130,9 @@ impl RunActor {
             if is_over {
                 tenant.shared.waiters.ended(run);
             }
-            // A call that a stop forgoes is owed by the journal, and made after the next start.
-            if tenant.shared.is_stopping() {
+            // A call that a stop or a rest forgoes is owed by the journal, and made when the run is
+            // loaded again.
+            if rests || tenant.shared.is_stopping() {
                 return;
             }
             for call in calls {
@@ -140,6 +142,8 @@ impl RunActor {
         });
         if is_over {
             self.leave(Exit::Finished, ctx);
+        } else if rests {
+            self.leave(Exit::Waiting, ctx);
         } else if self.live.is_cut {
             let address = ctx.address();
             actix::spawn(async move {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::events::{EventKey, event_key, read_key};
 use super::family::Vis;
 use super::key::{Key, Prefix};
+use super::redb_store::{NewRows, ReadRow};
 use super::seam::{Direction, Space, StoreError};
 use super::tenant::{TenantTx, TenantView, damaged};
 use crate::domain::filter::Sieve;
@@ -146,8 +147,8 @@ impl TenantTx<'_, '_> {
 pub(super) fn index_again(
     key: &[u8],
     value: &[u8],
-    read: &dyn Fn(Space, &[u8]) -> Result<Option<Vec<u8>>, StoreError>,
-) -> Result<Vec<(Space, Vec<u8>, Vec<u8>)>, StoreError> {
+    read: ReadRow<'_>,
+) -> Result<NewRows, StoreError> {
     #[derive(serde::Deserialize)]
     struct Stored {
         event: Kind,

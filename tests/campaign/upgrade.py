@@ -16,10 +16,13 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import appliance  # noqa: E402
 from appliance import Api, Server  # noqa: E402
 
 FIXTURES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fixtures", "*.redb.lz4")
 SECRET_KEY = "07" * 32
+# The key of the owner in every fixture.
+appliance.KEY = "key-of-the-tests-0123456789"
 SAMPLES = 5
 
 

@@ -18,6 +18,9 @@ use crate::store::seam::{Portion, StoreError};
 /// Is handed what a backup holds: what the store is, then each row.
 pub(super) type Take<'a> = &'a mut dyn FnMut(Portion<'_>) -> Result<(), StoreError>;
 
+/// Is handed the key and the value of a row.
+type TakePair<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>;
+
 /// Reads a backup to its end: every frame, every record's checksum, the order of the rows, the
 /// counts, the chains of the audit and the digest of the whole.
 ///
@@ -100,11 +103,7 @@ pub fn read_manifest(path: &Path) -> Result<Manifest, StoreError> {
 }
 
 /// Hands over the rows of a frame.
-fn rows_of(
-    path: &Path,
-    frame: &Frame,
-    take: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
+fn rows_of(path: &Path, frame: &Frame, take: TakePair<'_>) -> Result<(), StoreError> {
     let mut rest = frame.plain.as_slice();
     let mut rows = 0;
     loop {

@@ -52,6 +52,9 @@ pub enum FrameFault {
     Unreadable(io::Error),
 }
 
+/// The key of a row and its value, or none where the key was removed.
+pub type FramedRow<'a> = (&'a [u8], Option<&'a [u8]>);
+
 /// Returns the bytes of a frame.
 #[must_use]
 pub fn framed(kind: Kind, table: u8, rows: u32, plain: &[u8]) -> Vec<u8> {
@@ -147,9 +150,7 @@ pub fn push_row(plain: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
 ///
 /// # Errors
 /// Says that the bytes are no row.
-pub fn take_row<'a>(
-    plain: &mut &'a [u8],
-) -> Result<Option<(&'a [u8], Option<&'a [u8]>)>, FrameFault> {
+pub fn take_row<'a>(plain: &mut &'a [u8]) -> Result<Option<FramedRow<'a>>, FrameFault> {
     const WRONG: FrameFault = FrameFault::Damaged("a row that is cut short");
     if plain.is_empty() {
         return Ok(None);

@@ -46,7 +46,7 @@ pub(in crate::store) fn replay(
     let mut bytes = 0;
     'segments: for segment in segments_of(directories)? {
         let Some(mut reader) = Reader::open(&segment.path)? else { continue };
-        while let Some(record) = reader.next() {
+        while let Some(record) = reader.next_record() {
             if record.at > until {
                 break 'segments;
             }

@@ -99,7 +99,7 @@ impl Reader {
     }
 
     /// Returns the next record; `None` at the end, or where the segment is not sound any more.
-    pub fn next(&mut self) -> Option<Record> {
+    pub fn next_record(&mut self) -> Option<Record> {
         let frame = match read_frame(&mut self.from, &mut |_| ()) {
             Ok(Some(frame)) if frame.kind == Kind::Commit => frame,
             Ok(_) | Err(FrameFault::Cut | FrameFault::Damaged(_) | FrameFault::Unreadable(_)) => {

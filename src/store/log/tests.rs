@@ -51,7 +51,7 @@ impl Place {
         let mut records = Vec::new();
         for segment in list(&self.path("log")).unwrap() {
             let mut reader = Reader::open(&segment.path).unwrap().unwrap();
-            records.extend(std::iter::from_fn(|| reader.next()));
+            records.extend(std::iter::from_fn(|| reader.next_record()));
         }
         records
     }

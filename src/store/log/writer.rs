@@ -205,7 +205,7 @@ fn end_of(segment: &Segment, ends: &[PartEnd]) -> io::Result<Option<EndOfLog>> {
     let mut reached = reader.head.ends.clone();
     let mut sound_bytes = reader.sound_bytes;
     let mut next = reader.head.first;
-    while let Some(record) = reader.next() {
+    while let Some(record) = reader.next_record() {
         if !is_within(&record.steps, ends) {
             break;
         }

@@ -22,6 +22,9 @@ pub type ReadRow<'a> = &'a dyn Fn(Space, &[u8]) -> Result<Option<Vec<u8>>, Store
 /// Rows that a migration writes: their space, key and value.
 pub type NewRows = Vec<(Space, Vec<u8>, Vec<u8>)>;
 
+/// Returns what is to be written for a row, by its key and value.
+type Turn = fn(&[u8], &[u8], ReadRow<'_>) -> Result<NewRows, StoreError>;
+
 /// One step from a format to the next.
 struct Migration {
     /// The format that it leads from.
@@ -30,9 +33,8 @@ struct Migration {
     about: &'static str,
     /// The space whose rows it looks at, once each.
     space: Space,
-    /// Returns what is to be written for a row, by its key and value; writing it again changes
-    /// nothing.
-    turn: fn(&[u8], &[u8], ReadRow<'_>) -> Result<NewRows, StoreError>,
+    /// What it makes of each; doing so again changes nothing.
+    turn: Turn,
 }
 
 /// Every step, in order; one is never changed once it was released.

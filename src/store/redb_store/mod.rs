@@ -19,6 +19,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::store) use migrate::{NewRows, ReadRow};
 pub use restoring::{NewRow, NewStore, PARTS_TABLE, PLACES_TABLE, read_part, read_place};
 pub use settings::StoreSettings;
 pub(in crate::store) use tables::PART_BYTES;
