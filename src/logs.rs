@@ -210,7 +210,8 @@ impl Logbook {
         let own = |owner: &str| {
             owner.starts_with(SETTINGS) || line.tenant.as_ref().is_none_or(|it| it == owner)
         };
-        let own: Vec<_> = masks.iter().filter(|(owner, _)| own(owner)).map(|(_, mask)| mask).collect();
+        let own: Vec<_> =
+            masks.iter().filter(|(owner, _)| own(owner)).map(|(_, mask)| mask).collect();
         for mask in own {
             line.message = mask.text(&line.message);
             for field in line.fields.values_mut() {

@@ -103,7 +103,8 @@ impl App {
 
     fn figures(&self, who: &Principal, is_whole: bool) -> Result<Vec<Figure>, Error> {
         let now = self.now();
-        let (totals, hours) = self.read(who, |view| Ok((view.totals()?, view.hours(now - HOUR)?)))?;
+        let (totals, hours) =
+            self.read(who, |view| Ok((view.totals()?, view.hours(now - HOUR)?)))?;
         let events: u64 = hours.iter().map(|(_, counts)| counts.events).sum();
         let running = Status::ALL.iter().filter(|status| !status.is_final());
         let running: u64 = running.map(|status| totals.runs[*status as usize]).sum();
@@ -119,14 +120,16 @@ impl App {
             let usage = crate::metrics::process::Usage::read();
             let up = now.since(self.engine().started_at()).as_secs();
             figures.extend([
-                figure("Commit, mean", mean(&text, "ergane_store_commit_seconds").map_or_else(
-                    || "none yet".to_owned(),
-                    milliseconds,
-                )),
-                figure("Timers, mean lag", mean(&text, "ergane_schedule_lag_seconds").map_or_else(
-                    || "none yet".to_owned(),
-                    milliseconds,
-                )),
+                figure(
+                    "Commit, mean",
+                    mean(&text, "ergane_store_commit_seconds")
+                        .map_or_else(|| "none yet".to_owned(), milliseconds),
+                ),
+                figure(
+                    "Timers, mean lag",
+                    mean(&text, "ergane_schedule_lag_seconds")
+                        .map_or_else(|| "none yet".to_owned(), milliseconds),
+                ),
                 figure("Store", bytes(store)),
                 figure("Memory", usage.resident_bytes.map_or_else(String::new, bytes)),
                 figure("Up for", format!("{} h {} min", up / 3_600, up / 60 % 60)),
@@ -139,7 +142,8 @@ impl App {
 /// Returns the mean of a histogram without labels.
 fn mean(text: &str, family: &str) -> Option<f64> {
     let read = |ending: &str| -> Option<f64> {
-        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{family}{ending} ")))?;
+        let line =
+            text.lines().find_map(|line| line.strip_prefix(&format!("{family}{ending} ")))?;
         line.parse().ok()
     };
     let (sum, count) = (read("_sum")?, read("_count")?);

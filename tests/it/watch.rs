@@ -177,8 +177,19 @@ fn span(span: &Value) -> Span {
     only(
         span,
         &[
-            "traceId", "spanId", "parentSpanId", "name", "kind", "startTimeUnixNano",
-            "endTimeUnixNano", "attributes", "status", "flags", "links", "events", "traceState",
+            "traceId",
+            "spanId",
+            "parentSpanId",
+            "name",
+            "kind",
+            "startTimeUnixNano",
+            "endTimeUnixNano",
+            "attributes",
+            "status",
+            "flags",
+            "links",
+            "events",
+            "traceState",
         ],
     );
     let nanos = |name: &str| -> u64 {
@@ -296,10 +307,16 @@ fn a_run_is_a_trace_below_its_caller_and_above_whom_it_calls() {
         assert_eq!(named("run child").parent, named("attempt 1 of sub").id);
         assert_eq!(named("run later").parent, parent.id);
         let called = peer.received();
-        assert_eq!(called[0].header("traceparent"), format!("00-{CALLERS_TRACE}-{}-01", attempt.id));
+        assert_eq!(
+            called[0].header("traceparent"),
+            format!("00-{CALLERS_TRACE}-{}-01", attempt.id)
+        );
         assert_eq!(called[1].header("traceparent"), "mine", "what a step says itself stands");
-        let told: String =
-            collector.received().iter().map(|it| String::from_utf8_lossy(&it.raw).into_owned()).collect();
+        let told: String = collector
+            .received()
+            .iter()
+            .map(|it| String::from_utf8_lossy(&it.raw).into_owned())
+            .collect();
         assert!(!told.contains("4242") && !told.contains("Ada"), "payloads stay here: {told}");
         let metrics = app.get("/metrics").await.text;
         assert!(metrics.contains(r#"ergane_spans_total{outcome="sent"}"#), "{metrics}");
@@ -426,9 +443,14 @@ fn the_log_is_shown_to_its_owner_filtered_streamed_and_without_secrets() {
         // The level is another for a while.
         let level = json!({"level": "warn", "for": "10m"});
         let set = app.put("/v1/system/log-level", level).await.expect(200);
-        assert_eq!((&set["level"], &set["configured"]), (&json!("warn"), &json!("info,ergane=debug")));
+        assert_eq!(
+            (&set["level"], &set["configured"]),
+            (&json!("warn"), &json!("info,ergane=debug"))
+        );
         assert!(set["until"].is_string());
-        app.put("/v1/system/log-level", json!({"level": "ergane=lood"})).await.refused(422, "invalid");
+        app.put("/v1/system/log-level", json!({"level": "ergane=lood"}))
+            .await
+            .refused(422, "invalid");
         let before = app.get(by_text).await.expect(200)["data"].as_array().expect("lines").len();
         app.get("/v1/runs").await.expect(200);
         let after = app.get(by_text).await.expect(200)["data"].as_array().expect("lines").len();
@@ -454,7 +476,8 @@ fn a_reader_of_the_log_that_sleeps_stops_nothing() {
             app.get("/v1/runs").await.expect(200);
         }
         let text = app.get("/metrics").await.text;
-        let dropped = text.lines().find_map(|it| it.strip_prefix("ergane_log_lines_dropped_total "));
+        let dropped =
+            text.lines().find_map(|it| it.strip_prefix("ergane_log_lines_dropped_total "));
         let dropped: f64 = dropped.expect("it is counted").parse().expect("a number");
         assert!(dropped > 0.0, "nobody read, so lines were lost: {dropped}");
         let doctor = app.get("/v1/system/doctor").await.expect(200);
@@ -499,7 +522,10 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
             assert_eq!(finding(&diagnosis, "store")["status"], "ok");
             assert_eq!(finding(&diagnosis, "stuck")["status"], "ok");
             let prepared = finding(&diagnosis, "key-prepared");
-            assert_eq!((&prepared["status"], &prepared["tenant"]), (&json!("warn"), &json!("default")));
+            assert_eq!(
+                (&prepared["status"], &prepared["tenant"]),
+                (&json!("warn"), &json!("default"))
+            );
             let deep = app.get("/v1/system/doctor?deep=true").await.expect(200);
             let verified = finding(&deep, "store-verify");
             assert_eq!(verified["status"], "ok");
@@ -573,7 +599,10 @@ fn an_alert_is_told_once_by_every_way_and_once_when_it_is_over() {
             _ => Reply::Status(200, json!({})),
         })
         .await;
-        let slack = Peer::start(|_, _| Reply::Status(200, json!({"ok": true, "ts": "1.2", "channel": "C1"}))).await;
+        let slack = Peer::start(|_, _| {
+            Reply::Status(200, json!({"ok": true, "ts": "1.2", "channel": "C1"}))
+        })
+        .await;
         let notices = format!(
             "[[notices]]\nname = 'ops'\nkind = 'webhook'\nurl = '{}/alerts'\n\
              secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'\nalerts = ['runs-failing']\n\
@@ -583,10 +612,13 @@ fn an_alert_is_told_once_by_every_way_and_once_when_it_is_over() {
         );
         touchy(&mut config, &notices);
         let (serving, app) = TestApp::open(&config).await;
-        app.post("/v1/connections", json!({
-            "name": "chat", "app": "slack", "settings": {"baseUrl": slack.url},
-            "secrets": {"botToken": "xoxb-of-a-test-0123456789"},
-        }))
+        app.post(
+            "/v1/connections",
+            json!({
+                "name": "chat", "app": "slack", "settings": {"baseUrl": slack.url},
+                "secrets": {"botToken": "xoxb-of-a-test-0123456789"},
+            }),
+        )
         .await
         .expect(201);
         app.save(json!({
@@ -629,9 +661,20 @@ fn an_alert_is_told_once_by_every_way_and_once_when_it_is_over() {
         let tested = app.post("/v1/system/notices/test", json!({"name": "ops"})).await.expect(200);
         assert_eq!(tested["data"][0]["ok"], true, "{tested}");
         assert_eq!(hook.received()[3].body["data"]["kind"], "test");
-        app.post("/v1/system/notices/test", json!({"name": "none"})).await.refused(404, "not_found");
+        app.post("/v1/system/notices/test", json!({"name": "none"}))
+            .await
+            .refused(404, "not_found");
         let shown = app.get("/v1/system/notices").await.expect(200);
         assert!(!shown.to_string().contains("whsec") && !shown.to_string().contains("/alerts"));
+        let made = json!({"kind": "webhook", "url": format!("{}/made", hook.url)});
+        app.put("/v1/system/notices/made", made.clone()).await.expect(200);
+        app.put("/v1/system/notices/ops", made).await.refused(409, "notice_configured");
+        let nowhere = json!({"kind": "mail", "to": "ops@example.com"});
+        app.put("/v1/system/notices/mail", nowhere).await.refused(422, "invalid");
+        app.post("/v1/system/notices/test", json!({"name": "made"})).await.expect(200);
+        assert_eq!(hook.received()[4].path, "/made");
+        app.delete("/v1/system/notices/made").await.expect(204);
+        app.delete("/v1/system/notices/ops").await.refused(404, "not_found");
         let page = app.get("/v1/system/alerts").await.expect(200);
         assert_eq!(page["noticesWaiting"], 0);
         serving.stop().await;
@@ -655,8 +698,9 @@ fn a_store_that_takes_no_writes_is_told_of_all_the_same() {
         let process = Process::of(command).unwrap_or_else(|ended| panic!("{ended:?}"));
         let limit = |size: &str| {
             let pid = process.id().to_string();
-            let set = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={size}")]);
-            let set = { set }.status().expect("prlimit runs");
+            let size = format!("--fsize={size}");
+            let set = Command::new("prlimit").args(["--pid", &pid, &size]).status();
+            let set = set.expect("prlimit runs");
             assert!(set.success());
         };
         limit("1000");
@@ -670,7 +714,9 @@ fn a_store_that_takes_no_writes_is_told_of_all_the_same() {
         assert_eq!(told[1].body["type"], "system:alert-resolved");
         let of_the_end = until("the events", async || {
             let all = events_of(&process.app, "system:alert-raised").await;
-            all.iter().any(|it| it["payload"]["alert"]["kind"] == "store-not-writable").then_some(())
+            all.iter()
+                .any(|it| it["payload"]["alert"]["kind"] == "store-not-writable")
+                .then_some(())
         });
         of_the_end.await;
         signal(process.id(), "TERM");
@@ -687,20 +733,25 @@ fn a_notice_that_leads_nowhere_is_refused_at_the_start() {
     command.args(["config", "check", "--config"]).arg(&file);
     let ended = run(command);
     assert!(!ended.status.success());
-    assert!(ended.said.contains("settings.toml:1") && ended.said.contains("`to`"), "{}", ended.said);
+    assert!(
+        ended.said.contains("settings.toml:1") && ended.said.contains("`to`"),
+        "{}",
+        ended.said
+    );
 }
 
 #[test]
 fn the_page_shows_how_it_does_and_needs_no_script() {
     with_app(async |app| {
-        let link = app.post("/v1/setup-link", json!({})).await;
-        drop(link); // A key opens the pages as well.
-        let body = [("key", KEY), ("next", "/system")];
-        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        let body = format!("key={KEY}&next=%2Fsystem");
+        let client =
+            reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let client = client.build().expect("a client");
-        let form = client.post(format!("{}/sign-in", app.base)).form(&body);
+        let form = client.post(format!("{}/sign-in", app.base)).body(body);
+        let form = form.header("content-type", "application/x-www-form-urlencoded");
         let entered = send(form.header("sec-fetch-site", "same-origin")).await;
-        let cookie = entered.header("set-cookie").expect("a session").split(';').next().expect("one");
+        let cookie =
+            entered.header("set-cookie").expect("a session").split(';').next().expect("one");
         let page = |path: &str| {
             let address = format!("{}{path}", app.base);
             send(client.get(address).header("cookie", cookie.to_owned()))

@@ -1,4 +1,12 @@
-//! Views as the use cases would answer them, for the tests of the pages.
+//! Views as the use crate::app::doctor::Diagnosis;
+use crate::app::lookout::SettingView;
+use crate::app::notices::{NoticeTest, NoticeView};
+use crate::app::overview::{Figure, Overview};
+use crate::app::watch_settings::NoticeKind;
+use crate::domain::alert::{Alert, AlertKind};
+use crate::domain::doctor::{Finding, Grade};
+use crate::logs::{Level, LogLine};
+use cases would answer them, for the tests of the pages.
 
 use std::time::Duration;
 
@@ -665,4 +673,64 @@ pub fn audit() -> Page<AuditView> {
         one("work-1", "workflow.save", json!({ "active": true, "version": 1 })),
     ];
     Page { data, next_cursor: None }
+}
+
+/// How the appliance does, with `text` wherever a text can be, and what came of a test.
+pub fn overview(text: &str) -> (Overview, Vec<NoticeTest>) {
+    let findings = [Grade::Fail, Grade::Warn, Grade::Ok].map(|status| Finding {
+        check: "disk-space",
+        status,
+        tenant: Some(text.to_owned()),
+        detail: text.to_owned(),
+        cure: Some(text.to_owned()),
+    });
+    let alert = Alert {
+        id: text.to_owned(),
+        kind: AlertKind::DiskLow,
+        tenant: Some(text.to_owned()),
+        subject: text.to_owned(),
+        detail: text.to_owned(),
+        cure: Some(text.to_owned()),
+        raised_at: NOW,
+        resolved_at: None,
+        told: true,
+        told_at: NOW,
+    };
+    let over = Alert { resolved_at: Some(NOW), ..alert.clone() };
+    let line = LogLine {
+        number: 1,
+        time: NOW,
+        level: Level::Warn,
+        target: text.to_owned(),
+        message: text.to_owned(),
+        tenant: Some(text.to_owned()),
+        run: Some(text.to_owned()),
+        step: None,
+        request_id: None,
+        fields: [(text.to_owned(), json!(text))].into_iter().collect(),
+    };
+    let overview = Overview {
+        sentence: text.to_owned(),
+        status: Grade::Warn,
+        alerts: vec![alert],
+        recent: vec![over],
+        diagnosis: Diagnosis { status: Grade::Fail, data: findings.into() },
+        figures: vec![Figure { name: "Store", value: text.to_owned() }],
+        notices: vec![NoticeView {
+            name: text.to_owned(),
+            kind: NoticeKind::Mail,
+            to: text.to_owned(),
+            alerts: vec![],
+        }],
+        settings: vec![SettingView {
+            key: "log.level".to_owned(),
+            value: json!(text),
+            source: text.to_owned(),
+        }],
+        lines: vec![std::sync::Arc::new(line)],
+        version: "1.0.0",
+        is_whole: true,
+    };
+    let tested = NoticeTest { name: text.to_owned(), ok: false, detail: text.to_owned() };
+    (overview, vec![tested])
 }

@@ -83,8 +83,12 @@ pub fn page(
         alert,
     };
     let finding = |finding: Finding| FindingRow { mark: mark(finding.status), finding };
-    let (fine, troubles): (Vec<_>, Vec<_>) =
-        overview.diagnosis.data.into_iter().map(finding).partition(|it| it.finding.status == Grade::Ok);
+    let (fine, troubles): (Vec<_>, Vec<_>) = overview
+        .diagnosis
+        .data
+        .into_iter()
+        .map(finding)
+        .partition(|it| it.finding.status == Grade::Ok);
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in [("level", level), ("q", wanted)] {
         if !value.is_empty() {
