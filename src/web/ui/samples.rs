@@ -1,12 +1,4 @@
-//! Views as the use crate::app::doctor::Diagnosis;
-use crate::app::lookout::SettingView;
-use crate::app::notices::{NoticeTest, NoticeView};
-use crate::app::overview::{Figure, Overview};
-use crate::app::watch_settings::NoticeKind;
-use crate::domain::alert::{Alert, AlertKind};
-use crate::domain::doctor::{Finding, Grade};
-use crate::logs::{Level, LogLine};
-use cases would answer them, for the tests of the pages.
+//! Views as the use cases would answer them, for the tests of the pages.
 
 use std::time::Duration;
 
@@ -15,18 +7,26 @@ use serde_json::{Value, json};
 use super::apps::AppRow;
 use crate::app::apps::{AppView, InstallationView};
 use crate::app::audit::{ActorView, AuditView, FromView};
+use crate::app::doctor::Diagnosis;
+use crate::app::lookout::SettingView;
+use crate::app::notices::{NoticeTest, NoticeView};
+use crate::app::overview::{Figure, Overview};
 use crate::app::people::PersonView;
 use crate::app::profile::{MeView, MyTenant};
 use crate::app::schedules::{FiringView, MissedView, NextView, ScheduleView};
 use crate::app::sessions::SessionView;
 use crate::app::views::*;
+use crate::app::watch_settings::NoticeKind;
 use crate::app::webhooks::{DeliveryCounts, WebhookView};
+use crate::domain::alert::{Alert, AlertKind};
+use crate::domain::doctor::{Finding, Grade};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::id::RunId;
 use crate::domain::problem::Problem;
 use crate::domain::rehearsal::{IfFails, Rehearsed};
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
+use crate::logs::{Level, LogLine};
 
 /// What a page must not let through.
 pub const HOSTILE: &str = "</script><img src=x onerror=1>\"'{{7*7}}";
