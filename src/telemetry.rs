@@ -144,11 +144,11 @@ pub fn flush() {
 
 fn read_level(level: &str) -> Result<EnvFilter, String> {
     // The framework logs each malformed request as an error, which anybody may send.
-    let quiet = match level.contains("actix_http") {
+    let level = match level.contains("actix_http") {
         true => level.to_owned(),
         false => format!("{level},actix_http::h1::dispatcher=off"),
     };
-    EnvFilter::try_new(quiet).map_err(|error| error.to_string())
+    EnvFilter::try_new(level).map_err(|error| error.to_string())
 }
 
 /// Writes lines until the process ends; a stream that is gone or stuck loses lines, nothing else.

@@ -65,6 +65,7 @@ impl App {
             Ok(None) => {}
             Err(error) => warn!("Cannot read which alerts were raised: {error}"),
         }
+        self.read_notices();
     }
 
     /// Looks once whether something is the matter, and sees to it that it is told.

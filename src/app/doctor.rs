@@ -19,12 +19,13 @@ use crate::domain::run::Status;
 use crate::domain::time::Timestamp;
 use crate::logs;
 use crate::metrics::Trouble;
-use crate::metrics::process::{Disk, Usage};
+use crate::metrics::process::Usage;
 use crate::store::access::{APPLIANCE, TenantRow};
 use crate::store::events::EventKey;
 use crate::store::seam::Health;
 
 const OVERDUE_AFTER: Duration = Duration::from_secs(60);
+const LOADED_AFTER: Duration = Duration::from_secs(120);
 const COUNTED_MAX: usize = 1_000;
 const WORKFLOWS_MAX: usize = 1_000;
 /// What the key is called that came from the configuration.
@@ -111,7 +112,7 @@ impl App {
     fn appliance_facts(&self) -> ApplianceFacts {
         let (place, now) = (&self.lookout().place, self.now());
         let directory = place.data_dir.as_deref();
-        let disk = directory.map(Disk::of).unwrap_or_default();
+        let disk = self.lookout().disk(now);
         let usage = Usage::read();
         let shrinks = disk.free_bytes.and_then(|free| self.lookout().note_free(now, free));
         let seal_file = directory.map(|it| it.join("secret.key")).filter(|it| it.exists());
@@ -230,6 +231,10 @@ impl App {
 
     /// A run may be between two actors at the moment of one look, but not of two.
     async fn idle_twice(&self, row: &TenantRow) -> Result<Vec<crate::domain::id::RunId>, Error> {
+        // After a start those that were at work are loaded one after another.
+        if self.now().since(self.engine().started_at()) < LOADED_AFTER {
+            return Ok(Vec::new());
+        }
         let first = self.engine().idle_runs(row.id, COUNTED_MAX).await?;
         if first.is_empty() {
             return Ok(first);

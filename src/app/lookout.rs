@@ -16,6 +16,7 @@ use crate::domain::doctor::Verified;
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
 use crate::logs;
+use crate::metrics::process::Disk;
 use crate::metrics::readings::Readings;
 
 /// Over how long a time the free space is compared.
@@ -23,6 +24,8 @@ const SPACE_REMEMBERED: Duration = Duration::from_secs(3 * 24 * 3_600);
 const SPACE_NOTED_EVERY: Duration = Duration::from_secs(600);
 /// Of a shorter time nothing is foretold.
 const SPACE_FORETOLD_AFTER: Duration = Duration::from_secs(3_600);
+/// How long figures of the disk are good enough.
+const DISK_KEPT_FOR: Duration = Duration::from_secs(10);
 const DAY_MS: u128 = 24 * 3_600 * 1_000;
 
 /// Where and how the appliance was started, as its operator sees it.
@@ -87,6 +90,9 @@ pub struct Lookout {
     /// Turns of alerts that no event tells of yet.
     pub(super) untold: Mutex<VecDeque<(Turn, Alert)>>,
     pub(super) opened: Mutex<Opened>,
+    /// Where alerts are told beside what the configuration says.
+    pub(super) made: Mutex<Vec<NoticeSettings>>,
+    disk: Mutex<Option<(Timestamp, Disk)>>,
 }
 
 impl Lookout {
@@ -129,6 +135,19 @@ impl Lookout {
 
     pub(super) fn certificate_ends(&self) -> Option<Timestamp> {
         *self.certificate_ends.lock()
+    }
+
+    /// Returns the file system of the data directory, as it was a moment ago.
+    pub(super) fn disk(&self, now: Timestamp) -> Disk {
+        let mut kept = self.disk.lock();
+        if let Some((at, disk)) = &*kept
+            && now.since(*at) < DISK_KEPT_FOR
+        {
+            return disk.clone();
+        }
+        let disk = self.data_dir().map(Disk::of).unwrap_or_default();
+        *kept = Some((now, disk.clone()));
+        disk
     }
 
     pub(super) fn keep_verified(&self, verified: Verified) {

@@ -8,7 +8,7 @@ use super::error::Error;
 use crate::domain::id::TenantId;
 use crate::domain::run::Status;
 use crate::domain::time::Timestamp;
-use crate::metrics::process::{Disk, Usage};
+use crate::metrics::process::Usage;
 use crate::metrics::readings::Readings;
 use crate::store::access::{APPLIANCE, TenantRow};
 use crate::store::board::note_figures;
@@ -57,7 +57,7 @@ impl App {
         if let Ok(late) = self.engine().overdue(self.now() - OVERDUE_AFTER, OVERDUE_COUNTED_MAX) {
             readings.note("ergane_timers_overdue", &[], late as f64);
         }
-        let disk = self.lookout().data_dir().map(Disk::of).unwrap_or_default();
+        let disk = self.lookout().disk(self.now());
         for (family, figure) in [
             ("ergane_disk_free_bytes", disk.free_bytes),
             ("ergane_disk_size_bytes", disk.size_bytes),

@@ -14,13 +14,15 @@ use super::error::Error;
 use super::principal::Principal;
 use super::watch_settings::{NoticeKind, NoticeSettings, SmtpSettings};
 use crate::activities::outside::connection::Connection;
-use crate::activities::outside::courier::Parcel;
+use crate::activities::outside::courier::{Parcel, PlainHttp};
 use crate::activities::{Activity, OutsideCall};
 use crate::domain::alert::{Alert, AlertKind, Turn};
+use crate::domain::problem::Problem;
 use crate::domain::secret::{Mask, Secret};
 use crate::domain::signature::standard_webhooks::sign;
 use crate::domain::time::Timestamp;
 use crate::engine::USER_AGENT;
+use crate::store::access::APPLIANCE;
 
 const MAIL: &str = "communications:send-email-platform";
 const SLACK: &str = "slack.postMessage";
@@ -122,7 +124,80 @@ impl App {
     }
 
     fn all_notices(&self) -> Vec<NoticeSettings> {
-        self.lookout().notices.clone()
+        let made = self.lookout().made.lock();
+        self.lookout().notices.iter().chain(&*made).cloned().collect()
+    }
+
+    /// Reads where alerts are told beside what the configuration says; from memory from then on.
+    pub(super) fn read_notices(&self) {
+        match self.read_of(APPLIANCE, |view| Ok(view.notices_made()?)) {
+            Ok(rows) => {
+                let made = rows.into_iter().filter_map(|row| serde_json::from_value(row).ok());
+                *self.lookout().made.lock() = made.collect();
+            }
+            Err(error) => warn!("Cannot read where alerts are told: {error}"),
+        }
+    }
+
+    /// Tells alerts in another place as well, or changes one that was made so. Its secrets are those
+    /// of a connection; what the configuration names is not changed here.
+    ///
+    /// # Errors
+    /// `Forbidden` for whoever does not own the appliance, `Invalid` for what leads nowhere,
+    /// `Conflict` for a name of the configuration.
+    pub async fn put_notice(
+        &self,
+        who: &Principal,
+        notice: NoticeSettings,
+    ) -> Result<NoticeView, Error> {
+        self.check_owner(who)?;
+        if self.lookout().notices.iter().any(|it| it.name == notice.name) {
+            let detail = format!("`{}` stands in the configuration; change it there", notice.name);
+            return Err(Error::Conflict { code: "notice_configured", detail });
+        }
+        if let Some(fault) = notice.fault() {
+            return Err(Error::Invalid(vec![Problem::new("", "incomplete", fault)]));
+        }
+        if notice.kind == NoticeKind::Webhook {
+            let courier = self.engine().activities().courier();
+            let plain = match self.engine().settings().webhook_plain_http {
+                true => PlainHttp::Everywhere,
+                false => PlainHttp::Inner,
+            };
+            courier.address(&notice.url, plain).map_err(|failure| {
+                Error::Invalid(vec![Problem::new("/url", &failure.code, failure.message)])
+            })?;
+        }
+        let row = serde_json::to_value(&notice).unwrap_or_default();
+        let (name, view) = (notice.name.clone(), shown(&notice));
+        let after = view.clone();
+        self.write_access(who, Change::of("notice.put", &notice.name), move |tx, change| {
+            tx.put_notice(&name, &row);
+            change.after(&after);
+            Ok(())
+        })
+        .await?;
+        self.read_notices();
+        Ok(view)
+    }
+
+    /// Tells alerts in a place no more that was made so.
+    ///
+    /// # Errors
+    /// `Forbidden` for whoever does not own the appliance, `NotFound` for another name.
+    pub async fn remove_notice(&self, who: &Principal, name: &str) -> Result<(), Error> {
+        self.check_owner(who)?;
+        if !self.lookout().made.lock().iter().any(|it| it.name == name) {
+            return Err(Error::NotFound { what: "notice", id: name.to_owned() });
+        }
+        let gone = name.to_owned();
+        self.write_access(who, Change::of("notice.remove", name), move |tx, _| {
+            tx.remove_notice(&gone);
+            Ok(())
+        })
+        .await?;
+        self.read_notices();
+        Ok(())
     }
 
     /// Puts a notice for each destination into the outbox; a full one loses the oldest.

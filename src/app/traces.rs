@@ -31,15 +31,23 @@ const PAUSE: Duration = Duration::from_secs(1);
 type Told = HashMap<RunId, Timestamp>;
 
 impl App {
-    /// Begins to trace, if the settings name a collector, and tells of runs until it is dropped.
-    pub async fn tell_traces(&self) {
-        let settings = self.lookout().telemetry.clone();
+    /// Begins to trace, if the settings name a collector.
+    pub fn begin_traces(&self) {
+        let settings = &self.lookout().telemetry;
         if settings.otlp_endpoint.is_empty() {
             return;
         }
         let (sample_percent, queue_runs_max) = (settings.sample_percent, settings.queue_runs_max);
         self.engine().trace(TraceSettings { sample_percent, queue_runs_max });
         self.trace_what_a_crash_kept(Duration::from_millis(settings.resend_ms));
+    }
+
+    /// Tells of runs until it is dropped; at once over where nothing is traced.
+    pub async fn tell_traces(&self) {
+        let settings = self.lookout().telemetry.clone();
+        if settings.otlp_endpoint.is_empty() {
+            return;
+        }
         let timeout = Duration::from_millis(settings.timeout_ms);
         let collector = Collector::new(&settings.otlp_endpoint, settings.header_pairs(), timeout);
         let mut told = Told::new();

@@ -7,6 +7,8 @@ use tokio::task::JoinHandle;
 use crate::app::App;
 use crate::app::lookout::{Lookout, Place, SettingView};
 use crate::config::{Config, Loaded};
+use crate::domain::secret::{Mask, Secret};
+use crate::logs;
 
 /// How often notices that are due are looked for.
 const NOTICES_EVERY: Duration = Duration::from_millis(500);
@@ -42,6 +44,8 @@ pub(super) fn lookout(config: &Config, origins: Origins) -> Lookout {
         config_file: origins.file,
         settings: origins.settings,
     };
+    let keys = [&config.bootstrap_key, &config.secret_key].map(Secret::new);
+    logs::book().learn("settings/keys", Mask::of_long(&keys));
     let (alerts, notices) = (config.alerts.clone(), config.notices.clone());
     Lookout::new(place, alerts, notices, config.telemetry.clone())
 }
@@ -54,6 +58,7 @@ impl Watching {
     pub fn start(app: &App) -> Watching {
         app.resume_alerts();
         app.measure_store();
+        app.begin_traces();
         let every = Duration::from_millis(app.lookout().look_every_ms().max(1));
         let (looking, sending, tracing) = (app.clone(), app.clone(), app.clone());
         Watching(vec![

@@ -19,6 +19,7 @@ pub(super) enum Row {
     EventTypeSchema = b'f',
     Form = b'F',
     Incident = b'I',
+    Notice = b'$',
     Record = b'r',
     RejectedEvent = b'J',
     Schedule = b'Z',

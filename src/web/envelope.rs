@@ -231,7 +231,7 @@ fn is_html(headers: &HeaderMap) -> bool {
 fn log(response: &ServiceResponse<BoxBody>, id: &str, began: Instant) {
     let request = response.request();
     let (method, status) = (request.method(), response.status().as_u16());
-    let took_us = began.elapsed().as_micros();
+    let took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
     // The path may name things, and the query and the bodies hold what is nobody else's business:
     // the log has the route's template.
     let route = request.extensions().get::<&'static Route>().map_or("unknown", |it| it.path);

@@ -14,9 +14,11 @@ use super::super::state::Front;
 use super::super::stream;
 use crate::app::App;
 use crate::app::doctor::Depth;
+use crate::app::watch_settings::{NoticeKind, NoticeSettings};
 use crate::domain::alert::AlertKind;
 use crate::logs::{Level, LineFilter};
 
+const NOTICE_KINDS: [&str; 3] = ["mail", "slack", "webhook"];
 const LINES_SHOWN: usize = 200;
 const LINES_SHOWN_MAX: usize = 2_000;
 
@@ -48,6 +50,18 @@ pub static GROUP: Group = Group {
             .named("system_notices", "Lists where alerts are told.")
             .scope("tenants:write")
             .answers(200, "Notices"),
+        Route::put("/v1/system/notices/{name}", || web::to(put_notice))
+            .named(
+                "system_notices_put",
+                "Tells alerts in another place: a connection for mail or Slack, or a webhook.",
+            )
+            .scope("tenants:write")
+            .body("NewNotice")
+            .answers(200, "Notice"),
+        Route::delete("/v1/system/notices/{name}", || web::to(remove_notice))
+            .named("system_notices_remove", "Tells alerts in that place no more.")
+            .scope("tenants:write")
+            .answers(204, ""),
         Route::post("/v1/system/notices/test", || web::to(test_notices))
             .named("system_notices_test", "Sends a notice at once, and says what came of it.")
             .scope("tenants:write")
@@ -128,7 +142,12 @@ pub static GROUP: Group = Group {
                     "detail":{"type":"string"}}}}}}"#,
         ),
     ],
-    made: &[("Alerts", alerts_schema), ("Notices", notices_schema)],
+    made: &[
+        ("Alerts", alerts_schema),
+        ("Notice", notice_schema),
+        ("Notices", notices_schema),
+        ("NewNotice", new_notice_schema),
+    ],
 };
 
 fn kinds() -> Vec<&'static str> {
@@ -156,15 +175,33 @@ fn alerts_schema() -> Value {
     } })
 }
 
+fn notice_schema() -> Value {
+    json!({ "type": "object", "properties": {
+        "name": { "type": "string" },
+        "kind": { "enum": NOTICE_KINDS },
+        "to": { "type": "string" },
+        "alerts": { "type": "array", "items": { "enum": kinds() } },
+    } })
+}
+
 fn notices_schema() -> Value {
     json!({ "type": "object", "required": ["data"], "properties": {
-        "data": { "type": "array", "items": { "type": "object", "properties": {
-            "name": { "type": "string" },
-            "kind": { "enum": ["mail", "slack", "webhook"] },
-            "to": { "type": "string" },
-            "alerts": { "type": "array", "items": { "enum": kinds() } },
-        } } },
+        "data": { "type": "array", "items": notice_schema() },
         "nextCursor": { "type": ["string", "null"] },
+    } })
+}
+
+fn new_notice_schema() -> Value {
+    let text = |about: &str| json!({ "type": "string", "description": about });
+    json!({ "type": "object", "required": ["kind"], "properties": {
+        "kind": { "enum": NOTICE_KINDS },
+        "to": text("The mail addresses, with commas."),
+        "channel": text("The channel in Slack."),
+        "url": text("The address of a webhook; it is not signed."),
+        "tenant": text("The tenant of the connection; the first one without it."),
+        "connection": text("The connection that mail or Slack goes over."),
+        "alerts": { "type": "array", "items": { "enum": kinds() },
+            "description": "Only these; all of them without it." },
     } })
 }
 
@@ -182,6 +219,51 @@ async fn alerts(app: web::Data<App>, Caller(who): Caller) -> Answer {
 
 async fn notices(app: web::Data<App>, Caller(who): Caller) -> Answer {
     Ok(HttpResponse::Ok().json(json!({ "data": app.notices(&who)?, "nextCursor": null })))
+}
+
+async fn put_notice(
+    app: web::Data<App>,
+    Caller(who): Caller,
+    name: web::Path<String>,
+    body: Json,
+) -> Answer {
+    let mut fields = body.fields();
+    let kind = fields.required_text("kind");
+    let kind = match kind.as_str() {
+        "mail" => NoticeKind::Mail,
+        "slack" => NoticeKind::Slack,
+        "webhook" => NoticeKind::Webhook,
+        _ => {
+            if !fields.has_problem("kind") {
+                fields.problem("kind", "not_listed", "must be `mail`, `slack` or `webhook`");
+            }
+            NoticeKind::Webhook
+        }
+    };
+    let mut text = |name: &'static str| fields.text(name).unwrap_or_default();
+    let (to, channel, url) = (text("to"), text("channel"), text("url"));
+    let (tenant, connection) = (text("tenant"), text("connection"));
+    let words = fields.texts("alerts").unwrap_or_default();
+    let known = |word: &String| AlertKind::ALL.into_iter().find(|kind| kind.word() == word);
+    if let Some(unknown) = words.iter().find(|word| known(word).is_none()) {
+        let detail = format!("there is no alert `{unknown}`");
+        fields.problem("alerts", "not_listed", detail);
+    }
+    let alerts = words.iter().filter_map(known).collect();
+    fields.end()?;
+    let (name, more) = (name.into_inner(), NoticeSettings::default());
+    let notice =
+        NoticeSettings { name, kind, to, channel, url, tenant, connection, alerts, ..more };
+    Ok(HttpResponse::Ok().json(app.put_notice(&who, notice).await?))
+}
+
+async fn remove_notice(
+    app: web::Data<App>,
+    Caller(who): Caller,
+    name: web::Path<String>,
+) -> Answer {
+    app.remove_notice(&who, &name).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 async fn test_notices(app: web::Data<App>, Caller(who): Caller, body: Json) -> Answer {

@@ -7,6 +7,10 @@ use serde_json::{Value, json};
 use super::apps::AppRow;
 use crate::app::apps::{AppView, InstallationView};
 use crate::app::audit::{ActorView, AuditView, FromView};
+use crate::app::doctor::Diagnosis;
+use crate::app::lookout::SettingView;
+use crate::app::notices::{NoticeTest, NoticeView};
+use crate::app::overview::{Figure, Overview};
 use crate::app::people::PersonView;
 use crate::app::profile::{MeView, MyTenant};
 use crate::app::retention::RetentionView;
@@ -14,7 +18,10 @@ use crate::app::schedules::{FiringView, MissedView, NextView, ScheduleView};
 use crate::app::sessions::SessionView;
 use crate::app::storage::{FileView, Finding, KindUse, StorageView, TenantUse};
 use crate::app::views::*;
+use crate::app::watch_settings::NoticeKind;
 use crate::app::webhooks::{DeliveryCounts, WebhookView};
+use crate::domain::alert::{Alert, AlertKind};
+use crate::domain::doctor::{Finding, Grade};
 use crate::domain::event::{Actor, Cause};
 use crate::domain::id::RunId;
 use crate::domain::problem::Problem;
@@ -22,6 +29,7 @@ use crate::domain::rehearsal::{IfFails, Rehearsed};
 use crate::domain::retention::{Keep, Rules};
 use crate::domain::role::Role;
 use crate::domain::time::Timestamp;
+use crate::logs::{Level, LogLine};
 
 /// What a page must not let through.
 pub const HOSTILE: &str = "</script><img src=x onerror=1>\"'{{7*7}}";
@@ -694,7 +702,7 @@ pub fn storage(tenant: &str) -> StorageView {
             bytes: 34 << 20,
             kinds,
         }],
-        findings: vec![Finding {
+        findings: vec![StorageFinding {
             code: "file_mostly_free",
             detail: tenant.to_owned(),
             cure: "run `ergane compact`",
@@ -712,4 +720,64 @@ pub fn kept() -> RetentionView {
         removed: [("runs".to_owned(), 12)].into(),
         last_pass: None,
     }
+}
+
+/// How the appliance does, with `text` wherever a text can be, and what came of a test.
+pub fn overview(text: &str) -> (Overview, Vec<NoticeTest>) {
+    let findings = [Grade::Fail, Grade::Warn, Grade::Ok].map(|status| Finding {
+        check: "disk-space",
+        status,
+        tenant: Some(text.to_owned()),
+        detail: text.to_owned(),
+        cure: Some(text.to_owned()),
+    });
+    let alert = Alert {
+        id: text.to_owned(),
+        kind: AlertKind::DiskLow,
+        tenant: Some(text.to_owned()),
+        subject: text.to_owned(),
+        detail: text.to_owned(),
+        cure: Some(text.to_owned()),
+        raised_at: NOW,
+        resolved_at: None,
+        told: true,
+        told_at: NOW,
+    };
+    let over = Alert { resolved_at: Some(NOW), ..alert.clone() };
+    let line = LogLine {
+        number: 1,
+        time: NOW,
+        level: Level::Warn,
+        target: text.to_owned(),
+        message: text.to_owned(),
+        tenant: Some(text.to_owned()),
+        run: Some(text.to_owned()),
+        step: None,
+        request_id: None,
+        fields: [(text.to_owned(), json!(text))].into_iter().collect(),
+    };
+    let overview = Overview {
+        sentence: text.to_owned(),
+        status: Grade::Warn,
+        alerts: vec![alert],
+        recent: vec![over],
+        diagnosis: Diagnosis { status: Grade::Fail, data: findings.into() },
+        figures: vec![Figure { name: "Store", value: text.to_owned() }],
+        notices: vec![NoticeView {
+            name: text.to_owned(),
+            kind: NoticeKind::Mail,
+            to: text.to_owned(),
+            alerts: vec![],
+        }],
+        settings: vec![SettingView {
+            key: "log.level".to_owned(),
+            value: json!(text),
+            source: text.to_owned(),
+        }],
+        lines: vec![std::sync::Arc::new(line)],
+        version: "1.0.0",
+        is_whole: true,
+    };
+    let tested = NoticeTest { name: text.to_owned(), ok: false, detail: text.to_owned() };
+    (overview, vec![tested])
 }

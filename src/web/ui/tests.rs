@@ -194,12 +194,18 @@ fn access_pages() -> Vec<(&'static str, String)> {
             )
             .to_string(),
         ),
+        ("system", system_page("disk-low")),
         ("audit-none", audit::page(shell("/audit"), &Default::default(), &no_page()).to_string()),
         ("profile", account(profile::Outcome::None)),
         ("profile-done", account(profile::Outcome::Done("Done.".to_owned()))),
         ("profile-enrolled", account(profile::Outcome::Enrolled(vec!["a-b".to_owned()]))),
         ("profile-enrolling", account(enrolling("JBSWY3DP"))),
     ]
+}
+
+fn system_page(text: &str) -> String {
+    let (overview, tested) = samples::overview(text);
+    system::page(shell("/system"), overview, ("warn", text), tested).to_string()
 }
 
 fn account(outcome: profile::Outcome) -> String {
@@ -316,6 +322,7 @@ fn hostile_access_pages() -> Vec<(&'static str, String)> {
             destinations::page(shell.clone(), None, &destinations_of(HOSTILE)).to_string(),
         ),
         ("backups", backups::page(shell.clone(), backups_of(HOSTILE)).to_string()),
+        ("system", system_page(HOSTILE)),
         ("people", people::page(shell.clone(), samples::people(HOSTILE)).to_string()),
         (
             "profile",
