@@ -14,7 +14,7 @@ use actix_web::{Error as ActixError, HttpMessage as _, HttpResponse, web};
 use bytes::Bytes;
 use tracing::{debug, warn};
 
-use super::connection::{AtWork, Link};
+use super::connection::{AtWork, Link, Tail};
 use super::crowd::Place;
 use super::error::{ApiError, of_framework};
 use super::origin;
@@ -52,7 +52,8 @@ pub async fn wrap(
     let front = front.expect("every server is built with its state").clone();
     let id = request_id(request.headers(), &front);
     request.extensions_mut().insert(RequestId(id.clone()));
-    let at_work = request.request().conn_data::<Rc<Link>>().map(Link::begin);
+    let link = request.request().conn_data::<Rc<Link>>();
+    let at_work = link.map(|link| link.begin(tail(request.headers())));
     let proxied = origin::behind_proxy(request.request()).map(|client| front.crowd.enter(client));
     let response = match excess(&request, &front.settings, matches!(proxied, Some(None))) {
         Some(refusal) => request.error_response(refusal),
@@ -66,6 +67,13 @@ pub async fn wrap(
     front.metrics.count(operation, response.status().as_u16(), began.elapsed());
     log(&response, &id, began);
     Ok(response.map_body(|_, body| held(body, at_work, proxied.flatten())))
+}
+
+fn tail(headers: &HeaderMap) -> Tail {
+    let length = headers.get(header::CONTENT_LENGTH).map(HeaderValue::as_bytes);
+    let comes = headers.contains_key(header::TRANSFER_ENCODING)
+        || length.is_some_and(|length| length != b"0");
+    if comes { Tail::Body } else { Tail::Nothing }
 }
 
 /// Refuses what is out of proportion before anything is done with it.

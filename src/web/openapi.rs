@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::route::{Access, Group, Route};
+use super::thena;
 
 const ERROR: &str = r#"{"type":"object","required":["type","title","status","detail","code"],
     "properties":{
@@ -72,6 +73,12 @@ fn operation(tag: &str, route: &Route) -> Value {
     if !schema.is_empty() {
         success["content"] = json!({"application/json": {"schema": reference(schema)}});
     }
+    // What a program of Thena's cannot read would not help it.
+    let refusal = match thena::envelope::speaks(route.path, "") {
+        true => json!({"description": "A refusal, as Thena words it.",
+            "content": {"application/json": {"schema": {"type": "object"}}}}),
+        false => json!({"$ref": "#/components/responses/Problem"}),
+    };
     let mut operation = json!({
         "operationId": route.id,
         "tags": [tag],
@@ -79,9 +86,14 @@ fn operation(tag: &str, route: &Route) -> Value {
         "parameters": parameters(route),
         "responses": {
             status.to_string(): success,
-            "default": {"$ref": "#/components/responses/Problem"},
+            "default": refusal,
         },
     });
+    if status == 201 {
+        let mut known = operation["responses"]["201"].clone();
+        known["description"] = json!("It was there already, as it is wanted.");
+        operation["responses"]["200"] = known;
+    }
     if let Some(body) = route.body {
         operation["requestBody"] = json!({
             "required": true,
