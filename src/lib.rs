@@ -18,6 +18,7 @@
 //! store        the seam, redb behind it, typed records    the only place that knows redb, bincode
 //! metrics      what is counted
 //! tls          certificates: read, checked, exchanged while they are in use
+//! failpoint    where a test build can be made to fail
 //! clock        the only reader of time and of chance
 //! domain       pure: event, filter, expression, schedule, workflow, run, desk
 //! ```
@@ -109,6 +110,7 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod engine;
+pub mod failpoint;
 pub mod mail;
 pub mod metrics;
 pub mod store;

@@ -3,6 +3,7 @@
 use crate::activities::Caller;
 use crate::activities::desk::ring_sla;
 use crate::domain::time::Timestamp;
+use crate::failpoint;
 use crate::store::alarms::{Alarm, AlarmKind};
 use crate::store::seam::StoreError;
 use crate::store::tenant::TenantTx;
@@ -24,6 +25,7 @@ pub(super) fn ring(
     alarm: &Alarm,
     begun: &mut Begun,
 ) -> Result<(), StoreError> {
+    failpoint::hit("alarm.ring");
     tx.lift_alarm(due, alarm.kind, &alarm.id);
     match alarm.kind {
         AlarmKind::Schedule => schedules::come(tenant, tx, (due, &alarm.id), begun),

@@ -16,6 +16,7 @@ use tracing::{error, warn};
 use crate::domain::event::Event;
 use crate::domain::run::Failure;
 use crate::domain::webhook::Subscription;
+use crate::failpoint;
 use crate::store::events::EventKey;
 use crate::store::ledger::Abort;
 use crate::store::seam::StoreError;
@@ -149,17 +150,22 @@ async fn work_off(at_work: AtWork) {
         let is_stopping = tenant.shared.is_stopping();
         let room = if permit.is_some() && !is_stopping { Room::Free } else { Room::Taken };
         let taken: Option<Attempted> = attempted.take();
+        let had_sent = taken.is_some();
         let outcome = tenant.transact(|tx| {
             tx.attempt(
                 |tx| step(tenant, tx, webhook, taken, room),
                 |panic| StoreError::Unavailable(format!("a panic: {panic}")),
             )
         });
+        if had_sent {
+            failpoint::hit("delivery.recorded");
+        }
         match outcome {
             Ok(Settled { value: Step::Send(prepared), receipt }) => {
                 if receipt.durable().await.is_err() {
                     return; // The part was lost; its next owner goes on.
                 }
+                failpoint::hit("delivery.durable");
                 attempted = Some(make(tenant, *prepared).await);
                 permit = None;
             }
@@ -189,6 +195,7 @@ async fn make(tenant: &TenantState, prepared: Prepared) -> Attempted {
             // In a task of its own, so that its panic ends the attempt and nothing else.
             let sent = actix::spawn(async move { courier.send(parcel).await }).await;
             tenant.shared.calls_in_flight.fetch_sub(1, Ordering::SeqCst);
+            failpoint::hit("delivery.sent");
             sent.unwrap_or_else(|error| Err(panicked(error)))
         }
     };

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::activities::{OutsideActivity, OutsideCall, UndoCall};
 use crate::domain::run::{Effect, Failure, FailureClass, Input};
+use crate::failpoint;
 use crate::store::tenant::panic_message;
 
 use super::destinations::{Asking, Entered, enter};
@@ -66,11 +67,19 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
     let limit = call.timeout + GRACE;
     // In a task of its own, so that its panic ends the attempt and nothing else.
     let (activity, looks_up) = (Arc::clone(&prepared.activity), prepared.looks_up);
+    let undoes = matches!(prepared.effect, Effect::Undo { .. });
     let make: tokens::Make = Box::new(move |call| match looks_up {
         true => looked_up(Arc::clone(&activity), call).boxed(),
         false => activity.call(call),
     });
-    let mut task = actix::spawn(tokens::call(Rc::clone(&tenant), call, make));
+    let calling = tokens::call(Rc::clone(&tenant), call, make);
+    let mut task = actix::spawn(async move {
+        failpoint::hit("call.before");
+        if undoes {
+            failpoint::hit("compensation.begin");
+        }
+        calling.await
+    });
     let outcome = match tokio::time::timeout(limit, &mut task).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => Err(panicked(error)),
@@ -79,6 +88,10 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
             Err(Failure::in_doubt("timeout", format!("no answer within {} ms", limit.as_millis())))
         }
     };
+    failpoint::hit("call.after");
+    if undoes {
+        failpoint::hit("compensation.end");
+    }
     // The other side may say back what it was told.
     let known = tenant.known_secrets();
     let outcome = match outcome {

@@ -9,6 +9,7 @@ use crate::domain::run::Run;
 use crate::domain::scope::Scope;
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::{ConcurrencyPolicy, Workflow};
+use crate::failpoint;
 use crate::store::events::{EventKey, StoredEvent};
 use crate::store::runs::Given;
 use crate::store::seam::StoreError;
@@ -207,6 +208,7 @@ fn store_and_match(
     event: Event,
     begun: &mut Begun,
 ) -> Result<Vec<RunId>, StoreError> {
+    failpoint::hit("event.match");
     let listeners = std::rc::Rc::clone(&tenant.listeners.borrow());
     let mut stored =
         StoredEvent { event, received_at: tx.now(), runs: Vec::new(), withheld: Vec::new() };

@@ -13,6 +13,7 @@ use crate::domain::run::{
 };
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::{Action, Priority, Undo, Workflow};
+use crate::failpoint;
 use crate::store::destinations::DeferredCall;
 use crate::store::events::EventKey;
 use crate::store::inbox::Notice;
@@ -85,6 +86,7 @@ impl LiveRun {
         self.is_cut = false;
         for turn in 1.. {
             let Some(input) = next.take() else { break };
+            failpoint::hit("step.decide");
             let records = self.run.advance(&self.workflow, input, tx.now());
             self.publish_approvals(tenant, tx, &records);
             self.publish_turns(tenant, tx, &records)?;
@@ -300,7 +302,11 @@ impl LiveRun {
                     return Some(held_inside(step, attempt, activity, hold));
                 }
                 let caller = self.caller_of(tenant, tx.view(), activity);
-                caller.and_then(|by| tx.attempt(|tx| found.run(tx, &by, input), panicked))
+                let run = |tx: &mut TenantTx<'_, '_>, by: &Caller| {
+                    failpoint::hit("activity.run");
+                    found.run(tx, by, input)
+                };
+                caller.and_then(|by| tx.attempt(|tx| run(tx, &by), panicked))
             }
             Err(failure) => Err(failure),
         };
@@ -350,9 +356,13 @@ impl LiveRun {
                             Err(failure) => Err(failure),
                         }
                     }
-                    Ok(Activity::Platform(found)) => tx
-                        .attempt(|tx| found.run(tx, &caller, &input), panicked)
-                        .map(|done| done.output),
+                    Ok(Activity::Platform(found)) => {
+                        let undo = |tx: &mut TenantTx<'_, '_>| {
+                            failpoint::hit("compensation.begin");
+                            found.run(tx, &caller, &input)
+                        };
+                        tx.attempt(undo, panicked).map(|done| done.output)
+                    }
                     Err(failure) => Err(failure),
                 }
             }
@@ -361,9 +371,14 @@ impl LiveRun {
                 self.undo_child(tx, run)?
             }
             None => {
-                tx.attempt(|tx| crate::activities::desk::undo(tx, &caller, &state.undo), panicked)
+                let undo = |tx: &mut TenantTx<'_, '_>| {
+                    failpoint::hit("compensation.begin");
+                    crate::activities::desk::undo(tx, &caller, &state.undo)
+                };
+                tx.attempt(undo, panicked)
             }
         };
+        failpoint::hit("compensation.end");
         Some(match outcome {
             Ok(output) => Input::Undone { step, attempt, output },
             Err(failure) => Input::UndoFailed { step, attempt, failure },

@@ -11,6 +11,7 @@ use crate::activities::{Activity, OutsideCall, UndoCall};
 use crate::domain::activity::Settling;
 use crate::domain::run::{Effect, Failure, Input};
 use crate::domain::workflow::{Action, Undo};
+use crate::failpoint;
 use crate::store::ledger::{Abort, Receipt};
 use crate::store::seam::{CommitError, StoreError};
 use crate::store::tenant::{TenantTx, TenantView};
@@ -113,6 +114,7 @@ impl RunActor {
             if !durable {
                 return;
             }
+            failpoint::hit("result.durable");
             if is_over {
                 tenant.shared.waiters.ended(run);
             }
@@ -121,6 +123,7 @@ impl RunActor {
                 return;
             }
             for call in calls {
+                failpoint::hit("attempt.durable");
                 actix::spawn(perform(Rc::clone(&tenant), call, address.clone()));
             }
         });
@@ -301,6 +304,7 @@ impl Actor for RunActor {
     type Context = Context<RunActor>;
 
     fn started(&mut self, ctx: &mut Context<RunActor>) {
+        failpoint::hit("actor.start");
         let first = self.first.take();
         self.move_on(first, ctx);
     }
@@ -347,5 +351,6 @@ impl Drop for RunActor {
         let workflow = std::sync::Arc::clone(&self.live.workflow);
         let (run, instance) = (self.live.id(), self.instance);
         self.tenant.report(Down { run, instance, exit, workflow, concurrency_key: key });
+        failpoint::hit("actor.drop");
     }
 }

@@ -11,6 +11,7 @@ use tracing::{error, warn};
 
 use crate::domain::id::TenantId;
 use crate::domain::time::Timestamp;
+use crate::failpoint;
 use crate::store::ledger::{Abort, Ledger};
 use crate::store::tenant::{TimerChange, TimerChangeKind};
 use crate::store::timers::{Deadline, Due, deadlines};
@@ -103,6 +104,7 @@ impl Timers {
             if self.woken.contains_key(&deadline) {
                 continue;
             }
+            failpoint::hit("timer.pop");
             self.woken.insert(deadline.clone(), now);
             self.shared.metrics.timer_fired_after(now.since(deadline.due));
             let (wake, ring) = by_tenant.entry(deadline.tenant).or_default();

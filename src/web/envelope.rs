@@ -10,7 +10,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error as ActixError, HttpMessage as _, HttpResponse, web};
+use actix_web::{Error as ActixError, HttpMessage as _, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use tracing::{debug, warn};
 
@@ -55,7 +55,8 @@ pub async fn wrap(
     let link = request.request().conn_data::<Rc<Link>>();
     let at_work = link.map(|link| link.begin(tail(request.headers())));
     let proxied = origin::behind_proxy(request.request()).map(|client| front.crowd.enter(client));
-    let response = match excess(&request, &front.settings, matches!(proxied, Some(None))) {
+    let excess = excess(&request, &front.settings);
+    let response = match excess.or_else(|| matches!(proxied, Some(None)).then(crowded)) {
         Some(refusal) => request.error_response(refusal),
         None => next.call(request).await?,
     };
@@ -77,7 +78,7 @@ fn tail(headers: &HeaderMap) -> Tail {
 }
 
 /// Refuses what is out of proportion before anything is done with it.
-fn excess(request: &ServiceRequest, limits: &WebSettings, is_crowded: bool) -> Option<ApiError> {
+fn excess(request: &ServiceRequest, limits: &WebSettings) -> Option<ApiError> {
     let refusal = |status, code, detail| Some(ApiError::new(status, code, detail));
     let uri = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     if uri > limits.uri_bytes_max {
@@ -92,11 +93,12 @@ fn excess(request: &ServiceRequest, limits: &WebSettings, is_crowded: bool) -> O
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return refusal(status, "headers_too_large", detail);
     }
-    if is_crowded {
-        let detail = "this address has too many requests in flight; wait for some".to_owned();
-        return Some(Error::Busy { detail, retry_after: Duration::from_secs(1) }.into());
-    }
     None
+}
+
+fn crowded() -> ApiError {
+    let detail = "this address has too many requests in flight; wait for some".to_owned();
+    Error::Busy { detail, retry_after: Duration::from_secs(1) }.into()
 }
 
 /// A body that is still on its way holds what was taken for its request.
@@ -131,6 +133,11 @@ fn held(body: BoxBody, at_work: Option<AtWork>, place: Option<Place>) -> BoxBody
         return body; // It is handed to the connection in one piece.
     }
     BoxBody::new(Held { body, _at_work: at_work, _place: place })
+}
+
+/// Returns the id that a request got.
+pub fn id_of(request: &HttpRequest) -> String {
+    request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
 }
 
 /// Takes over the caller's id if it is harmless in a log, else makes one.

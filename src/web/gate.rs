@@ -18,6 +18,7 @@ use super::{auth, idempotency, origin, proof};
 use crate::app::App;
 use crate::app::error::Error;
 use crate::app::principal::Principal;
+use crate::failpoint;
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -133,6 +134,7 @@ async fn proceed(
     let Some(principal) = principal else {
         return next.call(request).await;
     };
+    failpoint::hit("request.handle");
     request.extensions_mut().insert(principal.clone());
     let repeats = request.headers().contains_key(idempotency::KEY);
     if repeats && Verb::Post.takes(request.method()) {

@@ -4,6 +4,7 @@ pub mod api;
 pub mod auth;
 pub mod beside;
 pub mod body;
+mod calm;
 pub mod cloudevents;
 pub mod connection;
 pub mod crowd;
@@ -118,6 +119,7 @@ fn resource(
         resource.route((route.handler)().guard(route.verb.guard()))
     });
     resource.wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| {
-        gate::pass(Rc::clone(&table), request, next)
+        let spare = request.request().clone();
+        calm::serve(spare, gate::pass(Rc::clone(&table), request, next))
     }))
 }

@@ -5,35 +5,36 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each layer may import, and why it ends there.
-const ARROWS: [(&str, &[&str], &str); 10] = [
+const ARROWS: [(&str, &[&str], &str); 11] = [
     ("domain", &[], "it is pure: values and functions without I/O, time or frameworks"),
     ("clock", &["domain"], "everything that reads the time stands above it"),
     ("metrics", &[], "whoever counts stands above it"),
     ("tls", &["domain", "clock"], "every door that speaks TLS stands above it"),
-    ("store", &["domain", "clock", "metrics"], "it keeps bytes and knows no engine"),
+    ("failpoint", &[], "any layer that does something may be made to fail there"),
+    ("store", &["domain", "clock", "metrics", "failpoint"], "it keeps bytes and knows no engine"),
     (
         "activities",
-        &["domain", "clock", "metrics", "store"],
+        &["domain", "clock", "metrics", "failpoint", "store"],
         "an activity is called by the engine and knows nothing of runs",
     ),
     (
         "engine",
-        &["domain", "clock", "metrics", "store", "activities"],
+        &["domain", "clock", "metrics", "failpoint", "store", "activities"],
         "it is driven by the use cases and knows no API, page or person",
     ),
     (
         "app",
-        &["domain", "clock", "metrics", "store", "activities", "engine"],
+        &["domain", "clock", "metrics", "failpoint", "store", "activities", "engine"],
         "API, pages and commands call the use cases, not the other way round",
     ),
     (
         "web",
-        &["domain", "clock", "metrics", "tls", "app"],
+        &["domain", "clock", "metrics", "failpoint", "tls", "app"],
         "a handler parses, calls a use case and renders",
     ),
     (
         "mail",
-        &["domain", "clock", "metrics", "tls", "app"],
+        &["domain", "clock", "metrics", "failpoint", "tls", "app"],
         "it is a door like the web: it parses, calls a use case and answers",
     ),
 ];

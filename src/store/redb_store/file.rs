@@ -2,6 +2,7 @@
 
 use super::settings::StoreSettings;
 use super::tables::{FORMAT, HEARTBEAT, PARTS, PLACES, of};
+use crate::failpoint;
 use crate::store::seam::{Part, Space, StoreError};
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase};
@@ -69,6 +70,9 @@ pub fn open(settings: &StoreSettings) -> Result<OpenFile, StoreError> {
 
 /// Opens a file that was open before, which repairs it when that is needed.
 pub fn reopen(settings: &StoreSettings, path: &Path) -> Result<Database, StoreError> {
+    failpoint::fail("store.reopen").map_err(|error| {
+        StoreError::Unavailable(format!("cannot open {}: {error}", path.display()))
+    })?;
     sound(path, || builder(settings).open(path))
 }
 

@@ -5,6 +5,7 @@ use super::rows::Rows;
 use super::shared::Shared;
 use super::tables::PartState;
 use super::view::RedbView;
+use crate::failpoint;
 use crate::store::seam::{Batch, CommitError, Epoch, Owned, Part, Seq, StoreError, View};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ impl Owned for RedbOwned {
                 return Err(CommitError::TooLarge { bytes, bytes_max });
             }
             let rows = Rows::seal(self.part, batch);
+            failpoint::hit("batch.send");
             let (answer, answered) = oneshot::channel();
             let (part, PartState { epoch, seq }) = (self.part, self.state);
             let in_doubt = &mut self.in_doubt;

@@ -2,6 +2,7 @@
 
 use super::shared::Shared;
 use super::tables::{PART_BYTES, PARTS, PartState, StoredKey, damaged, of, stored_key};
+use crate::failpoint;
 use crate::store::envelope;
 use crate::store::seam::{
     Direction, Pair, Part, Range, Seq, Space, StoreError, View, bounds_cross,
@@ -137,6 +138,11 @@ pub fn reading<T>(
     key: &[u8],
     read: impl FnOnce() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
+    let read = || {
+        failpoint::fail("store.read")
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        read()
+    };
     catch_unwind(AssertUnwindSafe(read))
         .unwrap_or_else(|_| Err(damaged(space, key, "the structure around it makes no sense")))
 }

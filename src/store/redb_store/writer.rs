@@ -6,6 +6,7 @@ use super::rows::Rows;
 use super::shared::Shared;
 use super::tables::{HEARTBEAT, PARTS, PLACES, PartState, of, opened_place, sealed_place};
 use super::view::{part_state, reading, unavailable};
+use crate::failpoint;
 use crate::store::seam::{CommitError, Health, Part, Seq, Space, StoreError};
 use redb::{Database, ReadableTable, WriteTransaction};
 use std::collections::BTreeSet;
@@ -73,6 +74,7 @@ impl Writer {
         let mut group = Vec::new();
         let idle = Duration::from_millis(self.shared.settings.quick_repair_idle_ms);
         loop {
+            failpoint::hit("writer.turn");
             let patience = self.restless.then_some(idle);
             match self.shared.queue.take(&mut group, patience) {
                 Taken::Work => self.serve(&mut group),
@@ -161,7 +163,9 @@ impl Writer {
         if verdicts.iter().all(idle) {
             return Ok(());
         }
+        failpoint::fail("commit.before").map_err(|error| Fault::Before(error.to_string()))?;
         tx.commit().map_err(|error| Fault::During(error.to_string()))?;
+        failpoint::fail("commit.after").map_err(|error| Fault::During(error.to_string()))?;
         self.shared.commits.fetch_add(1, Ordering::Relaxed);
         self.restless = true;
         Ok(())

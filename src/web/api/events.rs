@@ -21,6 +21,7 @@ use crate::app::streams::{EventPlace, Start};
 use crate::domain::event_type::Pattern;
 use crate::domain::filter::Filter;
 use crate::domain::problem::Problem;
+use crate::failpoint;
 
 const SOURCE_OF_BARE_EVENTS: &str = "api";
 
@@ -125,7 +126,10 @@ async fn accept(
     request: HttpRequest,
     Raw(body): Raw,
 ) -> Answer {
-    match cloudevents::read(request.headers(), &body, &limits(&front.settings))? {
+    failpoint::hit("event.parse.before");
+    let intake = cloudevents::read(request.headers(), &body, &limits(&front.settings))?;
+    failpoint::hit("event.parse.after");
+    match intake {
         Intake::One(event) => accept_one(&app, &who, *event).await,
         Intake::Many { events, rejected } => accept_many(&app, &who, events, rejected).await,
     }
@@ -139,7 +143,9 @@ async fn accept_bare(
     Raw(body): Raw,
 ) -> Answer {
     let headers = request.headers();
+    failpoint::hit("event.parse.before");
     let payload = cloudevents::read_payload(headers, &body, &limits(&front.settings))?;
+    failpoint::hit("event.parse.after");
     let event = IncomingEvent {
         id: given(&query, headers, "id"),
         kind: kind.into_inner(),
@@ -161,6 +167,7 @@ fn given(query: &Query, headers: &HeaderMap, name: &str) -> Option<String> {
 
 async fn accept_one(app: &App, who: &Principal, event: IncomingEvent) -> Answer {
     let outcomes = app.accept_events(who, vec![event]).await?;
+    failpoint::hit("event.answer");
     match outcomes.into_iter().next() {
         Some(EventOutcome::Accepted(accepted)) => {
             Ok(HttpResponse::Accepted().json(json!({"accepted": [accepted], "rejected": []})))
@@ -181,6 +188,7 @@ async fn accept_many(
         true => Vec::new(),
         false => app.accept_events(who, events).await?,
     };
+    failpoint::hit("event.answer");
     let mut accepted = Vec::with_capacity(outcomes.len());
     let mut rejected = malformed;
     for (index, outcome) in places.into_iter().zip(outcomes) {

@@ -11,6 +11,7 @@ use askama::Template;
 use super::shell::{Data, Shell, Theme, Viewer};
 use crate::app::App;
 use crate::app::principal::{Kind, Principal};
+use crate::failpoint;
 use crate::web::error::{Answer, ApiError};
 use crate::web::origin;
 use crate::web::proof;
@@ -100,6 +101,7 @@ pub fn html(page: &impl Template) -> Answer {
 
 /// Answers with a page under a status.
 pub fn with_status(status: StatusCode, page: &impl Template) -> HttpResponse {
+    failpoint::hit("page.render");
     match page.render() {
         Ok(body) => HttpResponse::build(status)
             .content_type(ContentType::html())
