@@ -199,6 +199,7 @@ fn dress(response: &mut ServiceResponse<BoxBody>, id: &str) {
     let is_page = is_html(response.headers());
     let is_secure = origin::is_secure(response.request());
     let is_asset = path.contains("/static/") || path.contains("/assets/");
+    let is_kept = is_asset && !response.status().is_client_error();
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, value);
@@ -211,7 +212,7 @@ fn dress(response: &mut ServiceResponse<BoxBody>, id: &str) {
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::REFERRER_POLICY, "no-referrer");
     set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
-    if !is_asset {
+    if !is_kept {
         set(header::CACHE_CONTROL, "no-store");
     }
     if is_secure {
