@@ -1,5 +1,6 @@
 //! Takes a request's body, bounded in size and in time.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -13,6 +14,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::cloudevents::media_type;
+use super::connection::Link;
 use super::error::ApiError;
 use super::settings::BodyLimits;
 use super::state::Front;
@@ -44,21 +46,23 @@ impl Json {
 /// Refuses with 413 what is larger than allowed, with 408 what takes too long or comes too slowly,
 /// with 415 what is packed and with 400 what breaks off.
 pub async fn collect(
-    headers: &HeaderMap,
+    request: &HttpRequest,
     payload: Payload,
     limits: BodyLimits,
 ) -> Result<Bytes, ApiError> {
+    let headers = request.headers();
     check_coding(headers)?;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let announced: u64 = announced.and_then(|text| text.parse().ok()).unwrap_or(0);
     check_size(announced, limits.bytes_max)?;
-    match tokio::time::timeout(limits.timeout, read(payload, limits)).await {
-        Ok(body) => body,
-        Err(_) => Err(too_slow(format!(
-            "the body did not arrive within {} ms",
-            limits.timeout.as_millis()
-        ))),
+    let Ok(body) = tokio::time::timeout(limits.timeout, read(payload, limits)).await else {
+        let limit_ms = limits.timeout.as_millis();
+        return Err(too_slow(format!("the body did not arrive within {limit_ms} ms")));
+    };
+    if let (Ok(_), Some(link)) = (&body, request.conn_data::<Rc<Link>>()) {
+        link.body_taken();
     }
+    body
 }
 
 /// What is packed could unpack to any size, and nobody is offered to send it.
@@ -136,7 +140,7 @@ impl FromRequest for Raw {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let front = front(&request);
-            collect(request.headers(), payload, front.settings.body_limits()).await.map(Raw)
+            collect(&request, payload, front.settings.body_limits()).await.map(Raw)
         })
     }
 }

@@ -50,6 +50,15 @@ enum Turn {
     Server,
 }
 
+/// Whether a body follows a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// The next bytes are another head.
+    Nothing,
+    /// A body is on its way, and was not taken whole yet.
+    Body,
+}
+
 /// What requests know of the connection that they came over.
 #[derive(Debug)]
 pub struct Link {
@@ -60,16 +69,23 @@ pub struct Link {
     turn: Cell<Turn>,
     /// How many heads have arrived whole.
     heads: Cell<u64>,
+    tail: Cell<Tail>,
 }
 
 impl Link {
     /// Notes that a head has arrived whole; until what is returned is dropped, the client owes
     /// nothing.
     #[must_use]
-    pub fn begin(self: &Rc<Link>) -> AtWork {
+    pub fn begin(self: &Rc<Link>, tail: Tail) -> AtWork {
+        self.tail.set(tail);
         self.turn.set(Turn::Server);
         self.heads.set(self.heads.get() + 1);
         AtWork(Rc::clone(self))
+    }
+
+    /// Notes that the body of the present request was taken whole.
+    pub fn body_taken(&self) {
+        self.tail.set(Tail::Nothing);
     }
 }
 
@@ -140,7 +156,13 @@ impl Connection {
         };
         Connection {
             carrier,
-            link: Rc::new(Link { door, local, turn: Cell::new(Turn::Client), heads: Cell::new(0) }),
+            link: Rc::new(Link {
+                door,
+                local,
+                turn: Cell::new(Turn::Client),
+                heads: Cell::new(0),
+                tail: Cell::new(Tail::Nothing),
+            }),
             patience,
             heads: 0,
             head_since: None,
@@ -169,13 +191,19 @@ impl Connection {
             return Ok(());
         }
         self.head_since.get_or_insert_with(Instant::now);
-        self.lines.read(bytes)
+        match self.link.tail.get() {
+            Tail::Nothing => self.lines.read(bytes),
+            Tail::Body => Ok(()), // What nobody wanted to read may have any lines.
+        }
     }
 
     /// Fails when a head that has begun is not whole in time. The framework watches the first head
     /// of a connection only.
     fn check_head(&mut self, ctx: &mut Context<'_>) -> io::Result<()> {
         let Some(since) = self.head_since else { return Ok(()) };
+        if self.backlog.is_some() {
+            return Ok(()); // Further requests wait until the answers before them are taken.
+        }
         match until(&mut self.head_timer, since + self.patience.head, ctx) {
             Poll::Ready(()) => Err(too_slow("the head of a request took too long")),
             Poll::Pending => Ok(()),
@@ -184,6 +212,9 @@ impl Connection {
 
     /// Says why the connection ends, as far as that goes out at once.
     fn refuse(&mut self, ctx: &mut Context<'_>, fault: &io::Error) {
+        if self.link.tail.get() == Tail::Body {
+            return; // Its request was answered already.
+        }
         let status = match fault.kind() {
             io::ErrorKind::TimedOut => "408 Request Timeout",
             _ => "400 Bad Request", // The other fault of a head is its lines.
@@ -312,7 +343,9 @@ impl AsyncWrite for Connection {
             return this.stalled(ctx);
         }
         // The server flushes after it has written all that it had.
-        this.backlog = None;
+        if this.backlog.take().is_some() && this.head_since.is_some() {
+            this.head_since = Some(Instant::now());
+        }
         outcome
     }
 

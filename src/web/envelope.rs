@@ -14,7 +14,7 @@ use actix_web::{Error as ActixError, HttpMessage as _, HttpRequest, HttpResponse
 use bytes::Bytes;
 use tracing::{debug, warn};
 
-use super::connection::{AtWork, Link};
+use super::connection::{AtWork, Link, Tail};
 use super::crowd::Place;
 use super::error::{ApiError, of_framework};
 use super::origin;
@@ -54,9 +54,11 @@ pub async fn wrap(
     let front = front.expect("every server is built with its state").clone();
     let id = request_id(request.headers(), &front);
     request.extensions_mut().insert(RequestId(id.clone()));
-    let at_work = request.request().conn_data::<Rc<Link>>().map(Link::begin);
+    let link = request.request().conn_data::<Rc<Link>>();
+    let at_work = link.map(|link| link.begin(tail(request.headers())));
     let proxied = origin::behind_proxy(request.request()).map(|client| front.crowd.enter(client));
-    let response = match excess(&request, &front.settings, matches!(proxied, Some(None))) {
+    let excess = excess(&request, &front.settings);
+    let response = match excess.or_else(|| matches!(proxied, Some(None)).then(crowded)) {
         Some(refusal) => request.error_response(refusal),
         None => next.call(request).await?,
     };
@@ -74,8 +76,15 @@ pub async fn wrap(
     Ok(response.map_body(|_, body| held(body, at_work, proxied.flatten())))
 }
 
+fn tail(headers: &HeaderMap) -> Tail {
+    let length = headers.get(header::CONTENT_LENGTH).map(HeaderValue::as_bytes);
+    let comes = headers.contains_key(header::TRANSFER_ENCODING)
+        || length.is_some_and(|length| length != b"0");
+    if comes { Tail::Body } else { Tail::Nothing }
+}
+
 /// Refuses what is out of proportion before anything is done with it.
-fn excess(request: &ServiceRequest, limits: &WebSettings, is_crowded: bool) -> Option<ApiError> {
+fn excess(request: &ServiceRequest, limits: &WebSettings) -> Option<ApiError> {
     let refusal = |status, code, detail| Some(ApiError::new(status, code, detail));
     let uri = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     if uri > limits.uri_bytes_max {
@@ -90,11 +99,12 @@ fn excess(request: &ServiceRequest, limits: &WebSettings, is_crowded: bool) -> O
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return refusal(status, "headers_too_large", detail);
     }
-    if is_crowded {
-        let detail = "this address has too many requests in flight; wait for some".to_owned();
-        return Some(Error::Busy { detail, retry_after: Duration::from_secs(1) }.into());
-    }
     None
+}
+
+fn crowded() -> ApiError {
+    let detail = "this address has too many requests in flight; wait for some".to_owned();
+    Error::Busy { detail, retry_after: Duration::from_secs(1) }.into()
 }
 
 /// A body that is still on its way holds what was taken for its request.
@@ -195,6 +205,7 @@ fn dress(response: &mut ServiceResponse<BoxBody>, id: &str) {
     let is_page = is_html(response.headers());
     let is_secure = origin::is_secure(response.request());
     let is_asset = path.contains("/static/") || path.contains("/assets/");
+    let is_kept = is_asset && !response.status().is_client_error();
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, value);
@@ -207,7 +218,7 @@ fn dress(response: &mut ServiceResponse<BoxBody>, id: &str) {
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::REFERRER_POLICY, "no-referrer");
     set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
-    if !is_asset {
+    if !is_kept {
         set(header::CACHE_CONTROL, "no-store");
     }
     if is_secure {

@@ -38,7 +38,7 @@ pub async fn once(
 ) -> Result<ServiceResponse<BoxBody>, ActixError> {
     let payload = request.take_payload();
     let limits = front.settings.body_limits();
-    let collected = body::collect(request.headers(), payload, limits).await;
+    let collected = body::collect(request.request(), payload, limits).await;
     let (scope, body) = match (scope(&request, principal), collected) {
         (Ok(scope), Ok(body)) => (scope, body),
         (Err(refusal), _) | (_, Err(refusal)) => return Ok(request.error_response(refusal)),

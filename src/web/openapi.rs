@@ -98,6 +98,11 @@ fn operation(tag: &str, route: &Route) -> Value {
             "default": {"$ref": format!("#/components/responses/{refused}")},
         },
     });
+    if status == 201 {
+        let mut known = operation["responses"]["201"].clone();
+        known["description"] = json!("It was there already, as it is wanted.");
+        operation["responses"]["200"] = known;
+    }
     if let Some(body) = route.body {
         operation["requestBody"] = json!({
             "required": true,

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::connection::{Door, Link};
 use super::envelope::RequestId;
+use super::settings::ForwardedBy;
 use super::state::Front;
 use crate::app::principal::Origin;
 use crate::domain::trace::{TRACEPARENT, TraceContext};
@@ -19,7 +20,7 @@ use crate::domain::trace::{TRACEPARENT, TraceContext};
 pub fn of(request: &HttpRequest) -> Origin {
     let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
     Origin {
-        address: address(request, proxies(request)).map(|address| address.to_string()),
+        address: address(request, Trust::of(request)).map(|address| address.to_string()),
         request: id,
         agent: text(request.headers(), header::USER_AGENT.as_str()).map(str::to_owned),
         traceparent: traceparent(request.headers()),
@@ -32,25 +33,38 @@ fn traceparent(headers: &HeaderMap) -> Option<String> {
     Some(given.to_string())
 }
 
+/// Whose word is taken.
+#[derive(Clone, Copy)]
+struct Trust<'a> {
+    proxies: &'a [IpNet],
+    by: ForwardedBy,
+}
+
+impl Trust<'_> {
+    fn of(request: &HttpRequest) -> Trust<'_> {
+        let front = request.app_data::<web::Data<Front>>();
+        front.map_or(Trust { proxies: &[], by: ForwardedBy::XForwarded }, |front| Trust {
+            proxies: &front.settings.trusted_proxies,
+            by: front.settings.forwarded_by,
+        })
+    }
+}
+
 /// Returns the address of the client; none over the control socket.
-fn address(request: &HttpRequest, proxies: &[IpNet]) -> Option<IpAddr> {
+fn address(request: &HttpRequest, trust: Trust<'_>) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip().to_canonical();
-    if !trusts(proxies, peer) {
+    if !trusts(trust.proxies, peer) {
         return Some(peer);
     }
     let headers = request.headers();
-    let lists = headers.get_all("x-forwarded-for").filter_map(|line| line.to_str().ok());
-    let listed = lists.flat_map(|line| line.split(',')).map_while(node).collect::<Vec<_>>();
-    let listed = client(&listed, proxies).map(|at| listed[at]);
-    let hops = hops(headers);
-    let named = hops.iter().map_while(|hop| hop.client).collect::<Vec<_>>();
-    let named = client(&named, proxies).map(|at| named[at]);
-    // A proxy sets one of the two and may pass the other on as the client wrote it; where they
-    // differ, nobody knows which one is made up.
-    match (listed, named) {
-        (Some(listed), Some(named)) if listed != named => Some(peer),
-        (listed, named) => Some(listed.or(named).unwrap_or(peer)),
-    }
+    let named: Vec<IpAddr> = match trust.by {
+        ForwardedBy::XForwarded => {
+            let lines = headers.get_all("x-forwarded-for").filter_map(|line| line.to_str().ok());
+            lines.flat_map(|line| line.split(',')).map_while(node).collect()
+        }
+        ForwardedBy::Forwarded => hops(headers).iter().map_while(|hop| hop.client).collect(),
+    };
+    Some(client(&named, trust.proxies).map_or(peer, |at| named[at]))
 }
 
 /// Returns which of the addresses is the client's: each proxy adds the one that it saw at the end;
@@ -132,7 +146,7 @@ pub fn host(request: &HttpRequest) -> String {
 #[must_use]
 pub fn behind_proxy(request: &HttpRequest) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip().to_canonical();
-    address(request, proxies(request)).filter(|address| *address != peer)
+    address(request, Trust::of(request)).filter(|address| *address != peer)
 }
 
 fn link(request: &HttpRequest) -> Option<&Rc<Link>> {
@@ -161,27 +175,23 @@ fn forwarded(
     named: impl Fn(&Hop) -> Option<String>,
 ) -> Option<String> {
     let peer = request.peer_addr()?.ip().to_canonical();
-    let proxies = proxies(request);
-    if !trusts(proxies, peer) {
+    let trust = Trust::of(request);
+    if !trusts(trust.proxies, peer) {
         return None;
     }
-    if let Some(said) = text(request.headers(), name) {
+    if trust.by == ForwardedBy::XForwarded {
+        let said = text(request.headers(), name)?;
         return Some(said.split(',').next().unwrap_or(said).trim().to_owned());
     }
     let hops = hops(request.headers());
-    let clients = hops.iter().map_while(|hop| hop.client).collect::<Vec<_>>();
-    named(hops.get(client(&clients, proxies)?)?)
+    let clients: Vec<IpAddr> = hops.iter().map_while(|hop| hop.client).collect();
+    named(hops.get(client(&clients, trust.proxies)?)?)
 }
 
 /// Returns whether a proxy with this address is believed.
 #[must_use]
 pub fn trusts(proxies: &[IpNet], address: IpAddr) -> bool {
     proxies.iter().any(|network| network.contains(&address))
-}
-
-fn proxies(request: &HttpRequest) -> &[IpNet] {
-    let front = request.app_data::<web::Data<Front>>();
-    front.map_or(&[], |front| front.settings.trusted_proxies.as_slice())
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -233,7 +243,9 @@ mod tests {
             (&["192.168.0.0/16"], "1.2.3.4", "10.0.0.9"),
         ] {
             let request = request(&[("x-forwarded-for", said)]);
-            let found = address(&request, &named(networks)).expect("a peer");
+            let proxies = named(networks);
+            let trust = Trust { proxies: &proxies, by: ForwardedBy::XForwarded };
+            let found = address(&request, trust).expect("a peer");
             assert_eq!(found.to_string(), client, "{networks:?} {said}");
         }
     }
@@ -248,13 +260,14 @@ mod tests {
             (&[("forwarded", "for=6.6.6.6, for=1.2.3.4;by=\"a,b\"")], "1.2.3.4"),
             (&[("forwarded", "for=unknown")], "10.0.0.9"),
             (&[("forwarded", "for=_hidden, for=1.2.3.4")], "10.0.0.9"),
-            (&[("forwarded", "for=1.2.3.4"), ("x-forwarded-for", "1.2.3.4")], "1.2.3.4"),
-            (&[("forwarded", "for=6.6.6.6"), ("x-forwarded-for", "1.2.3.4")], "10.0.0.9"),
-            (&[("x-forwarded-for", "1.2.3.4:9000")], "1.2.3.4"),
+            (&[("forwarded", "for=1.2.3.4"), ("x-forwarded-for", "6.6.6.6")], "1.2.3.4"),
+            (&[("x-forwarded-for", "6.6.6.6")], "10.0.0.9"),
         ] {
-            let found = address(&request(headers), &proxies).expect("a peer");
+            let trust = Trust { proxies: &proxies, by: ForwardedBy::Forwarded };
+            let found = address(&request(headers), trust).expect("a peer");
             assert_eq!(found.to_string(), client, "{headers:?}");
-            let spoofed = address(&request(headers), &[]).expect("a peer");
+            let trust = Trust { proxies: &[], by: ForwardedBy::Forwarded };
+            let spoofed = address(&request(headers), trust).expect("a peer");
             assert_eq!(spoofed.to_string(), "10.0.0.9", "{headers:?}");
         }
         let hop = hop("for=1.2.3.4;proto=HTTPS;host=\"box:7171\"");

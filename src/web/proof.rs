@@ -65,7 +65,7 @@ pub async fn check(
     }
     let form = if is_form(route, request) {
         let payload = request.take_payload();
-        let body = body::collect(request.headers(), payload, limits).await?;
+        let body = body::collect(request.request(), payload, limits).await?;
         put_back(request, body.clone());
         Some(body)
     } else {

@@ -24,6 +24,8 @@ pub struct WebSettings {
     pub base_path: String,
     /// The networks whose proxies are believed when they say whom they speak for.
     pub trusted_proxies: Vec<IpNet>,
+    /// In which headers those proxies say it; all others are passed over.
+    pub forwarded_by: ForwardedBy,
     /// How many threads take requests, at least 1.
     pub workers: usize,
     /// The largest request body, in bytes.
@@ -80,6 +82,16 @@ pub struct WebSettings {
     pub shutdown_ms: u64,
 }
 
+/// How a proxy says whom it speaks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedBy {
+    /// In `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`.
+    XForwarded,
+    /// In `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
 impl Default for WebSettings {
     fn default() -> WebSettings {
         WebSettings {
@@ -88,6 +100,7 @@ impl Default for WebSettings {
             tls_key_file: String::new(),
             base_path: String::new(),
             trusted_proxies: Vec::new(),
+            forwarded_by: ForwardedBy::XForwarded,
             workers: 1,
             body_bytes_max: 1 << 20,
             import_bytes_max: 16 << 30,

@@ -23,18 +23,15 @@ fn quick(config: &mut ergane::config::Config) {
 
 /// Fills the appliance so that every kind of page has something to show.
 async fn furnish(app: &TestApp) {
-    let failing = json!({"name": "failing", "trigger": {"event": "order:placed"}, "steps": [
-        {"id": "a", "activity": "workflows:fail-platform", "input": {"message": "no"}}]});
-    let saved = app.post("/v1/workflows", failing).await;
-    if saved.status != 201 {
-        let transform = json!({"name": "failing", "trigger": {"event": "order:placed"}, "steps": [
-            {"id": "a", "activity": "workflows:transform-platform",
-             "input": {"output": "{{ trigger.payload.missing.deeper }}"}}]});
-        app.post("/v1/workflows", transform).await.expect(201);
-    }
-    app.save(json!({"name": "nightly", "trigger": {"schedule": {"cron": "0 3 * * *"}},
-        "steps": [{"id": "nap", "sleep": "1ms"}]}))
+    app.save(json!({"name": "failing", "trigger": {"event": "order:placed"}, "steps": [
+        {"id": "a", "activity": "workflows:transform-platform",
+         "input": {"output": "{{ trigger.payload.missing.deeper }}"}}]}))
         .await;
+    app.save(
+        json!({"name": "nightly", "trigger": {"schedule": {"cron": "0 3 * * *", "timezone": "UTC"}},
+        "steps": [{"id": "nap", "sleep": "1ms"}]}),
+    )
+    .await;
     app.save(json!({"name": "waiting", "trigger": {"event": "order:placed"},
         "steps": [{"id": "nap", "sleep": "1h"}]}))
         .await;
