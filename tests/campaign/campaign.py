@@ -11,21 +11,29 @@ with it. Each part prints its seed; the same seed chooses the same faults again.
 """
 
 import argparse
+import concurrent.futures
 import json
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import answers  # noqa: E402
 import kills  # noqa: E402
+import others  # noqa: E402
+import panics  # noqa: E402
 import power  # noqa: E402
 import rot  # noqa: E402
+import soak  # noqa: E402
 import writes  # noqa: E402
 from part import Context, Skipped, result_of, show  # noqa: E402
+
+SHORT_AT_ONCE = 3
 
 # name: (what it does, the part)
 PARTS = {
@@ -39,6 +47,11 @@ PARTS = {
     "page": ("a zeroed, stale or swapped page in the file at rest", rot.pages),
     "file": ("a file that is cut off, too long, empty, garbage or foreign", rot.files),
     "failpoints": ("killed at every failpoint of a debug binary", kills.failpoints),
+    "panics": ("panics in steps, filters, actors, timers and deliveries", panics.panics),
+    "answers": ("lost answers, faults of remotes, events that come again", answers.answers),
+    "doubts": ("killed during calls that must not be repeated in silence", others.doubts),
+    "flood": ("events in batches at a steady rate, counted", others.flood),
+    "soak": ("mixed load with random faults; memory, descriptors, file", soak.soak),
 }
 
 
@@ -51,10 +64,14 @@ def main():
     if arguments.report_table:
         print(table(arguments.report_table))
         return 0
+    # An end that was asked for is one that ends what was started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     base = tempfile.mkdtemp(prefix="ergane-campaign-", dir=arguments.directory)
     print(f"seed {arguments.seed}, data below {base}", flush=True)
     chosen = arguments.only or PARTS
-    results = [run_part(arguments, base, name) for name in chosen]
+    # Most of a part is waiting; the long forms go one by one, so that their figures mean something.
+    with concurrent.futures.ThreadPoolExecutor(SHORT_AT_ONCE if arguments.short else 1) as pool:
+        results = list(pool.map(lambda name: run_part(arguments, base, name), chosen))
     good = all(result["verdict"] != "BROKEN" for result in results)
     if good and not arguments.keep:
         shutil.rmtree(base)

@@ -14,7 +14,7 @@ from scenario import KINDS, World
 PAGE = 4096
 ROUNDS = 3
 # Fields that differ from one reading to the next.
-MOVING = {"durationMs", "requestId"}
+MOVING = {"durationMs", "requestId", "lastUsedAt"}
 AT_ONCE = 2
 
 
