@@ -12,6 +12,8 @@ mod view;
 mod writer;
 
 #[cfg(test)]
+mod images;
+#[cfg(test)]
 mod tests;
 
 pub use settings::StoreSettings;
