@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::{Actor, AsyncContext, Context, Handler, Message};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use tokio::sync::oneshot;
 
 use crate::activities::{Activity, OutsideCall, UndoCall};
@@ -105,6 +105,7 @@ impl RunActor {
         let (tenant, run, address) = (Rc::clone(&self.tenant), self.live.id(), ctx.address());
         let rests = tenant.shared.rest.of_run(tenant.id(), run);
         actix::spawn(async move {
+            let _told = ToldOfPanic(address.clone());
             let outcome = receipt.durable().await;
             let durable = outcome.is_ok();
             if let Some(reply) = reply {
@@ -327,6 +328,22 @@ fn is_call(effect: &Effect) -> bool {
 #[rtype(result = "()")]
 struct Leave;
 
+/// What follows a transaction panicked, so that calls of the run may not have been made.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct BrokenDown;
+
+/// Tells the actor of a panic in what it left to a task, which nobody else waits for.
+struct ToldOfPanic(Addr<RunActor>);
+
+impl Drop for ToldOfPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.do_send(BrokenDown);
+        }
+    }
+}
+
 impl Actor for RunActor {
     type Context = Context<RunActor>;
 
@@ -364,6 +381,14 @@ impl Handler<Look> for RunActor {
             self.live.has_mail = true;
             self.move_on(None, ctx);
         }
+    }
+}
+
+impl Handler<BrokenDown> for RunActor {
+    type Result = ();
+
+    fn handle(&mut self, _: BrokenDown, ctx: &mut Context<RunActor>) {
+        self.leave(Exit::Faulted("a panic after a transaction".to_owned()), ctx);
     }
 }
 

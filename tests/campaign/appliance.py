@@ -1,5 +1,6 @@
 """The appliance as the campaign sees it: a process that can be killed, and an API."""
 
+import atexit
 import http.client
 import json
 import os
@@ -12,6 +13,16 @@ import time
 
 KEY = "campaign-key-0123456789abcdef"
 READY_SECONDS_MAX = 60
+
+
+# Whatever still runs when the campaign ends, in whichever way; a session of its own outlives it.
+LIVING = set()
+
+
+@atexit.register
+def end_all():
+    for server in list(LIVING):
+        server.kill()
 
 
 class Refused(Exception):
@@ -74,6 +85,7 @@ class Server:
             stderr=self.log,
             start_new_session=True,
         )
+        LIVING.add(self)
 
     def wait_ready(self):
         """Waits until the process takes work; answers whether it lived to do so."""
@@ -101,6 +113,7 @@ class Server:
         except ProcessLookupError:
             pass
         self.process.wait()
+        LIVING.discard(self)
 
     def pid(self):
         """Returns the id of the process that serves, also when a tracer is around it."""

@@ -11,24 +11,36 @@ with it. Each part prints its seed; the same seed chooses the same faults again.
 """
 
 import argparse
+import concurrent.futures
 import json
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import answers  # noqa: E402
+import control  # noqa: E402
 import kills  # noqa: E402
+import others  # noqa: E402
+import panics  # noqa: E402
 import power  # noqa: E402
 import rot  # noqa: E402
+import soak  # noqa: E402
 import writes  # noqa: E402
 from part import Context, Skipped, result_of, show  # noqa: E402
 
+SHORT_AT_ONCE = 3
+# How a program ends that was asked to.
+STOPPED = 143
+
 # name: (what it does, the part)
 PARTS = {
+    "control": ("the checker itself, beside a ledger of what never happened", control.blind),
     "kills": ("kills at random times under load, also during recovery", kills.random_kills),
     "first-start": ("the very first start killed at its n-th write and sync", kills.first_start),
     "nth-call": ("killed at the n-th write and at the n-th sync", kills.nth_calls),
@@ -39,6 +51,11 @@ PARTS = {
     "page": ("a zeroed, stale or swapped page in the file at rest", rot.pages),
     "file": ("a file that is cut off, too long, empty, garbage or foreign", rot.files),
     "failpoints": ("killed at every failpoint of a debug binary", kills.failpoints),
+    "panics": ("panics in steps, filters, actors, timers and deliveries", panics.panics),
+    "answers": ("lost answers, faults of remotes, events that come again", answers.answers),
+    "doubts": ("killed during calls that must not be repeated in silence", others.doubts),
+    "flood": ("events in batches at a steady rate, counted", others.flood),
+    "soak": ("mixed load with random faults; memory, descriptors, file", soak.soak),
 }
 
 
@@ -51,10 +68,18 @@ def main():
     if arguments.report_table:
         print(table(arguments.report_table))
         return 0
+    # An end that was asked for is one that ends what was started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
     base = tempfile.mkdtemp(prefix="ergane-campaign-", dir=arguments.directory)
     print(f"seed {arguments.seed}, data below {base}", flush=True)
     chosen = arguments.only or PARTS
-    results = [run_part(arguments, base, name) for name in chosen]
+    if arguments.short:
+        # Most of a part is waiting.
+        with concurrent.futures.ThreadPoolExecutor(SHORT_AT_ONCE) as pool:
+            results = list(pool.map(lambda name: run_part(arguments, base, name), chosen))
+    else:
+        # One by one, so that the figures mean something, and a signal unmounts what was mounted.
+        results = [run_part(arguments, base, name) for name in chosen]
     good = all(result["verdict"] != "BROKEN" for result in results)
     if good and not arguments.keep:
         shutil.rmtree(base)
@@ -93,6 +118,8 @@ def run_part(arguments, base, name):
     except Skipped as reason:
         skipped = str(reason)
     except (Exception, SystemExit) as error:  # One broken part must not hide the others.
+        if getattr(error, "code", None) == STOPPED:
+            raise
         problem = f"{type(error).__name__}: {error}"
         if arguments.keep:
             raise

@@ -35,14 +35,23 @@ def check(world, patience=SETTLE_SECONDS_MAX):
         world.halt()
 
 
-def settle(api, patience):
+def settle(api, ledger, patience):
     """Waits until no run is under way; answers all runs."""
     end = time.monotonic() + patience
     while True:
         runs = list(api.pages("/v1/runs"))
-        if all(run["status"] in FINAL for run in runs) or time.monotonic() > end:
+        if all(is_settled(run, ledger) for run in runs) or time.monotonic() > end:
             return runs
         time.sleep(0.1)
+
+
+def is_settled(run, ledger):
+    """A run is over, or it waits, says what for, and nobody was told of it who could go on."""
+    if run["status"] in FINAL:
+        return True
+    event = ledger.events.get(run["eventId"])
+    is_left = event and event["kind"] in ("wait", "cancelled") and not event["acked"]
+    return bool(is_left and (run["waitingFor"] or {}).get("kind"))
 
 
 class Findings:
@@ -54,7 +63,7 @@ class Findings:
         self.api = Api(world.server)
         # The schedule goes on by itself; stopped, the runs come to an end.
         self.pause_beat()
-        self.runs = settle(self.api, patience)
+        self.runs = settle(self.api, self.ledger, patience)
         self.full = {
             run["id"]: self.api.persist("GET", f"/v1/runs/{run['id']}")
             for run in self.runs
@@ -132,16 +141,11 @@ class Findings:
         return wrong
 
     def stuck(self):
-        """A run that goes on must say why, and here every one should have come to its end."""
-        wrong = []
-        for run in self.runs:
-            kind = run["workflow"].removeprefix("crash-")
-            event = self.ledger.events.get(run["eventId"])
-            # Nobody sent the signal for, or cancelled, what was never acknowledged.
-            is_left = kind in ("wait", "cancelled") and event and not event["acked"]
-            if run["status"] not in FINAL and not (is_left and (run["waitingFor"] or {}).get("kind")):
-                wrong.append(f"{run['id']} {run['workflow']} {run['status']} {run.get('waitingFor')}")
-        return wrong
+        return [
+            f"{run['id']} {run['workflow']} {run['status']} {run.get('waitingFor')}"
+            for run in self.runs
+            if not is_settled(run, self.ledger)
+        ]
 
     def endings(self):
         wrong = []

@@ -22,6 +22,7 @@ class Context:
         self.arguments, self.name, self.seed = arguments, name, seed
         self.binary = arguments.binary
         self.is_short = arguments.short
+        self.is_sample = arguments.short or arguments.sample
         self.chance = random.Random(f"{seed}-{name}")
         self.base = os.path.join(base, name)
         os.makedirs(self.base)

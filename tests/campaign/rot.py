@@ -14,7 +14,7 @@ from scenario import KINDS, World
 PAGE = 4096
 ROUNDS = 3
 # Fields that differ from one reading to the next.
-MOVING = {"durationMs", "requestId"}
+MOVING = {"durationMs", "requestId", "lastUsedAt"}
 AT_ONCE = 2
 
 
@@ -106,7 +106,7 @@ class Archive:
                 context.begin(world.server)
                 world.start_worker()
         world.finish()
-        settle(api, 60)
+        settle(api, world.ledger, 60)
         world.halt()
         api.persist("POST", "/v1/schedules/crash-beat/pause", {})
         self.places = places(api)

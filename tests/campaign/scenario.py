@@ -18,6 +18,8 @@ WORKER = "campaign:work"
 # Short pauses, so that the end of the scenario does not wait for what a kill interrupted.
 SETTINGS = {
     "ERGANE_ENGINE__DELIVERY_PAUSES_MS": ",".join(["200"] * 40),
+    # An outage may last longer than there are slots to look at by default.
+    "ERGANE_ENGINE__SCHEDULE_SLOTS_MAX": "10000",
     "ERGANE_ENGINE__TASK_LEASE_MS": "2000",
     "ERGANE_ENGINE__TASK_LEASES_MAX": "100",
 }

@@ -43,7 +43,7 @@ def torn_writes(context):
         extra |= {"FI_AT": str(n), "FI_TORN": str(torn)}
         came = prepared.one(n, "torn", extra=extra)
         context.counts["last write"] = n
-        n += context.chance.randint(n, 2 * n + 20) if context.is_short else 1
+        n += context.chance.randint(n, 2 * n + 20) if context.is_sample else 1
         number += 1
     prepared.close()
 
@@ -61,7 +61,7 @@ def failing_calls(context):
             prepared.one(n, name, extra=extra, before_the_end=lambda world: goes_on(context, world, f"{name} {n}"))
             came = os.path.exists(mark)
             context.count(f"{name} faults", int(came))
-            n += context.chance.randint(3 * n, 6 * n + 20) if context.is_short else 1
+            n += context.chance.randint(3 * n, 6 * n + 20) if context.is_sample else 1
     prepared.close()
 
 

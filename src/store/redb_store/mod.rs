@@ -17,6 +17,8 @@ mod watch;
 mod writer;
 
 #[cfg(test)]
+mod images;
+#[cfg(test)]
 mod tests;
 
 pub(in crate::store) use migrate::{NewRows, ReadRow};
