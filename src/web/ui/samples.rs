@@ -16,7 +16,7 @@ use crate::app::profile::{MeView, MyTenant};
 use crate::app::retention::RetentionView;
 use crate::app::schedules::{FiringView, MissedView, NextView, ScheduleView};
 use crate::app::sessions::SessionView;
-use crate::app::storage::{FileView, Finding, KindUse, StorageView, TenantUse};
+use crate::app::storage::{FileView, Finding as StorageFinding, KindUse, StorageView, TenantUse};
 use crate::app::views::*;
 use crate::app::watch_settings::NoticeKind;
 use crate::app::webhooks::{DeliveryCounts, WebhookView};
