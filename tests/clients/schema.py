@@ -56,7 +56,6 @@ def ask(program, port, short, directory):
     command += ["-H", f"Authorization: Bearer {KEY}", "--checks", CHECKS, "--no-color"]
     command += ["--exclude-path-regex", LEFT_OUT, "--continue-on-failure", "--no-shrink"]
     command += ["--generation-deterministic", "--warnings", "off", "--request-timeout", "30"]
-    command += ["--generation-database", "none"]
     if short:
         command += ["--phases", "fuzzing", "--max-examples", "2", "--max-time", "60"]
     else:

@@ -166,11 +166,14 @@ async fn rotate_key(app: web::Data<App>, Caller(who): Caller, body: Json) -> Ans
 }
 
 async fn description(front: web::Data<Front>) -> HttpResponse {
-    HttpResponse::Ok().json(openapi::document(GROUPS, &front.settings.base()))
+    let make = || openapi::document(GROUPS, &front.settings.base()).to_string().into();
+    let text = front.description.get_or_init(make).clone();
+    HttpResponse::Ok().content_type("application/json").body(text)
 }
 
 async fn viewer(front: web::Data<Front>) -> HttpResponse {
-    let page = docs::page(GROUPS, &front.settings.base());
+    let make = || docs::page(GROUPS, &front.settings.base()).into();
+    let page = front.viewer.get_or_init(make).clone();
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page)
 }
 
