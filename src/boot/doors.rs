@@ -18,6 +18,8 @@ use super::threads;
 use super::tls::Tls;
 use super::watching::{self, Origins, Watching};
 use crate::activities::Activities;
+use crate::app::App;
+use crate::app::demo::Demo;
 use crate::clock::Clock;
 use crate::config::{Config, Loaded};
 use crate::demo;
@@ -118,8 +120,7 @@ impl Serving {
             Doors::All | Doors::Control => None,
         };
         let mail_address = smtp.as_ref().and_then(|listener| listener.local_addr().ok());
-        let now = Clock::system().now();
-        let tls = Tls::load(config, doors, now)?;
+        let tls = Tls::load(config, doors, Clock::system().now())?;
         survive_a_file_limit()?;
         survive_a_hang_up()?;
         keep_memory_out_of_dumps();
@@ -152,13 +153,7 @@ impl Serving {
         // A command beside is over before anybody could be told of anything.
         let watching = (doors == Doors::All).then(|| Watching::start(app));
         let hang_up = tls.watch(app.clock().clone())?;
-        let front = Front::new(config.http.clone(), app.clock().clone())
-            .with_forms_per_minute(config.intake.form_submissions_per_minute)
-            .with_certificates(tls.by_door());
-        let front = match demo {
-            Some(demo) => front.with_demo(demo),
-            None => front,
-        };
+        let front = front(config, app, demo, &tls);
         let streams = Arc::clone(&front.streams);
         let scheme = if tls.http.is_some() { "https" } else { "http" };
         let listeners =
@@ -167,10 +162,7 @@ impl Serving {
             .context("cannot open the doors")?;
         let handle = server.handle();
         let ended = tokio::task::spawn_local(server);
-        let encrypted = tls.for_mail()?;
-        let mail = smtp
-            .map(|listener| MailDoor::open(app.clone(), config.mail.clone(), encrypted, listener));
-        let mail = mail.transpose().context("cannot open the door for mail")?;
+        let mail = smtp.map(|listener| mail_door(config, app, &tls, listener)).transpose()?;
         let link = if doors == Doors::All { app.first_link().await? } else { None };
         Ok(Serving {
             appliance,
@@ -229,6 +221,26 @@ impl Serving {
         self.watching.into_iter().for_each(Watching::stop);
         self.appliance.stop().await;
     }
+}
+
+fn front(config: &Config, app: &App, demo: Option<Demo>, tls: &Tls) -> Front {
+    let front = Front::new(config.http.clone(), app.clock().clone())
+        .with_forms_per_minute(config.intake.form_submissions_per_minute)
+        .with_certificates(tls.by_door());
+    match demo {
+        Some(demo) => front.with_demo(demo),
+        None => front,
+    }
+}
+
+fn mail_door(
+    config: &Config,
+    app: &App,
+    tls: &Tls,
+    listener: TcpListener,
+) -> anyhow::Result<MailDoor> {
+    let door = MailDoor::open(app.clone(), config.mail.clone(), tls.for_mail()?, listener);
+    door.context("cannot open the door for mail")
 }
 
 fn bind(address: &str) -> anyhow::Result<TcpListener> {

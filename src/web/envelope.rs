@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
@@ -36,6 +36,8 @@ const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src '
 const NO_CONTENT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; sandbox";
 /// The largest body that the framework takes over whole before it is sent.
 const SHORT_BYTES_MAX: u64 = 32 << 10;
+/// How much of a larger one is handed over at once, in bytes.
+const PIECE_BYTES: usize = 32 << 10;
 
 /// The request's id, for handlers and logs.
 #[derive(Clone, Debug)]
@@ -107,9 +109,11 @@ fn crowded() -> ApiError {
     Error::Busy { detail, retry_after: Duration::from_secs(1) }.into()
 }
 
-/// A body that is still on its way holds what was taken for its request.
+/// A body that is still on its way holds what was taken for its request, and goes out in pieces: a
+/// client that does not read costs one piece beside what is shared.
 struct Held {
     body: BoxBody,
+    rest: Bytes,
     _at_work: Option<AtWork>,
     _place: Option<Place>,
 }
@@ -125,7 +129,15 @@ impl MessageBody for Held {
         self: Pin<&mut Self>,
         ctx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_next(ctx)
+        let this = self.get_mut();
+        if this.rest.is_empty() {
+            match ready!(Pin::new(&mut this.body).poll_next(ctx)) {
+                Some(Ok(chunk)) => this.rest = chunk,
+                end => return Poll::Ready(end),
+            }
+        }
+        let piece = this.rest.len().min(PIECE_BYTES);
+        Poll::Ready(Some(Ok(this.rest.split_to(piece))))
     }
 }
 
@@ -138,7 +150,7 @@ fn held(body: BoxBody, at_work: Option<AtWork>, place: Option<Place>) -> BoxBody
     if is_short {
         return body; // It is handed to the connection in one piece.
     }
-    BoxBody::new(Held { body, _at_work: at_work, _place: place })
+    BoxBody::new(Held { body, rest: Bytes::new(), _at_work: at_work, _place: place })
 }
 
 /// Returns the id that a request got.

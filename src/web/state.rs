@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use governor::clock::DefaultClock;
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
@@ -39,6 +40,10 @@ pub struct Front {
     pub streams: Arc<Streams>,
     /// Counts requests.
     pub metrics: HttpMetrics,
+    /// The description of the API, made when it is first asked for.
+    pub description: OnceLock<Bytes>,
+    /// The page that shows it, likewise.
+    pub viewer: OnceLock<Bytes>,
     /// The demo, if this is one.
     pub demo: Option<Demo>,
 }
@@ -59,6 +64,8 @@ impl Front {
             in_flight: InFlight::default(),
             streams: Arc::default(),
             metrics: HttpMetrics::new(),
+            description: OnceLock::new(),
+            viewer: OnceLock::new(),
             demo: None,
         }
     }

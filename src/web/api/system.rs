@@ -216,11 +216,14 @@ async fn accept_clock(app: web::Data<App>, Caller(who): Caller, body: Json) -> A
 }
 
 async fn description(front: web::Data<Front>) -> HttpResponse {
-    HttpResponse::Ok().json(openapi::document(GROUPS, &front.settings.base()))
+    let make = || openapi::document(GROUPS, &front.settings.base()).to_string().into();
+    let text = front.description.get_or_init(make).clone();
+    HttpResponse::Ok().content_type("application/json").body(text)
 }
 
 async fn viewer(front: web::Data<Front>) -> HttpResponse {
-    let page = docs::page(GROUPS, &front.settings.base());
+    let make = || docs::page(GROUPS, &front.settings.base()).into();
+    let page = front.viewer.get_or_init(make).clone();
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page)
 }
 
