@@ -97,8 +97,8 @@ impl Serving {
         )
         .await?;
         let appliance = appliance.with_intake(config.intake.clone());
-        let appliance = appliance.with_quotas(config.quotas.clone());
-        let appliance = appliance.with_access(config.access.clone());
+        let appliance =
+            appliance.with_quotas(config.quotas.clone()).with_access(config.access.clone());
         let app = appliance.app();
         let demo = match stage {
             Some(address) => demo::begin(app, address, &config.http.base()).await?,
