@@ -69,11 +69,13 @@ def parse():
     parser.add_argument("--seconds", type=int, help="how long the flood lasts")
     parser.add_argument("--sleepers", type=int, help="how many runs of the herd")
     parser.add_argument("--panics", type=int, help="how many steps panic")
-    parser.add_argument("--floor-ms", type=float, default=50.0, help="what is quick enough anyway")
+    parser.add_argument("--floor-ms", type=float, help="what is quick enough anyway")
     parser.add_argument("--only", nargs="*", choices=["flood", "herd", "panics", "loop"])
     arguments = parser.parse_args()
     arguments.binary = os.path.abspath(arguments.binary)
-    arguments.seconds = arguments.seconds or (5 if arguments.short else 60)
+    arguments.seconds = arguments.seconds or (3 if arguments.short else 60)
+    # So few times as the short form takes say little of the slowest hundredth.
+    arguments.floor_ms = arguments.floor_ms or (250.0 if arguments.short else 50.0)
     arguments.sleepers = arguments.sleepers or (1_000 if arguments.short else 100_000)
     arguments.panics = arguments.panics or (200 if arguments.short else 10_000)
     return arguments
@@ -247,12 +249,12 @@ def pages(scene, tenant, path):
 def herd(scene):
     arguments = scene.arguments
     scene.start()
-    sleep = 5 if arguments.short else 20
+    sleep = 3 if arguments.short else 20
     sleeper = {"name": "sleeper", "trigger": {"event": "loud:slept"}, "steps": [
         {"id": "rest", "sleep": f"{sleep}s"},
         {"id": "say", "activity": "workflows:transform-platform", "input": {"set": {"a": 1}}}]}
     scene.ask("loud", "POST", "/v1/workflows", sleeper)
-    alone = scene.quiet_times(5 if arguments.short else 20)
+    alone = scene.quiet_times(3 if arguments.short else 20)
     # They are put to bed while the process would wake them, so each batch is sent with time to spare.
     put = 0
     while put < arguments.sleepers:
@@ -290,7 +292,7 @@ def panics(scene):
         {"id": "say", "activity": "workflows:transform-platform", "input": {"set": {"a": 1}},
          "retry": {"attempts": 1}}]}
     scene.ask("loud", "POST", "/v1/workflows", clumsy)
-    alone = scene.quiet_times(5 if arguments.short else 20)
+    alone = scene.quiet_times(3 if arguments.short else 20)
     pid = scene.server.process.pid
     fallen = multiprocessing.Process(target=fall, args=(scene.server.port, scene.keys["loud"], arguments.panics))
     fallen.start()
