@@ -38,6 +38,19 @@ pub(super) struct PreparedCall {
     pub(super) maybe_made: bool,
 }
 
+/// Whether a call takes back what another did.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Undoes {
+    Yes,
+    No,
+}
+
+impl Undoes {
+    fn of(effect: &Effect) -> Undoes {
+        if matches!(effect, Effect::Undo { .. }) { Undoes::Yes } else { Undoes::No }
+    }
+}
+
 /// Makes the call and tells the run what came of it.
 pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run: Addr<RunActor>) {
     let call = match prepared.call {
@@ -67,17 +80,14 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
     let limit = call.timeout + GRACE;
     // In a task of its own, so that its panic ends the attempt and nothing else.
     let (activity, looks_up) = (Arc::clone(&prepared.activity), prepared.looks_up);
-    let undoes = matches!(prepared.effect, Effect::Undo { .. });
+    let undoes = Undoes::of(&prepared.effect);
     let make: tokens::Make = Box::new(move |call| match looks_up {
         true => looked_up(Arc::clone(&activity), call).boxed(),
         false => activity.call(call),
     });
     let calling = tokens::call(Rc::clone(&tenant), call, make);
     let mut task = actix::spawn(async move {
-        failpoint::hit("call.before");
-        if undoes {
-            failpoint::hit("compensation.begin");
-        }
+        begins(undoes);
         calling.await
     });
     let outcome = match tokio::time::timeout(limit, &mut task).await {
@@ -88,10 +98,7 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
             Err(Failure::in_doubt("timeout", format!("no answer within {} ms", limit.as_millis())))
         }
     };
-    failpoint::hit("call.after");
-    if undoes {
-        failpoint::hit("compensation.end");
-    }
+    ended(undoes);
     // The other side may say back what it was told.
     let known = tenant.known_secrets();
     let outcome = match outcome {
@@ -109,6 +116,20 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
     let undo = outcome.as_ref().ok().and_then(|output| prepared.activity.undo(&input, output));
     let undo = undo.as_ref().map_or(Value::Null, UndoCall::written);
     deliver(prepared.effect, outcome, undo, &run);
+}
+
+fn begins(undoes: Undoes) {
+    failpoint::hit("call.before");
+    if undoes == Undoes::Yes {
+        failpoint::hit("compensation.begin");
+    }
+}
+
+fn ended(undoes: Undoes) {
+    failpoint::hit("call.after");
+    if undoes == Undoes::Yes {
+        failpoint::hit("compensation.end");
+    }
 }
 
 /// Makes the call, unless the other side says that it has happened already.
