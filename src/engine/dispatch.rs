@@ -107,15 +107,18 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
     };
     tenant.shared.calls_in_flight.fetch_sub(1, Ordering::SeqCst);
     pass.end(&outcome);
-    let label = match &outcome {
-        Ok(_) => "succeeded",
-        Err(failure) if failure.class == FailureClass::InDoubt => "unknown",
-        Err(_) => "failed",
-    };
-    tenant.shared.metrics.attempt_ended(&prepared.name, label);
+    tenant.shared.metrics.attempt_ended(&prepared.name, label_of(&outcome));
     let undo = outcome.as_ref().ok().and_then(|output| prepared.activity.undo(&input, output));
     let undo = undo.as_ref().map_or(Value::Null, UndoCall::written);
     deliver(prepared.effect, outcome, undo, &run);
+}
+
+fn label_of(outcome: &Result<Value, Failure>) -> &'static str {
+    match outcome {
+        Ok(_) => "succeeded",
+        Err(failure) if failure.class == FailureClass::InDoubt => "unknown",
+        Err(_) => "failed",
+    }
 }
 
 fn begins(undoes: Undoes) {
