@@ -69,7 +69,7 @@ impl Appliance {
         let store: Arc<dyn Store> = Arc::new(opened);
         let clock = Clock::system();
         // This version did not exist before it was made.
-        store.board().judge_earliest(Timestamp::from_millis(MADE_AFTER_MS));
+        store.board().judge_earliest(clock.now(), Timestamp::from_millis(MADE_AFTER_MS));
         // Before anything else moves: with a foreign key, calls would be made without their secrets.
         let (sealer, check) = key.sealer(&*store, clock.clone())?;
         let engine = Engine::start(Parts {

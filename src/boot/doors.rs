@@ -108,7 +108,7 @@ impl Serving {
         doors: Doors,
         origins: Origins,
     ) -> anyhow::Result<Serving> {
-        threads::insist_on(config.http.workers + usize::from(config.engine.threads))?;
+        prepare(config)?;
         // Bound before anything else, so that an address in use is found at once.
         let tcp = match doors {
             Doors::All => Some(bind(&config.http.listen)?),
@@ -121,9 +121,6 @@ impl Serving {
         };
         let mail_address = smtp.as_ref().and_then(|listener| listener.local_addr().ok());
         let tls = Tls::load(config, doors, Clock::system().now())?;
-        survive_a_file_limit()?;
-        survive_a_hang_up()?;
-        keep_memory_out_of_dumps();
         let stage = address.filter(|_| config.demo);
         let mut egress = config.egress.clone();
         // The demo's pager, billing and CRM live in this very process.
@@ -264,6 +261,14 @@ fn bind_mail(settings: &MailSettings) -> anyhow::Result<TcpListener> {
 
 fn stop_signals() -> anyhow::Result<(Signal, Signal)> {
     Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
+}
+
+/// Asks the system for what is needed, and takes over the signals that would end the process.
+fn prepare(config: &Config) -> anyhow::Result<()> {
+    threads::insist_on(config.http.workers + usize::from(config.engine.threads))?;
+    survive_a_file_limit()?;
+    keep_memory_out_of_dumps();
+    survive_a_hang_up()
 }
 
 /// A terminal that goes away takes nothing with it.

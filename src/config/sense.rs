@@ -24,8 +24,8 @@ pub(super) fn nonsense(config: &Config) -> Option<([&'static str; 2], String)> {
     if let Some((key, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
         return Some(([key; 2], "0 leaves nothing to work with; set it to 1 or more".to_owned()));
     }
-    let idle_minutes = u64::from(access.session_idle_minutes);
-    let session_minutes = u64::from(access.session_hours_max).saturating_mul(60);
+    let idle_minutes = access.session_idle_minutes;
+    let session_minutes = access.session_hours_max.saturating_mul(60);
     let pairs = [
         (
             ("http.event_bytes_max", http.event_bytes_max as u64),

@@ -255,7 +255,8 @@ impl LiveRun {
                 Effect::Execute { step, attempt } => self.execute_inside(tenant, tx, step, attempt),
                 Effect::Undo { step, attempt } => self.undo_inside(tenant, tx, step, attempt),
                 Effect::Wake { at, timer } => {
-                    let is_due = at <= tx.now() && !tenant.shared.store.board().clock_is_held();
+                    let is_due =
+                        at <= tx.now() && !tenant.shared.store.board().clock_is_held(tx.now());
                     is_due.then(|| self.late(tx, at, timer)).transpose()?
                 }
                 Effect::AwaitEvent { step } => self.look_back(tenant, tx, &step)?,

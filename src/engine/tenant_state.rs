@@ -135,7 +135,7 @@ impl TenantState {
             state.may_wait.set(view.has_waits()?);
             let newest = view.newest_event()?;
             if let Some(seen) = view.clock_seen()? {
-                state.shared.store.board().judge_clock(seen);
+                state.shared.store.board().judge_clock(state.shared.clock.now(), seen);
             }
             let mut tx = TenantTx::new(state.facts.id, tx, &state.shared.clock);
             schedules::reconcile(&state, &mut tx)?;

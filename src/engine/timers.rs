@@ -155,7 +155,7 @@ impl Timers {
     fn look(&mut self, ctx: &mut Context<Timers>) {
         let now = self.shared.clock.now();
         self.note_leap(now);
-        if self.shared.store.board().clock_is_held() {
+        if self.shared.store.board().clock_is_held(now) {
             // Nothing comes by a clock that nobody believes.
             return self.look_after(LOOK_MAX, ctx);
         }

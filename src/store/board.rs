@@ -131,8 +131,7 @@ impl Board {
 
     /// Notes that something was recorded at `seen`; a clock that stands before it, or years after it,
     /// is not believed, and no deadline comes until that is settled.
-    pub fn judge_clock(&self, seen: Timestamp) {
-        let now = self.clock.now();
+    pub fn judge_clock(&self, now: Timestamp, seen: Timestamp) {
         if now + CLOCK_TOLERANCE < seen {
             self.hold_clock(now, seen, "something was recorded at");
         } else if now.since(seen) > CLOCK_LEAP_MAX {
@@ -142,8 +141,7 @@ impl Board {
     }
 
     /// Notes an instant that every clock that is right has passed.
-    pub fn judge_earliest(&self, earliest: Timestamp) {
-        let now = self.clock.now();
+    pub fn judge_earliest(&self, now: Timestamp, earliest: Timestamp) {
         if now < earliest {
             self.hold_clock(now, earliest, "this version was made later than");
         }
@@ -159,9 +157,9 @@ impl Board {
 
     /// Returns whether deadlines wait, since the clock is not believed; one that has come to where
     /// it was before is believed again.
-    pub fn clock_is_held(&self) -> bool {
+    pub fn clock_is_held(&self, now: Timestamp) -> bool {
         if self.holds(Condition::ClockBehind)
-            && self.clock.now().millis() >= self.clock_right_at.load(Ordering::SeqCst)
+            && now.millis() >= self.clock_right_at.load(Ordering::SeqCst)
         {
             self.lift(Condition::ClockBehind);
         }
@@ -250,21 +248,17 @@ mod tests {
 
     #[test]
     fn a_clock_before_what_was_recorded_is_held_until_it_is_past_or_somebody_vouches_for_it() {
-        let seen = Timestamp::from_millis(100_000);
-        let clock = Clock::manual(Timestamp::from_millis(20_000));
-        let board = Board::new(clock.clone(), Duration::from_secs(5));
-        board.judge_clock(seen);
-        assert!(board.clock_is_held());
-        clock.set(seen);
-        assert!(!board.clock_is_held());
-        board.judge_clock(Timestamp::from_millis(104_000));
-        assert!(!board.clock_is_held(), "a small correction is none");
-        board.judge_clock(Timestamp::from_millis(200_000));
-        assert!(board.clock_is_held());
+        let at = Timestamp::from_millis;
+        let (seen, board) = (at(100_000), board());
+        board.judge_clock(at(20_000), seen);
+        assert!(board.clock_is_held(at(20_000)) && !board.clock_is_held(seen));
+        board.judge_clock(seen, at(104_000));
+        assert!(!board.clock_is_held(seen), "a small correction is none");
+        board.judge_clock(seen, at(200_000));
+        assert!(board.clock_is_held(seen));
         board.believe_clock();
-        assert!(!board.clock_is_held());
-        clock.set(seen + Duration::from_secs(75 * 365 * 24 * 60 * 60));
-        board.judge_clock(seen);
+        assert!(!board.clock_is_held(seen));
+        board.judge_clock(seen + Duration::from_secs(75 * 365 * 24 * 60 * 60), seen);
         assert_eq!(state_of(&board.reasons()), "clock_ahead");
     }
 
