@@ -61,7 +61,7 @@ async fn filled(app: &TestApp, peer: &Peer) -> String {
     let steps = json!([{"id": "nap", "sleep": "50ms"}, {"id": "wait", "sleep": "3s"},
         calling("late", &peer.url)]);
     app.save(by_hand("sleeper", steps)).await;
-    let schedule = json!({"name": "often", "trigger": {"schedule": {"cron": "* * * * * *"}},
+    let schedule = json!({"name": "often", "trigger": {"schedule": {"cron": "* * * * * *", "timezone": "UTC"}},
         "steps": [calling("scheduled", &peer.url)]});
     app.post("/v1/workflows", schedule).await.expect(201);
     app.post("/v1/event-types", json!({"type": "order:placed"})).await.expect(201);
