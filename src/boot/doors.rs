@@ -96,9 +96,7 @@ impl Serving {
             &config.secret_key,
         )
         .await?;
-        let appliance = appliance.with_intake(config.intake.clone());
-        let appliance = appliance.with_access(config.access.clone());
-        let appliance = appliance.with_retention(config.retention.clone());
+        let appliance = limited(appliance, config);
         let app = appliance.app();
         let demo = match stage {
             Some(address) => demo::begin(app, address, &config.http.base()).await?,
@@ -167,6 +165,13 @@ impl Serving {
         self.housekeeping.stop().await;
         self.appliance.stop().await;
     }
+}
+
+/// Sets the limits of the use cases.
+fn limited(appliance: Appliance, config: &Config) -> Appliance {
+    let appliance = appliance.with_intake(config.intake.clone());
+    let appliance = appliance.with_access(config.access.clone());
+    appliance.with_retention(config.retention.clone())
 }
 
 fn bind(address: &str) -> anyhow::Result<TcpListener> {
