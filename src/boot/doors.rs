@@ -133,13 +133,8 @@ impl Serving {
             &config.secret_key,
         )
         .await?;
-        let appliance = appliance
-            .with_intake(config.intake.clone())
-            .with_quotas(config.quotas.clone())
-            .with_access(config.access.clone())
-            .with_lookout(watching::lookout(config, origins))
-            .with_backups(&config.backup, &config.data_dir)
-            .with_retention(config.retention.clone());
+        let appliance =
+            limited(appliance, config).with_lookout(watching::lookout(config, origins));
         let app = appliance.app();
         let demo = match stage {
             Some(address) => demo::begin(app, address, &config.http.base()).await?,
@@ -238,6 +233,16 @@ fn mail_door(
 ) -> anyhow::Result<MailDoor> {
     let door = MailDoor::open(app.clone(), config.mail.clone(), tls.for_mail()?, listener);
     door.context("cannot open the door for mail")
+}
+
+/// Sets the limits of the use cases.
+fn limited(appliance: Appliance, config: &Config) -> Appliance {
+    appliance
+        .with_intake(config.intake.clone())
+        .with_quotas(config.quotas.clone())
+        .with_access(config.access.clone())
+        .with_backups(&config.backup, &config.data_dir)
+        .with_retention(config.retention.clone())
 }
 
 fn bind(address: &str) -> anyhow::Result<TcpListener> {

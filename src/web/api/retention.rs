@@ -41,11 +41,11 @@ pub static GROUP: Group = Group {
             .answers(200, "RetentionPass"),
         Route::post("/v1/retention/pause", || web::to(pause))
             .named("retention_pause", "Removes nothing, of any tenant, until it is resumed.")
-            .scope("retention:write")
+            .scope("tenants:write")
             .answers(200, "Retention"),
         Route::post("/v1/retention/resume", || web::to(resume))
             .named("retention_resume", "Removes again what is past its time.")
-            .scope("retention:write")
+            .scope("tenants:write")
             .answers(200, "Retention"),
     ],
     schemas: &[

@@ -19,11 +19,11 @@ pub static GROUP: Group = Group {
             .answers(200, "Storage"),
         Route::post("/v1/system/storage/measure", || web::to(measure))
             .named("system_measure", "Measures anew, and answers when it is done.")
-            .scope("system:write")
+            .scope("tenants:write")
             .answers(200, "Storage"),
         Route::post("/v1/system/compact", || web::to(compact))
             .named("system_compact", "Writes the store's file anew while it serves.")
-            .scope("system:write")
+            .scope("tenants:write")
             .answers(200, "Compaction"),
     ],
     schemas: &[
