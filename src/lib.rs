@@ -80,6 +80,7 @@
 //! | a change that somebody asks for | `App::write(who, Change::of("noun.verb", target), …)` |
 //! | a scope's resource | `domain/role.rs`: in `RESOURCES`, and with the roles that have it |
 //! | a kind of step | `domain/workflow` and `domain/run`; the compiler lists them all |
+//! | a row with something sealed | where `store/moving/sealed.rs` finds it, or no export leaves |
 //!
 //! ## Words
 //!
