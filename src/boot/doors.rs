@@ -1,6 +1,6 @@
 //! The appliance with its doors open: an address, the control socket, and the way out.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -62,9 +62,9 @@ pub struct Serving {
     ended: JoinHandle<std::io::Result<()>>,
     control: PathBuf,
     /// Where it listens, when it has an address.
-    pub address: Option<std::net::SocketAddr>,
+    pub address: Option<SocketAddr>,
     /// Where it takes mail, if it does.
-    pub mail_address: Option<std::net::SocketAddr>,
+    pub mail_address: Option<SocketAddr>,
     /// The path of the one-time link for the first person, while nobody has a key.
     pub setup_path: Option<String>,
 }
@@ -100,19 +100,7 @@ impl Serving {
         let mail_address = smtp.as_ref().and_then(|listener| listener.local_addr().ok());
         survive_a_file_limit()?;
         let stage = address.filter(|_| config.demo);
-        let mut egress = config.egress.clone();
-        // The demo's pager, billing and CRM live in this very process.
-        egress.allow.extend(stage.map(demo::own_network));
-        let appliance = Appliance::start(
-            &config.store_settings(),
-            config.engine.clone(),
-            Activities::built_in(&egress).with_events(&config.events),
-            Arc::new(Metrics::new()),
-            &config.secret_key,
-        )
-        .await?;
-        let appliance = appliance.with_intake(config.intake.clone());
-        let appliance = appliance.with_access(config.access.clone());
+        let appliance = started(config, stage).await?;
         let appliance = appliance.with_lookout(watching::lookout(config, origins));
         let app = appliance.app();
         let demo = match stage {
@@ -186,6 +174,22 @@ impl Serving {
         self.watching.into_iter().for_each(Watching::stop);
         self.appliance.stop().await;
     }
+}
+
+/// Starts the appliance; the demo's pager, billing and CRM live in this very process.
+async fn started(config: &Config, stage: Option<SocketAddr>) -> anyhow::Result<Appliance> {
+    let mut egress = config.egress.clone();
+    egress.allow.extend(stage.map(demo::own_network));
+    let appliance = Appliance::start(
+        &config.store_settings(),
+        config.engine.clone(),
+        Activities::built_in(&egress).with_events(&config.events),
+        Arc::new(Metrics::new()),
+        &config.secret_key,
+    )
+    .await?;
+    let appliance = appliance.with_intake(config.intake.clone());
+    Ok(appliance.with_access(config.access.clone()))
 }
 
 fn bind(address: &str) -> anyhow::Result<TcpListener> {

@@ -43,7 +43,7 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
     let call = match prepared.call {
         Ok(call) => call,
         Err(failure) => {
-            tenant.shared.metrics.attempt_ended(&tenant.facts.slug, &prepared.name, "failed");
+            tenant.count_attempt(&prepared.name, "failed");
             return deliver(prepared.effect, Err(failure), Value::Null, &run);
         }
     };
@@ -105,7 +105,7 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
         Err(failure) if failure.class == FailureClass::InDoubt => "unknown",
         Err(_) => "failed",
     };
-    tenant.shared.metrics.attempt_ended(&tenant.facts.slug, &prepared.name, label);
+    tenant.count_attempt(&prepared.name, label);
     let undo = outcome.as_ref().ok().and_then(|output| prepared.activity.undo(&input, output));
     let undo = undo.as_ref().map_or(Value::Null, UndoCall::written);
     deliver(prepared.effect, outcome, undo, &run);

@@ -32,6 +32,7 @@ pub fn serve(directory: &Path) -> Command {
         .env("ERGANE_BOOTSTRAP_KEY", KEY)
         .env("ERGANE_EGRESS__ALLOW", "127.0.0.0/8")
         .env("RUST_BACKTRACE", "0")
+        .env("ERGANE_ALERTS__DISK_FREE_PERCENT_MIN", "0")
         .current_dir(directory.parent().expect("a directory above"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
