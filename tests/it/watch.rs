@@ -517,7 +517,7 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
     with_config(
         |config| {
             use std::os::unix::fs::PermissionsExt as _;
-            let open = std::fs::Permissions::from_mode(0o755);
+            let open = std::fs::Permissions::from_mode(0o777);
             std::fs::set_permissions(&config.data_dir, open).expect("the directory is ours");
         },
         async |app| {
@@ -571,7 +571,7 @@ fn the_doctor_on_the_command_line_works_with_a_server_and_without() {
     process.stop();
     let stopped = ask(&["--deep", "--all"]);
     assert!(stopped.said.contains("every record was sound"), "{}", stopped.said);
-    set_mode(&place, 0o755);
+    set_mode(&place, 0o777);
     let open = ask(&[]);
     assert_eq!(open.status.code(), Some(1), "{}", open.said);
     assert!(open.said.contains("chmod 700"), "{}", open.said);
