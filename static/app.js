@@ -103,25 +103,21 @@
   reveal();
   addEventListener("hashchange", reveal);
 
-  // The log as it is written; without a script the page shows what there was.
+  // The log, live.
   const log = document.querySelector("[data-log]");
-  if (log && window.EventSource) {
+  if (log) {
     log.scrollTop = log.scrollHeight;
-    new EventSource(log.dataset.log).onmessage = (event) => {
-      const line = JSON.parse(event.data);
-      const item = document.createElement("li");
-      const [time, level] = [document.createElement("span"), document.createElement("strong")];
-      const about = { tenant: line.tenant, run: line.run, step: line.step, request: line.requestId, ...line.fields };
-      const more = Object.entries(about).filter(([, value]) => value !== undefined);
-      item.className = line.level;
-      time.className = "quiet";
-      time.textContent = line.time;
-      level.textContent = line.level;
-      item.append(time, " ", level, " ", line.message, ...more.map(([name, value]) => ` ${name}=${typeof value === "string" ? value : JSON.stringify(value)}`));
-      const follows = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-      log.append(item);
-      while (log.children.length > 500) log.firstElementChild.remove();
-      if (follows) log.scrollTop = log.scrollHeight;
+    new EventSource(log.dataset.log).onmessage = ({ data }) => {
+      const { time, level, message, tenant, run, step, requestId: request, fields } = JSON.parse(data);
+      const part = (name, textContent) => Object.assign(document.createElement(name), { textContent });
+      const all = Object.entries({ tenant, run, step, request, ...fields }).filter((it) => it[1]);
+      const li = part("li", `${time} `);
+      li.className = level;
+      li.append(part("strong", level), ` ${message}`, ...all.map(([name, value]) => ` ${name}=${value}`));
+      const low = log.scrollHeight - log.scrollTop - log.clientHeight < 9;
+      log.append(li);
+      if (log.children[500]) log.firstChild.remove();
+      if (low) log.scrollTop = log.scrollHeight;
     };
   }
 

@@ -111,7 +111,7 @@ impl App {
         let running: u64 = running.map(|status| totals.runs[*status as usize]).sum();
         let figure = |name, value| Figure { name, value };
         let mut figures = vec![
-            figure("Events, last hours", events.to_string()),
+            figure("Events lately", events.to_string()),
             figure("Runs not over", running.to_string()),
         ];
         if is_whole {
@@ -133,7 +133,7 @@ impl App {
                 ),
                 figure("Store", bytes(store)),
                 figure("Memory", usage.resident_bytes.map_or_else(String::new, bytes)),
-                figure("Up for", format!("{} h {} min", up / 3_600, up / 60 % 60)),
+                figure("Up for", format!("{}:{:02} h", up / 3_600, up / 60 % 60)),
             ]);
         }
         Ok(figures)

@@ -1,6 +1,6 @@
 //! The appliance with its doors open: an address, the control socket, and the way out.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -83,9 +83,9 @@ pub struct Serving {
     /// `https` where it speaks TLS at its address, else `http`.
     pub scheme: &'static str,
     /// Where it listens, when it has an address.
-    pub address: Option<std::net::SocketAddr>,
+    pub address: Option<SocketAddr>,
     /// Where it takes mail, if it does.
-    pub mail_address: Option<std::net::SocketAddr>,
+    pub mail_address: Option<SocketAddr>,
     /// The path of the one-time link for the first person, while nobody has a key.
     pub setup_path: Option<String>,
 }
@@ -122,19 +122,8 @@ impl Serving {
         let mail_address = smtp.as_ref().and_then(|listener| listener.local_addr().ok());
         let tls = Tls::load(config, doors, Clock::system().now())?;
         let stage = address.filter(|_| config.demo);
-        let mut egress = config.egress.clone();
-        // The demo's pager, billing and CRM live in this very process.
-        egress.allow.extend(stage.map(demo::own_network));
-        let appliance = Appliance::start(
-            &config.store_settings(),
-            config.engine_settings(),
-            Activities::built_in(&egress).with_events(&config.events),
-            Arc::new(Metrics::new()),
-            &config.secret_key,
-        )
-        .await?;
-        let appliance =
-            limited(appliance, config).with_lookout(watching::lookout(config, origins));
+        let appliance = started(config, stage).await?;
+        let appliance = appliance.with_lookout(watching::lookout(config, origins));
         let app = appliance.app();
         let demo = match stage {
             Some(address) => demo::begin(app, address, &config.http.base()).await?,
@@ -213,6 +202,21 @@ impl Serving {
         self.watching.into_iter().for_each(Watching::stop);
         self.appliance.stop().await;
     }
+}
+
+/// Starts the appliance; the demo's pager, billing and CRM live in this very process.
+async fn started(config: &Config, stage: Option<SocketAddr>) -> anyhow::Result<Appliance> {
+    let mut egress = config.egress.clone();
+    egress.allow.extend(stage.map(demo::own_network));
+    let appliance = Appliance::start(
+        &config.store_settings(),
+        config.engine_settings(),
+        Activities::built_in(&egress).with_events(&config.events),
+        Arc::new(Metrics::new()),
+        &config.secret_key,
+    )
+    .await?;
+    Ok(limited(appliance, config))
 }
 
 fn front(config: &Config, app: &App, demo: Option<Demo>, tls: &Tls) -> Front {

@@ -56,7 +56,7 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
     let call = match prepared.call {
         Ok(call) => call,
         Err(failure) => {
-            tenant.shared.metrics.attempt_ended(&tenant.facts.slug, &prepared.name, "failed");
+            tenant.count_attempt(&prepared.name, "failed");
             return deliver(prepared.effect, Err(failure), Value::Null, &run);
         }
     };
@@ -107,7 +107,7 @@ pub(super) async fn perform(tenant: Rc<TenantState>, prepared: PreparedCall, run
     };
     tenant.shared.calls_in_flight.fetch_sub(1, Ordering::SeqCst);
     pass.end(&outcome);
-    tenant.shared.metrics.attempt_ended(&tenant.facts.slug, &prepared.name, label_of(&outcome));
+    tenant.count_attempt(&prepared.name, label_of(&outcome));
     let undo = outcome.as_ref().ok().and_then(|output| prepared.activity.undo(&input, output));
     let undo = undo.as_ref().map_or(Value::Null, UndoCall::written);
     deliver(prepared.effect, outcome, undo, &run);

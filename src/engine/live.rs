@@ -315,7 +315,7 @@ impl LiveRun {
             Err(failure) => Err(failure),
         };
         let label = if outcome.is_ok() { "succeeded" } else { "failed" };
-        tenant.shared.metrics.attempt_ended(&tenant.facts.slug, activity, label);
+        tenant.count_attempt(activity, label);
         Some(match outcome {
             Ok(done) => Input::Completed { step, attempt, output: done.output, undo: done.undo },
             Err(failure) => Input::Failed { step, attempt, failure },

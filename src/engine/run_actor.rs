@@ -158,11 +158,10 @@ impl RunActor {
     }
 
     fn prepare(&self, effect: &Effect) -> Option<PreparedCall> {
-        let run = &self.live.run;
-        let step_of = |path: &str| self.live.workflow.step_at(path);
+        let (run, workflow) = (&self.live.run, &self.live.workflow);
         let ((identifier, pinned), template, input, key, timeout) = match effect {
             Effect::Execute { step, .. } => {
-                let definition = step_of(step)?;
+                let definition = workflow.step_at(step)?;
                 let Action::Call { activity, version, input } = &definition.action else {
                     return None;
                 };
@@ -170,7 +169,7 @@ impl RunActor {
                 (called, Some(input), run.input(step).clone(), key, definition.timeout)
             }
             Effect::Undo { step, .. } => {
-                let definition = step_of(step)?;
+                let definition = workflow.step_at(step)?;
                 let (state, key) = (run.step(step)?, run.undo_key(step));
                 let mut timeout = definition.timeout;
                 let (called, template, input) = match &definition.compensate {

@@ -164,7 +164,7 @@ impl LiveRun {
             Err(failure) if failure.class == FailureClass::InDoubt => "unknown",
             Err(_) => "failed",
         };
-        tenant.shared.metrics.attempt_ended(&tenant.facts.slug, &handed.activity, label);
+        tenant.count_attempt(&handed.activity, label);
     }
 
     /// Ends an attempt whose time is over; one that no worker ever took surely did nothing.

@@ -305,6 +305,11 @@ impl TenantState {
         tx.note_clock()
     }
 
+    /// Counts an attempt of a step that has ended.
+    pub(super) fn count_attempt(&self, activity: &str, outcome: &str) {
+        self.shared.metrics.attempt_ended(&self.facts.slug, activity, outcome);
+    }
+
     /// Lets the doors know how much waits for the disk.
     pub(super) fn note_pressure(&self) {
         let bytes = self.ledger.pressure_bytes();

@@ -136,14 +136,15 @@ pub fn examine(facts: &ApplianceFacts, limits: &Limits, now: Timestamp) -> Vec<F
 fn rights(facts: &ApplianceFacts) -> Finding {
     let (check, directory) = ("data-directory", &facts.data_dir);
     match facts.data_dir_mode {
-        Some(mode) if mode & 0o007 != 0 => Finding::fail(
+        Some(mode) if mode & 0o022 != 0 => Finding::fail(
             check,
-            format!("everybody on this machine may enter {directory} ({mode:03o})"),
+            format!("others on this machine may change what lies in {directory} ({mode:03o})"),
             &format!("chmod 700 {directory}"),
         ),
-        Some(mode) if mode & 0o070 != 0 => Finding::warn(
+        // The files in it are for their owner alone, whoever may enter.
+        Some(mode) if mode & 0o077 != 0 => Finding::warn(
             check,
-            format!("a whole group may enter {directory} ({mode:03o})"),
+            format!("others on this machine may enter {directory} ({mode:03o})"),
             &format!("chmod 700 {directory}"),
         ),
         Some(_) => Finding::ok(check, format!("{directory} is for its owner alone")),

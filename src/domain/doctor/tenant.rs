@@ -105,7 +105,7 @@ fn endless_keys(facts: &TenantFacts) -> Finding {
         false => Finding::warn(
             "keys-endless",
             format!("{} keys never end: {}", endless.len(), some_of(&endless)),
-            "ergane key create <name> --expires 90d, then ergane key revoke <id>",
+            "ergane key create <name> --expires-at <time>, then ergane key revoke <id>",
         ),
     }
 }

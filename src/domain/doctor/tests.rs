@@ -74,7 +74,8 @@ fn a_healthy_appliance_has_nothing_to_warn_of() {
 
 #[test]
 fn the_data_directory_is_for_its_owner_alone() {
-    check("data-directory", Grade::Fail, |it| it.data_dir_mode = Some(0o755));
+    check("data-directory", Grade::Fail, |it| it.data_dir_mode = Some(0o770));
+    check("data-directory", Grade::Warn, |it| it.data_dir_mode = Some(0o755));
     check("data-directory", Grade::Warn, |it| it.data_dir_mode = Some(0o750));
 }
 

@@ -18,8 +18,7 @@ pub(super) fn rows() -> Vec<EventType> {
             "raisedAt": "2026-11-23T10:00:00.000Z",
             "resolvedAt": resolved_at,
         });
-        let alert = row(kind, name, description).among("System").with("alert", Shape::Like(alert));
-        alert
+        row(kind, name, description).among("System").with("alert", Shape::Like(alert))
     };
     vec![
         alert(
