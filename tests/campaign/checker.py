@@ -26,7 +26,8 @@ ENDINGS = {
 
 
 def check(world, patience=SETTLE_SECONDS_MAX):
-    """Waits up to `patience` seconds for what is under way to end; returns a list of (promise, how many things were checked, list of violations)."""
+    """Waits up to `patience` seconds for what is under way to end; returns a list of (promise, how
+    many things were checked, list of violations)."""
     world.start_worker()
     try:
         world.finish()
@@ -267,7 +268,8 @@ class Findings:
         return wrong
 
     def saves(self):
-        versions = {it["version"]: it["description"] for it in self.api.pages("/v1/workflows/crash-fused/versions")}
+        listed = self.api.pages("/v1/workflows/crash-fused/versions")
+        versions = {it["version"]: it["description"] for it in listed}
         return [
             f"version {version} says `{versions.get(version)}` and not `{words}`"
             for (_, version), words in self.ledger.saves.items()

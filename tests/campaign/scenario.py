@@ -12,7 +12,8 @@ SLEEP_SECONDS = 1.0
 ONCE = {"attempts": 1}
 PATIENT = {"attempts": 40, "initial": "100ms", "factor": 1, "max": "100ms"}
 # Kinds that anybody may send at any time, each with a workflow of its own unless it is `hooked`.
-KINDS = ("fused", "outside", "undo", "sleep", "wait", "many", "nested", "hooked", "worked", "cancelled", "parked")
+KINDS = ("fused", "outside", "undo", "sleep", "wait", "many", "nested", "hooked", "worked")
+KINDS += ("cancelled", "parked")
 FINAL = {"succeeded", "failed", "cancelled"}
 WORKER = "campaign:work"
 # Short pauses, so that the end of the scenario does not wait for what a kill interrupted.
