@@ -1,10 +1,10 @@
 //! The demo: a playable tenant in a new data directory, and a generator that keeps it moving.
 //!
 //! `ergane serve --demo` fills the tenant `default` with a help desk (accounts, contacts, teams,
-//! agents, tickets and their conversations) and with five example workflows, saved as a user would
-//! save them. Their calls to the outside go to stand-ins inside the binary (`/demo/pager`,
-//! `/demo/billing`, `/demo/crm`); so, and only in a demo, `egress.allow` has the appliance's own
-//! address in addition, see [`own_network`].
+//! agents, tickets and their conversations) and with example workflows, saved as a user would
+//! save them. Their calls to the outside go over a connection each to stand-ins inside the binary
+//! (`/demo/pager`, `/demo/billing`, `/demo/crm`); so, and only in a demo, `egress.allow` has the
+//! appliance's own address in addition, see [`own_network`].
 //!
 //! A data directory whose tenant has other data is left alone.
 

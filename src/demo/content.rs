@@ -19,8 +19,9 @@ pub const WORKFLOWS: [(&str, &str); 6] = [
     ("morning-report", include_str!("workflows/morning-report.yaml")),
 ];
 
-/// The address that the example workflows call; replaced by the appliance's own.
-const WRITTEN_URL: &str = "http://127.0.0.1:7171";
+/// The systems that the example workflows call, each a connection to a stand-in of this name. One
+/// that is down holds nobody up on the way to another.
+pub const SYSTEMS: [&str; 3] = ["pager", "billing", "crm"];
 
 const SOURCES: [&str; 3] = ["email", "web", "slack"];
 
@@ -98,9 +99,9 @@ pub fn arrivals() -> Arrivals {
     read(include_str!("arrivals.yaml"))
 }
 
-/// Returns the text of a workflow that calls the appliance at `own_url`.
-pub fn workflow_text(text: &str, own_url: &str) -> String {
-    text.replace(WRITTEN_URL, own_url)
+/// Returns where the stand-in of a system is in the appliance at `own_url`.
+pub fn system_url(system: &str, own_url: &str) -> String {
+    format!("{own_url}/demo/{system}")
 }
 
 fn read<T: DeserializeOwned>(text: &str) -> T {

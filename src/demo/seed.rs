@@ -13,6 +13,7 @@ use super::{AUTHOR, NAME, SLUG, author};
 use crate::activities::Caller;
 use crate::activities::desk::{Desk, DeskError, Query, find, list};
 use crate::app::App;
+use crate::app::connections::{NewConnection, SecretChanges};
 use crate::app::definitions::{Definition, Publish};
 use crate::app::error::Error;
 use crate::app::principal::Principal;
@@ -42,8 +43,9 @@ enum Found {
     Other,
 }
 
-/// Fills the tenant `default`, which is made where there is none; its workflows call `own_url`. A
-/// second call changes nothing, except that workflows nobody has edited follow a new `own_url`.
+/// Fills the tenant `default`, which is made where there is none; its connections lead to `own_url`.
+/// A second call changes nothing, except that they follow a new `own_url`, and that workflows which
+/// nobody has edited follow a new version of the demo.
 ///
 /// # Errors
 /// Returns what could not be written; a later call goes on from there.
@@ -56,7 +58,8 @@ pub async fn seed(app: &App, own_url: &str) -> anyhow::Result<Seeded> {
             return Ok(Seeded::Foreign);
         }
         Found::Demo => {
-            save_workflows(app, &who, own_url).await?;
+            lead_to(app, &who, own_url).await?;
+            save_workflows(app, &who).await?;
             info!("The tenant `{SLUG}` is a demo already");
             return Ok(Seeded::Already);
         }
@@ -68,7 +71,8 @@ pub async fn seed(app: &App, own_url: &str) -> anyhow::Result<Seeded> {
     let ids = make_tickets(app, &who, &tickets).await.context("cannot make tickets")?;
     talk(app, &who, tickets, ids).await.context("cannot make conversations")?;
     // Last, so that the tickets from before start nothing and an interrupted demo is seen as such.
-    save_workflows(app, &who, own_url).await?;
+    lead_to(app, &who, own_url).await?;
+    save_workflows(app, &who).await?;
     info!("Filled the tenant `{SLUG}` with a demo");
     Ok(Seeded::Filled)
 }
@@ -260,13 +264,35 @@ fn message_caller(message: &Message<'_>, ticket: &Ticket, people: &People) -> Ca
     }
 }
 
-/// Saves the workflows that are missing, and those of an earlier start that call another address.
-async fn save_workflows(app: &App, who: &Principal, own_url: &str) -> anyhow::Result<()> {
+/// Makes the connections that are missing; those of an earlier start follow a new address.
+async fn lead_to(app: &App, who: &Principal, own_url: &str) -> anyhow::Result<()> {
+    for system in content::SYSTEMS {
+        let base = content::system_url(system, own_url);
+        let row = app.read(who, |view| Ok(view.connection(system)?))?;
+        let is_ours = |at: &str| at != base && at.ends_with(&content::system_url(system, ""));
+        if row.is_some_and(|row| {
+            !row.settings.get("baseUrl").and_then(Value::as_str).is_some_and(is_ours)
+        }) {
+            continue;
+        }
+        let wanted = NewConnection {
+            name: system.to_owned(),
+            app: "http".to_owned(),
+            settings: content::record(json!({ "baseUrl": base })),
+            secrets: SecretChanges::default(),
+        };
+        let made = app.put_connection(who, wanted).await;
+        made.with_context(|| format!("cannot make the connection `{system}`"))?;
+    }
+    Ok(())
+}
+
+/// Saves the workflows that are missing, and those of an earlier version of the demo.
+async fn save_workflows(app: &App, who: &Principal) -> anyhow::Result<()> {
     for (name, text) in WORKFLOWS {
-        let text = content::workflow_text(text, own_url);
-        let Some(publish) = app.read(who, |view| wanted(view, name, &text))? else { continue };
-        let document = serde_norway::from_str(&text).context("a workflow is no YAML")?;
-        let definition = Definition { document, source: Some(text) };
+        let Some(publish) = app.read(who, |view| wanted(view, name, text))? else { continue };
+        let document = serde_norway::from_str(text).context("a workflow is no YAML")?;
+        let definition = Definition { document, source: Some(text.to_owned()) };
         let saved = app.put_workflow(who, name, definition, publish).await;
         saved.with_context(|| format!("cannot save the workflow `{name}`"))?;
     }

@@ -17,6 +17,7 @@ use crate::activities::Activities;
 use crate::activities::desk::{Query, comments, list, threads};
 use crate::activities::settings::EgressSettings;
 use crate::app::App;
+use crate::app::connections::{NewConnection, SecretChanges};
 use crate::app::definitions::{Definition, Publish};
 use crate::app::demo::Demo;
 use crate::app::keys::NewKey;
@@ -194,7 +195,7 @@ async fn the_example_workflows_have_no_faults() {
         let verdict = world.app().validate_workflow(&who(), &definition).unwrap();
         assert!(verdict.problems.is_empty(), "{name}: {:?}", verdict.problems);
         let told = world.app().export_yaml(&who(), name, None).unwrap();
-        assert_eq!(told, content::workflow_text(text, NOWHERE), "{name}");
+        assert_eq!(told, text, "{name}");
     }
     world.appliance.stop().await;
 }
@@ -215,10 +216,17 @@ async fn a_tenant_with_other_data_is_left_alone() {
 }
 
 #[actix_web::test]
-async fn workflows_follow_a_new_address_unless_somebody_changed_them() {
+async fn connections_follow_a_new_address_unless_somebody_changed_them() {
     let world = World::new(&[]).await;
     let app = world.app();
     seed(app, NOWHERE).await.unwrap();
+    let elsewhere = NewConnection {
+        name: "crm".to_owned(),
+        app: "http".to_owned(),
+        settings: content::record(json!({ "baseUrl": "https://crm.example.com" })),
+        secrets: SecretChanges::default(),
+    };
+    app.put_connection(&who(), elsewhere).await.unwrap();
     app.delete_workflow(&who(), "vip-alert").await.unwrap();
     app.set_workflow(&who(), "sync-to-crm", Activation::Off).await.unwrap();
     let by_maya = Principal { name: "Maya".to_owned(), ..who() };
@@ -234,7 +242,10 @@ async fn workflows_follow_a_new_address_unless_somebody_changed_them() {
         .map(|workflow| (workflow.name.as_str(), (workflow.version, workflow.created_by.as_str())))
         .collect();
     assert_eq!(versions["escalate-urgent"], (2, "Maya"));
-    assert_eq!(versions["refund-with-undo"], (2, "Demo"));
+    assert_eq!(versions["refund-with-undo"], (1, "Demo"));
+    let base = |name| app.connection(&who(), name).unwrap().settings["baseUrl"].clone();
+    assert_eq!(base("billing"), "http://127.0.0.1:8080/demo/billing");
+    assert_eq!(base("crm"), "https://crm.example.com");
     assert!(!versions.contains_key("vip-alert"));
     assert!(!app.workflow(&who(), "sync-to-crm", None).unwrap().active);
     world.appliance.stop().await;
