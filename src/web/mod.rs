@@ -21,6 +21,7 @@ mod listen;
 pub mod metrics;
 pub mod openapi;
 pub mod origin;
+mod pack;
 pub mod proof;
 pub mod query;
 pub mod route;

@@ -10,26 +10,31 @@ import time
 import urllib.request
 
 from chromium import DIRECT, free_port
+from proxy import Proxy
 
 START_SECONDS_MAX = 60
+STOP_SECONDS_MAX = 60
 # The demo makes about 20 things happen in a minute; every state comes up in the first few.
 STATES_SECONDS_MAX = 180
 
 
 class Appliance:
-    """A demo in a new data directory, and its API."""
+    """A demo in a new data directory, and its API; under a prefix it is behind a proxy."""
 
-    def __init__(self, binary, directory):
+    def __init__(self, binary, directory, prefix=""):
         directory.mkdir(exist_ok=True)
         self.port = free_port()
-        self.base = f"http://127.0.0.1:{self.port}"
+        self.prefix = prefix
+        self.direct = f"http://127.0.0.1:{self.port}"
+        self.proxy = Proxy(prefix, self.port) if prefix else None
+        self.base = f"http://127.0.0.1:{self.proxy.port}{prefix}" if prefix else self.direct
         # The key is the owner's; the runs are those that came up in each state.
         self.key = self.failed = self.waiting = self.retrying = None
         self.log = directory / "log"
         command = [binary, "serve", "--demo", "--data-dir", directory / "data"]
         self.process = subprocess.Popen(
             [*command, "--listen", f"127.0.0.1:{self.port}"],
-            env={**os.environ, "ERGANE_LOG__LEVEL": "error"},
+            env={**os.environ, **self.settings()},
             cwd=directory,
             stdout=subprocess.PIPE,
             stderr=self.log.open("wb"),
@@ -37,6 +42,13 @@ class Appliance:
         )
         self.lines = queue.Queue()
         threading.Thread(target=self.read, daemon=True).start()
+
+    def settings(self):
+        settings = {"ERGANE_LOG__LEVEL": "error"}
+        if self.prefix:
+            settings["ERGANE_HTTP__BASE_PATH"] = self.prefix
+            settings["ERGANE_HTTP__TRUSTED_PROXIES"] = "127.0.0.0/8"
+        return settings
 
     def read(self):
         for line in self.process.stdout:
@@ -52,7 +64,7 @@ class Appliance:
                 continue
             found = re.search(r"http://\S+/setup\?\S+", line)
             if found:
-                return found[0]
+                return found[0].replace(self.direct + self.prefix, self.base)
         raise SystemExit(f"the appliance printed no link:\n{self.log.read_text()[-2000:]}")
 
     def ask(self, method, path, body=None):
@@ -93,9 +105,12 @@ class Appliance:
         return self.ask("POST", "/v1/tickets", body)["id"]
 
     def stop(self):
+        """Ends it as an operator does; returns its exit code."""
+        if self.proxy:
+            self.proxy.close()
         self.process.terminate()
         try:
-            return self.process.wait(timeout=45)
+            return self.process.wait(timeout=STOP_SECONDS_MAX)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return None

@@ -65,7 +65,7 @@ def axe_source():
 class Eye:
     """Looks at screens in one browser, and remembers how fast they came."""
 
-    def __init__(self, browser, check, axe, shots):
+    def __init__(self, browser, check, axe=None, shots=None):
         self.browser = browser
         self.check = check
         self.axe = axe

@@ -9,7 +9,7 @@ What there is to see and to press is listed in `screens/*.py` and `journeys/*.py
 have `seed(appliance)`, which makes what it needs; `screens(appliance)`, a list of name, path and
 status; and `journeys(walk)`, a list of name and function, which is given the walk.
 
-    tests/browser/pages.py [--binary PATH] [--shots DIR] [--only AREA]...
+    tests/browser/pages.py [--binary PATH] [--shots DIR] [--only AREA]... [--lane LANE]
 """
 
 import argparse
@@ -21,8 +21,10 @@ import tempfile
 import threading
 import time
 
+import behind
 from appliance import Appliance
 from chromium import Driver
+from journeys import everyday
 from looking import axe_source
 from results import Results
 from walk import Walk
@@ -55,51 +57,96 @@ def listed(appliance, results, modules):
 
 
 class Suite:
-    """One demo, looked at and pressed at the same time in two browsers."""
+    """What is done in several browsers at the same time."""
 
-    def __init__(self, appliance, driver, options):
-        self.appliance = appliance
+    def __init__(self, driver, options, directory):
         self.driver = driver
         self.options = options
+        self.directory = directory
         self.axe = axe_source()
         self.screens = areas("screens", options.only)
         self.journeys = self.screens + areas("journeys", options.only)
-        self.results = Results()
+        self.lanes = []
 
     def all(self):
-        walk = Walk(self.appliance, self.driver, self.results, self.axe, self.options.shots)
-        try:
-            self.results.group("first visit", walk.first_visit)
-            if not self.appliance.key:
-                return
-            seed(self.appliance, self.results, self.journeys)
-            presses = Results()
-            other = threading.Thread(target=self.press, args=[presses])
-            other.start()
-            self.see(walk)
-            other.join()
-            self.results.add(presses)
-        finally:
-            walk.close()
+        """Returns what all of them found."""
+        lanes = {"root": self.root, "behind": self.behind}
+        wanted = [lane for name, lane in lanes.items() if self.options.lane in (None, name)]
+        self.together(*wanted)
+        results = Results()
+        for lane in self.lanes:
+            results.add(lane)
+        return results
 
-    def see(self, walk):
-        """Looks at every screen."""
-        for name, path, status in listed(self.appliance, self.results, self.screens):
-            self.results.group(f"screen {name}", walk.eye.page, name, path, status)
-        report(walk.eye)
+    def together(self, *parts):
+        """Does parts at the same time, each with results of its own."""
+        threads = []
+        for part in parts:
+            results = Results()
+            self.lanes.append(results)
+            threads.append(threading.Thread(target=results.group, args=[part.__name__, part, results]))
+            threads[-1].start()
+        for thread in threads:
+            thread.join()
 
-    def press(self, results):
-        """Goes every journey."""
-        walk = Walk(self.appliance, self.driver, results, self.axe, self.options.shots)
+    def demo(self, results, part, prefix=""):
+        """Serves a demo, sets it up, and does `part` with a user of it."""
+        name = "behind" if prefix else "root"
+        appliance = Appliance(self.options.binary.resolve(), self.directory / name, prefix)
+        walk = None
         try:
-            walk.browser.open("/sign-in")
-            walk.sign_in()
-            for module in self.journeys:
-                if hasattr(module, "journeys"):
-                    for name, journey in module.journeys(walk):
-                        results.group(name, journey, walk)
+            axe, shots = (None, None) if prefix else (self.axe, self.options.shots)
+            walk = Walk(appliance, self.driver, results, axe, shots)
+            results.group(f"first visit, {name}", walk.first_visit)
+            if appliance.key:
+                seed(appliance, results, self.journeys)
+                part(walk, results)
         finally:
-            walk.close()
+            if walk:
+                walk.close()
+            code = appliance.stop()
+            log = appliance.log.read_text()
+            results.check(f"the appliance ends with {code}", code == 0)
+            results.check(f"the appliance logged errors:\n{log[-2000:]}", not log.strip())
+
+    def root(self, results):
+        """Looks at every screen and goes every journey, in two browsers."""
+        self.demo(results, self.see_and_press)
+
+    def see_and_press(self, walk, results):
+        def looking(results):
+            walk.check = walk.eye.check = results.check
+            screens = listed(walk.appliance, results, self.screens)
+            for name, path, status in screens:
+                results.group(f"screen {name}", walk.eye.page, name, path, status)
+            report(walk.eye)
+
+        def pressing(results):
+            other = Walk(walk.appliance, self.driver, results, self.axe, self.options.shots)
+            try:
+                other.browser.open("/sign-in")
+                other.sign_in()
+                for module in self.journeys:
+                    for name, journey in getattr(module, "journeys", lambda walk: [])(other):
+                        results.group(name, journey, other)
+            finally:
+                other.close()
+
+        self.together(looking, pressing)
+
+    def behind(self, results):
+        """Opens every page under a base path behind a proxy, with hostile text in every field."""
+
+        def part(walk, results):
+            results.group("hostile text in every field", behind.plant, walk)
+            screens = listed(walk.appliance, results, self.screens)
+            results.group("every page, link by link", behind.crawl, walk, screens)
+            for journey in (everyday.retry, everyday.filters, everyday.change):
+                results.group(f"behind a proxy: {journey.__name__}", journey, walk)
+            strayed = walk.appliance.proxy.strayed
+            results.check(f"the other application was asked for {strayed[:9]}", not strayed)
+
+        self.demo(results, part, "/flows")
 
 
 def report(eye):
@@ -117,6 +164,7 @@ def main():
     parser.add_argument("--binary", default=REPOSITORY / "target/debug/ergane", type=pathlib.Path)
     parser.add_argument("--shots", type=pathlib.Path, help="where to save a picture of each page")
     parser.add_argument("--only", action="append", help="an area, such as `runs`; all without it")
+    parser.add_argument("--lane", choices=["root", "behind"], help="a part; all without it")
     options = parser.parse_args()
     if options.shots:
         options.shots.mkdir(parents=True, exist_ok=True)
@@ -124,21 +172,12 @@ def main():
         raise SystemExit("chromedriver is missing: apt-get install chromium chromium-driver")
     began = time.monotonic()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="ergane-pages-"))
-    appliance = Appliance(options.binary.resolve(), directory)
-    driver = None
+    driver = Driver()
     try:
-        driver = Driver()
-        suite = Suite(appliance, driver, options)
-        suite.all()
+        results = Suite(driver, options, directory).all()
     finally:
-        code = appliance.stop()
-        if driver:
-            driver.stop()
-        log = appliance.log.read_text()
+        driver.stop()
         shutil.rmtree(directory, ignore_errors=True)
-    results = suite.results
-    results.check(f"the appliance ends with {code}", code == 0)
-    results.check(f"the appliance logged errors:\n{log[-2000:]}", not log.strip())
     print(f"{results.passed} passed, {len(results.failures)} failed", end="")
     print(f", in {time.monotonic() - began:.0f} s")
     sys.exit(1 if results.failures else 0)
