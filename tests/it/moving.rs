@@ -221,7 +221,7 @@ fn rows(file: &[u8]) -> BTreeSet<String> {
     let mut reader = FrameReader::default();
     reader.feed(file);
     let mut rows = BTreeSet::new();
-    while let Some(frame) = reader.next().expect("sound") {
+    while let Some(frame) = reader.take().expect("sound") {
         if frame.kind == FrameKind::Rows {
             rows.extend(unpack(&frame.payload).expect("rows").iter().map(row));
         }

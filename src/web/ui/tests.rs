@@ -119,9 +119,6 @@ fn pages() -> Vec<(&'static str, String)> {
     let json_query = workflow::WorkflowQuery { source: Some("json".to_owned()), version: None };
     let failed = runs::RunsQuery { status: Some("failed".to_owned()), ..Default::default() };
     let tickets = Page { data: (0..9).map(samples::ticket).collect(), next_cursor: None };
-    let missing = Error::NotFound { what: "run", id: "run_01".to_owned() };
-    let away = Shell { viewer: None, ..shell("/sign-in") };
-    let wrong = Some("This key is not known, or it was revoked.".to_owned());
     let pages = vec![
         ("dashboard", dashboard::page(shell("/"), &samples::dashboard()).to_string()),
         ("dashboard-empty", dashboard::page(shell("/"), &DashboardView::default()).to_string()),
@@ -162,16 +159,26 @@ fn pages() -> Vec<(&'static str, String)> {
             )
             .to_string(),
         ),
-        ("error", errors::page(shell("/runs/a"), &missing.into(), "req_01KAQ").to_string()),
-        ("sign-in", sign_in::page(away.clone(), "/runs", None).to_string()),
-        ("sign-in-wrong", sign_in::page(away, "/runs", wrong).to_string()),
     ];
     pages
         .into_iter()
+        .chain(refusing_pages())
         .chain(schedule_pages())
         .chain(destination_pages())
         .chain(backup_pages())
         .collect()
+}
+
+/// The pages that somebody sees instead of another.
+fn refusing_pages() -> [(&'static str, String); 3] {
+    let missing = Error::NotFound { what: "run", id: "run_01".to_owned() };
+    let away = Shell { viewer: None, ..shell("/sign-in") };
+    let wrong = Some("This key is not known, or it was revoked.".to_owned());
+    [
+        ("error", errors::page(shell("/runs/a"), &missing.into(), "req_01KAQ").to_string()),
+        ("sign-in", sign_in::page(away.clone(), "/runs", None).to_string()),
+        ("sign-in-wrong", sign_in::page(away, "/runs", wrong).to_string()),
+    ]
 }
 
 /// The pages about who may do what.
