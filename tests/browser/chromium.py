@@ -128,7 +128,7 @@ class Browser:
 
     def open(self, path):
         """Goes to a path of the appliance, or to a whole address."""
-        url = path if path.startswith("http") else self.base + path
+        url = path if path.startswith(("http", "about")) else self.base + path
         self.ask("POST", "/url", {"url": url})
 
     def reload(self):
@@ -141,6 +141,17 @@ class Browser:
         element = self.find(selector)
         self.ask("POST", f"/element/{element}/clear")
         self.ask("POST", f"/element/{element}/value", {"text": text})
+
+    def tap(self, element):
+        """Touches an element as a finger does."""
+        self.run("arguments[0].scrollIntoView({block: 'nearest'})", element)
+        touch = {"type": "pointer", "id": "finger", "parameters": {"pointerType": "touch"}}
+        touch["actions"] = [
+            {"type": "pointerMove", "origin": element, "x": 0, "y": 0},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerUp", "button": 0},
+        ]
+        self.ask("POST", "/actions", {"actions": [touch]})
 
     def press(self, *keys):
         """Presses keys where the focus is."""
@@ -161,6 +172,10 @@ class Browser:
         body = {"using": "css selector", "value": selector}
         found = self.wait(f"`{selector}`", lambda: self.ask("POST", "/elements", body))
         return found[0][ELEMENT]
+
+    def element(self, selector):
+        """Returns the same as a script takes it."""
+        return {ELEMENT: self.find(selector)}
 
     def has(self, selector):
         body = {"using": "css selector", "value": selector}
@@ -228,6 +243,12 @@ class Browser:
             deviceScaleFactor=1,
             mobile=False,
         )
+
+    def become_phone(self, width, height):
+        """Makes the window that of a phone, which is touched."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": True}
+        self.devtools("Emulation.setDeviceMetricsOverride", **size)
+        self.devtools("Emulation.setTouchEmulationEnabled", enabled=True, maxTouchPoints=1)
 
     def prefer(self, scheme):
         """Sets what the system says of light and dark; nothing fades from one to the other."""

@@ -43,23 +43,25 @@ class Planter:
         return schema
 
     def texts(self, method, route):
-        """Returns the fields of a body that take any text."""
+        """Returns the fields of a body that take any text, and those that it must have."""
         body = self.schemas["paths"][route][method]["requestBody"]
         schema = self.resolved(body["content"]["application/json"]["schema"])
         properties = {name: self.resolved(it) for name, it in schema.get("properties", {}).items()}
         free = lambda it: it.get("type") == "string" and not it.keys() & {"enum", "format", "const"}
-        return [name for name, it in properties.items() if free(it)]
+        required = schema.get("required", [])
+        return [name for name, it in properties.items() if free(it)], required
 
     def plant(self, method, route, text, given, path=None):
         """Sends a body whose free texts are all hostile and leaves out what is refused."""
-        body = {name: text for name in self.texts(method, route)} | given
+        free, required = self.texts(method, route)
+        body = {name: text for name in free} | given
         for _ in range(ATTEMPTS_MAX):
             try:
                 return self.appliance.ask(method.upper(), path or route, body)
             except urllib.error.HTTPError as error:
                 problem = json.load(error)
                 assert error.code < 500, f"{route}: {problem}"
-                if not relent(body, problem, given):
+                if not relent(body, problem, {*required, *given}):
                     self.refused.setdefault(route, problem.get("detail") or problem)
                     return None
 
@@ -79,11 +81,11 @@ class Planter:
                 route = "/v1/tickets/{id}/comments"
                 self.plant("post", route, text, {"content": text}, f"/v1/tickets/{ticket['id']}/comments")
             self.plant("post", "/v1/accounts", text, {"name": text, "primaryDomain": f"m{number}.example"})
-            self.plant("post", "/v1/contacts", text, {"firstName": text, "email": sender})
+            self.plant("post", "/v1/contacts", text, {"firstName": text, "email": f"contact-{sender}"})
             self.plant("post", "/v1/users", text, {"name": text, "email": sender})
             self.plant("post", "/v1/teams", text, {"name": text})
             self.plant("post", "/v1/tags", text, {"name": text})
-            self.plant("post", "/v1/ticket-statuses", text, {"name": f"hostile {number}"})
+            self.plant("post", "/v1/ticket-statuses", text, {"name": f"hostile {number}", "displayName": text, "parentStatusName": "Open"})
             self.plant("post", "/v1/custom-fields", text, {"name": text, "fieldType": "single_line"})
             self.plant("post", "/v1/keys", text, {"name": text, "scopes": ["runs:read"]})
             self.plant("post", "/v1/people", text, {"name": text, "email": sender, "roles": ["viewer"]})
@@ -106,7 +108,7 @@ class Planter:
                 {"uniqueIdentifier": f"hostile:act{number}", "kind": "worker", "name": text},
             )
             self.plant("post", "/v1/webhooks", text, {"url": f"http://127.0.0.1:9/{number}", "description": text,
-                                                     "events": ["ticket:created"]})
+                                                     "types": ["ticket:created"]})
             self.plant_app(text, number)
             self.plant_workflow(text, number)
             event = {"text": text, text[:200]: [text, {text[:100]: text}]}
@@ -146,7 +148,7 @@ class Planter:
         self.plant("post", "/v1/workflows", text.replace("{{", "{ {").replace("{%", "{ %"), body)
 
 
-def relent(body, problem, given):
+def relent(body, problem, needed):
     """Takes away what a problem points at, or shortens it; tells whether that was anything."""
     told = False
     for item in problem.get("errors", []):
@@ -154,7 +156,7 @@ def relent(body, problem, given):
         if not parts or parts[0] not in body:
             continue
         name = parts[0]
-        if isinstance(body[name], str) and name in given and len(body[name]) > 16:
+        if isinstance(body[name], str) and name in needed and len(body[name]) > 16:
             body[name] = body[name][: len(body[name]) // 2]
         elif len(parts) > 1 and shorten(body, parts):
             pass

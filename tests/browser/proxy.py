@@ -31,7 +31,12 @@ class Proxy:
         self.loop.run_forever()
 
     def close(self):
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.loop.call_soon_threadsafe(self.end)
+
+    def end(self):
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        self.loop.call_later(0.2, self.loop.stop)
 
     async def serve(self, reader, writer):
         """Answers one request; a connection is not used again."""
@@ -50,6 +55,8 @@ class Proxy:
                 await writer.drain()
         except (OSError, EOFError, asyncio.LimitOverrunError):
             pass  # A browser that goes on to another page breaks off what it asked for.
+        except asyncio.CancelledError:
+            pass  # The proxy is closing.
         finally:
             writer.close()
 

@@ -30,6 +30,7 @@ mod integrations;
 mod mail;
 mod mcp;
 mod moving;
+mod packing;
 mod panics;
 mod peer;
 mod people;

@@ -39,7 +39,7 @@ def seed(appliance):
 
 def screens(appliance):
     """Lists them by name, path and status; the one that changes soonest is first."""
-    workflows = [item["name"] for item in appliance.ask("GET", "/v1/workflows")["data"]]
+    workflows = ["refund-with-undo", "vip-alert", "morning-report"]
     succeeded = appliance.one("/v1/runs?status=succeeded")["id"]
     matched = appliance.one("/v1/events?matched=true")["id"]
     ticket = appliance.one("/v1/tickets")["id"]
