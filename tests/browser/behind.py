@@ -6,8 +6,8 @@ from hostility import DANGERS, Planter
 from looking import SIZES
 
 # Pages of one kind are alike: of each, so many are opened that were only found by a link.
-ALIKE_MAX = 4
-PAGES_MAX = 160
+ALIKE_MAX = 2
+PAGES_MAX = 150
 ADDRESSES = """
 const names = ['href', 'action', 'formaction', 'src', 'hx-get', 'hx-post', 'hx-put', 'hx-delete',
   'hx-push-url', 'data-log'];

@@ -12,9 +12,9 @@ const box = element.getClientRects()[0] || element.getBoundingClientRect();
 const x = Math.min(box.left + box.width / 2, innerWidth - 1);
 const y = box.top + box.height / 2;
 const on = document.elementFromPoint(x, y);
-const marked = it => { const style = getComputedStyle(it);
-  return (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0)
-    || style.boxShadow !== 'none'; };
+const marked = it => [null, '::after'].map(part => getComputedStyle(it, part)).some(style =>
+  (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0)
+    || (style.boxShadow !== 'none' && style.content !== 'none'));
 return {
   what: element.outerHTML.slice(0, 90),
   there: arguments[0] ? element.matches(arguments[0]) : false,

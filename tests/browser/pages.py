@@ -47,11 +47,11 @@ def seed(appliance, results, modules):
             results.group(f"seed {module.__name__}", module.seed, appliance)
 
 
-def listed(appliance, results, modules):
-    """Returns all screens."""
+def listed(appliance, results, modules, only=None):
+    """Returns all screens of the areas that are wanted."""
     found = []
     for module in modules:
-        if hasattr(module, "screens"):
+        if hasattr(module, "screens") and (not only or module.__name__.split(".")[1] in only):
             found += results.group(f"list {module.__name__}", module.screens, appliance) or []
     return found
 
@@ -116,7 +116,7 @@ class Suite:
     def see_and_press(self, walk, results):
         def looking(results):
             walk.check = walk.eye.check = results.check
-            screens = listed(walk.appliance, results, self.screens)
+            screens = listed(walk.appliance, results, self.screens, self.options.only)
             for name, path, status in screens:
                 results.group(f"screen {name}", walk.eye.page, name, path, status)
             report(walk.eye)

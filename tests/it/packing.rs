@@ -40,6 +40,9 @@ fn a_browser_that_has_the_docs_is_told_so() {
         assert!(first.1.starts_with("W/\""), "{first:?}");
         let again = fetch(&app, "/docs", ("if-none-match", &first.1), "etag").await;
         assert_eq!((again.0, again.2), (304, 0));
+        let policy = "content-security-policy";
+        let kept = fetch(&app, "/docs", ("if-none-match", &first.1), policy).await.1;
+        assert!(kept.contains("style-src 'self'"), "what a browser keeps may not be: {kept}");
         let other = fetch(&app, "/docs", ("if-none-match", "W/\"00\""), "etag").await;
         assert_eq!(other.0, 200);
     });

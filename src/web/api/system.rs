@@ -232,11 +232,10 @@ async fn viewer(request: HttpRequest, front: web::Data<Front>) -> HttpResponse {
     // What was packed came with a weak tag.
     let is_known = known.is_some_and(|known| known.trim_start_matches("W/") == tag);
     let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    // Also where nothing is sent: a browser takes the headers of that for those of what it has.
+    answer.content_type("text/html; charset=utf-8");
     answer.insert_header(("cache-control", "private, no-cache")).insert_header(("etag", tag));
-    if is_known {
-        return answer.finish();
-    }
-    answer.content_type("text/html; charset=utf-8").body(page)
+    if is_known { answer.finish() } else { answer.body(page) }
 }
 
 async fn style() -> HttpResponse {

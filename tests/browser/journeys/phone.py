@@ -6,9 +6,15 @@ from looking import MEASURE, SIZES
 
 # What is smaller is missed by a thumb (WCAG 2.5.8), in pixels.
 TARGET_MIN = 24
-BOX = """
-const box = arguments[0].getBoundingClientRect();
-return {width: box.width, height: box.height, top: box.top + scrollY};
+# A link in a row is as large as its row, so what is hit counts and not what is drawn.
+HIT = """
+const [element, away] = arguments;
+element.scrollIntoView({block: 'nearest'});
+const box = element.getBoundingClientRect();
+const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
+const missed = [[0, -away], [0, away], [-away, 0], [away, 0]].filter(([right, down]) =>
+  !element.contains(document.elementFromPoint(x + right, y + down)));
+return {missed: missed.length, top: box.top + scrollY};
 """
 
 
@@ -46,8 +52,7 @@ def fits(walk, browser):
 def tap(walk, browser, selector):
     """Taps an element that a thumb can hit; returns how far down the page it is."""
     element = browser.element(selector)
-    box = browser.run(BOX, element)
-    small = f"{selector} is {box['width']:.0f} x {box['height']:.0f} px"
-    walk.check(small, box["height"] >= TARGET_MIN and box["width"] >= TARGET_MIN)
+    hit = browser.run(HIT, element, TARGET_MIN // 2 - 1)
+    walk.check(f"{selector} is easily missed", not hit["missed"])
     browser.tap(element)
-    return box["top"]
+    return hit["top"]
