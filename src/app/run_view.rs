@@ -332,6 +332,8 @@ pub(super) fn summary(head: &RunHead, now: Timestamp) -> RunSummary {
         event_id: Some(head.event_id.clone()),
         event_type: Some(head.event_kind.clone()),
         subject: head.subject.clone(),
+        subject_name: None,
+        attempts: head.attempts,
         created_at: head.created_at,
         started_at: head.started_at,
         ended_at: head.ended_at,

@@ -103,6 +103,11 @@ pub struct RunSummary {
     pub event_type: Option<String>,
     /// What that event is about.
     pub subject: Option<String>,
+    /// What people call that, where the event tells: a ticket's identifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_name: Option<String>,
+    /// How many attempts were made at all its steps together.
+    pub attempts: u32,
     /// When it was created.
     pub created_at: Timestamp,
     /// When its first step began.

@@ -27,6 +27,7 @@ pub mod rehearsal;
 pub mod retention;
 pub mod role;
 pub mod run;
+pub mod run_search;
 pub mod schedule;
 pub mod scope;
 pub mod secret;

@@ -47,6 +47,7 @@ pub static GROUPS: &[&Group] = &[
     &api::rejected::GROUP,
     &api::workflows::GROUP,
     &api::runs::GROUP,
+    &api::run_lists::GROUP,
     &api::bulk::GROUP,
     &api::approvals::GROUP,
     &api::incidents::GROUP,
@@ -90,6 +91,7 @@ pub static GROUPS: &[&Group] = &[
     &thena::GROUP,
     &thena::mcp::GROUP,
     &ui::PAGES,
+    &ui::run_list::PAGES,
 ];
 
 /// Registers every route of the table under `base`.

@@ -20,6 +20,8 @@ pub mod parts;
 pub mod people;
 pub mod profile;
 pub mod run;
+mod run_bars;
+pub mod run_list;
 pub mod runs;
 #[cfg(test)]
 mod samples;
@@ -40,6 +42,7 @@ pub mod workflows;
 
 use actix_web::web;
 
+use crate::web::api::run_lists;
 use crate::web::route::{CURSOR, Group, Param, Route};
 
 /// A page's place in the navigation.
@@ -100,17 +103,10 @@ pub static PAGES: Group = Group {
         Route::post("/workflows/{name}/run", || web::to(actions::run))
             .named("page_workflow_run", "Starts one run.")
             .page("runs:write"),
-        Route::get("/runs", || web::to(pages::runs))
+        Route::get("/runs", || web::to(run_list::show))
             .named("page_runs", "Lists runs.")
             .page("runs:read")
-            .query(&[
-                Param::text("status", "A status."),
-                Param::text("workflow", "A workflow's name."),
-                Param::text("event", "The event that started it."),
-                SINCE,
-                Q,
-                CURSOR,
-            ]),
+            .query(&run_lists::fields_and(CURSOR)),
         Route::get("/runs/{id}", || web::to(pages::run))
             .named("page_run", "Shows a run.")
             .page("runs:read"),
@@ -129,14 +125,10 @@ pub static PAGES: Group = Group {
         Route::get("/bulk", || web::to(bulk::confirm))
             .named("page_bulk", "Shows what would be done to all runs of a list.")
             .page("runs:write")
-            .query(&[
-                Param::text("action", "`retry` or `cancel`."),
-                Param::text("status", "A status."),
-                Param::text("workflow", "A workflow's name."),
-                Param::text("event", "The event that started it."),
-                SINCE,
-                Q,
-            ]),
+            .query(&run_lists::fields_and(Param::text(
+                "action",
+                "`retry`, `restart` or `cancel`.",
+            ))),
         Route::post("/bulk", || web::to(bulk::start))
             .named("page_bulk_start", "Does it to all of them.")
             .page("runs:write"),

@@ -6,7 +6,6 @@ use super::event;
 use super::events::{self, EventsQuery};
 use super::parts::list::Address;
 use super::run;
-use super::runs::{self, RunsQuery};
 use super::shell::Shell;
 use super::visit::{Part, Visit, html, see_other};
 use super::workflow::{self, Surroundings, WorkflowQuery};
@@ -20,9 +19,8 @@ use crate::app::runs::RunFilter;
 use crate::domain::desk::RecordKind;
 use crate::domain::event_type::Pattern;
 use crate::domain::id::RunId;
-use crate::domain::run::Status;
 use crate::web::api::runs::run_id;
-use crate::web::error::{Answer, ApiError};
+use crate::web::error::Answer;
 use crate::web::query::Query;
 
 /// How many runs a page about something else shows.
@@ -77,33 +75,6 @@ pub async fn workflow(
 /// Asks for as many runs as a page about something else shows.
 pub fn beside() -> PageRequest {
     PageRequest { limit: RUNS_BESIDE, after: None }
-}
-
-pub async fn runs(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
-    let asked = RunsQuery {
-        status: owned(&query, "status"),
-        workflow: owned(&query, "workflow"),
-        event: owned(&query, "event"),
-        since: owned(&query, "since"),
-        q: owned(&query, "q"),
-        cursor: owned(&query, "cursor"),
-    };
-    let filter = RunFilter {
-        statuses: asked.status.as_deref().map(status).transpose()?.into_iter().collect(),
-        workflow: asked.workflow.clone(),
-        event: asked.event.clone(),
-        since: query.time("since")?,
-        until: None,
-        text: asked.q.clone(),
-        code: None,
-    };
-    let list = app.runs(&visit.who, &filter, &query.page()?)?;
-    html(&runs::page(visit.shell, &asked, &query.seal(list)))
-}
-
-pub(super) fn status(name: &str) -> Result<Status, ApiError> {
-    let refused = || ApiError::bad_parameter("status", format!("`{name}` is no status"));
-    Status::parse(name).ok_or_else(refused)
 }
 
 pub async fn run(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
