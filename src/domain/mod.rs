@@ -8,6 +8,7 @@ pub mod condition;
 pub mod connection;
 pub mod desk;
 pub mod destination;
+pub mod difference;
 pub mod doctor;
 pub mod event;
 pub mod event_type;

@@ -48,6 +48,7 @@ pub static GROUPS: &[&Group] = &[
     &api::workflows::GROUP,
     &api::runs::GROUP,
     &api::run_lists::GROUP,
+    &api::run_insight::GROUP,
     &api::bulk::GROUP,
     &api::approvals::GROUP,
     &api::incidents::GROUP,
@@ -92,6 +93,7 @@ pub static GROUPS: &[&Group] = &[
     &thena::mcp::GROUP,
     &ui::PAGES,
     &ui::run_list::PAGES,
+    &ui::run_pages::PAGES,
 ];
 
 /// Registers every route of the table under `base`.

@@ -11,7 +11,6 @@ use super::visit::Visit;
 use crate::app::App;
 use crate::app::error::Error;
 use crate::app::incidents::{Settlement, resolution};
-use crate::app::redo::Retry;
 use crate::app::runs::Cancel;
 use crate::app::workflows::{Activation, RunRequest};
 use crate::domain::problem::Problem;
@@ -104,12 +103,6 @@ pub async fn resolve(
 pub async fn compensate(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
     app.compensate_run(&visit.who, run_id(&id)?).await?;
     Ok(back(&visit.shell, &format!("/runs/{id}")))
-}
-
-/// Goes on from the step that failed.
-pub async fn retry(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
-    let again = app.retry_run(&visit.who, run_id(&id)?, Retry::default()).await?;
-    Ok(back(&visit.shell, &format!("/runs/{}", again.summary.id)))
 }
 
 /// Makes an event like this one and shows it.

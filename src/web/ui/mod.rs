@@ -6,6 +6,7 @@ pub mod assets;
 pub mod audit;
 pub mod backups;
 mod bulk;
+mod cures;
 pub mod dashboard;
 mod desk;
 pub mod destinations;
@@ -21,7 +22,11 @@ pub mod people;
 pub mod profile;
 pub mod run;
 mod run_bars;
+mod run_lane;
 pub mod run_list;
+pub mod run_pages;
+mod run_panels;
+mod run_sentence;
 pub mod runs;
 #[cfg(test)]
 mod samples;
@@ -107,13 +112,20 @@ pub static PAGES: Group = Group {
             .named("page_runs", "Lists runs.")
             .page("runs:read")
             .query(&run_lists::fields_and(CURSOR)),
-        Route::get("/runs/{id}", || web::to(pages::run))
+        Route::get("/runs/{id}", || web::to(run_pages::show))
             .named("page_run", "Shows a run.")
-            .page("runs:read"),
+            .page("runs:read")
+            .query(&[
+                Param::text("tab", "`timeline`, `context`, `history`, `compare` or `redo`."),
+                Param::text("step", "The step that is open."),
+                Param::number("at", "The journal record after which the context is shown."),
+                Param::text("expression", "What is evaluated on the context."),
+                Param::text("diff", "The run to compare with."),
+            ]),
         Route::post("/runs/{id}/cancel", || web::to(actions::cancel))
             .named("page_run_cancel", "Cancels a run.")
             .page("runs:write"),
-        Route::post("/runs/{id}/retry", || web::to(actions::retry))
+        Route::post("/runs/{id}/retry", || web::to(run_pages::retry))
             .named("page_run_retry", "Goes on from the step that failed.")
             .page("runs:write"),
         Route::post("/runs/{id}/compensate", || web::to(actions::compensate))

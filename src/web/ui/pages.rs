@@ -5,9 +5,8 @@ use actix_web::{HttpResponse, web};
 use super::event;
 use super::events::{self, EventsQuery};
 use super::parts::list::Address;
-use super::run;
 use super::shell::Shell;
-use super::visit::{Part, Visit, html, see_other};
+use super::visit::{Visit, html, see_other};
 use super::workflow::{self, Surroundings, WorkflowQuery};
 use super::workflows::{self, WorkflowsQuery};
 use super::{dashboard as board, run::encoded};
@@ -19,7 +18,6 @@ use crate::app::runs::RunFilter;
 use crate::domain::desk::RecordKind;
 use crate::domain::event_type::Pattern;
 use crate::domain::id::RunId;
-use crate::web::api::runs::run_id;
 use crate::web::error::Answer;
 use crate::web::query::Query;
 
@@ -75,14 +73,6 @@ pub async fn workflow(
 /// Asks for as many runs as a page about something else shows.
 pub fn beside() -> PageRequest {
     PageRequest { limit: RUNS_BESIDE, after: None }
-}
-
-pub async fn run(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
-    let view = app.run(&visit.who, run_id(&id)?)?;
-    match visit.part {
-        Part::Whole => html(&run::page(visit.shell, &view)),
-        Part::Live => html(&run::live(visit.shell, &view)),
-    }
 }
 
 pub async fn events(app: web::Data<App>, visit: Visit, query: Query) -> Answer {

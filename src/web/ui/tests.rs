@@ -154,8 +154,15 @@ fn pages() -> Vec<(&'static str, String)> {
         ),
         ("runs", list_of_runs("", samples::runs())),
         ("runs-none", list_of_runs("status:failed", no_page())),
-        ("run-failed", run::page(shell("/runs/a"), &samples::failed_run()).to_string()),
-        ("run-waiting", run::page(shell("/runs/a"), &samples::waiting_run()).to_string()),
+        (
+            "run-failed",
+            run::page(shell("/runs/a"), &samples::failed_run(), run::Around::default()).to_string(),
+        ),
+        (
+            "run-waiting",
+            run::page(shell("/runs/a"), &samples::waiting_run(), run::Around::default())
+                .to_string(),
+        ),
         (
             "events",
             events::page(shell("/events"), &Default::default(), &samples::events()).to_string(),
@@ -313,7 +320,7 @@ fn hostile_pages() -> Vec<(&'static str, String)> {
             )
             .to_string(),
         ),
-        ("run", run::page(shell.clone(), &run).to_string()),
+        ("run", run::page(shell.clone(), &run, run::Around::default()).to_string()),
         ("runs", list_of_runs(HOSTILE, Page { data: vec![run.summary], next_cursor: None })),
         ("schedules", schedules::page(shell.clone(), None, &schedules_of(HOSTILE)).to_string()),
         ("ticket", ticket::page(shell.clone(), &ticket, &comments, &[]).to_string()),
