@@ -424,6 +424,18 @@ pub struct EventView {
     pub cause: Option<Cause>,
     /// The runs that it started.
     pub runs: Vec<RunId>,
+    /// Workflows that matched and were not started.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<WithheldView>,
+}
+
+/// A workflow that matched an event and was not started.
+#[derive(Clone, Debug, Serialize)]
+pub struct WithheldView {
+    /// Its name.
+    pub workflow: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// Why one workflow did or did not start for an event.

@@ -94,6 +94,7 @@ pub static GROUPS: &[&Group] = &[
     &ui::PAGES,
     &ui::run_list::PAGES,
     &ui::run_pages::PAGES,
+    &ui::rejected::PAGES,
 ];
 
 /// Registers every route of the table under `base`.

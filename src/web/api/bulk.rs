@@ -191,6 +191,7 @@ fn choice(
             since: inner.time_or_ago("since", now),
             until: inner.time_or_ago("until", now),
             matched: inner.flag("matched"),
+            text: inner.text("q"),
         }),
     };
     inner.end().map_err(|error| below("/filter", error))?;

@@ -105,9 +105,21 @@ pub async fn compensate(app: web::Data<App>, visit: Visit, id: web::Path<String>
     Ok(back(&visit.shell, &format!("/runs/{id}")))
 }
 
-/// Makes an event like this one and shows it.
-pub async fn replay(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
-    let accepted = app.replay_event(&visit.who, &id, None).await?;
+/// Where a replay goes.
+#[derive(Deserialize)]
+pub struct ReplayForm {
+    workflow: Option<String>,
+}
+
+/// Makes an event like this one, for all or for one workflow, and shows it.
+pub async fn replay(
+    app: web::Data<App>,
+    visit: Visit,
+    id: web::Path<String>,
+    form: web::Form<ReplayForm>,
+) -> Answer {
+    let workflow = form.workflow.as_deref().filter(|name| !name.is_empty());
+    let accepted = app.replay_event(&visit.who, &id, workflow).await?;
     Ok(back(&visit.shell, &format!("/events/{}", encoded(&accepted.id))))
 }
 

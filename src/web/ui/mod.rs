@@ -20,6 +20,7 @@ mod pages;
 pub mod parts;
 pub mod people;
 pub mod profile;
+pub mod rejected;
 pub mod run;
 mod run_bars;
 mod run_lane;
@@ -155,8 +156,12 @@ pub static PAGES: Group = Group {
             .page("events:read")
             .query(&[
                 Param::text("type", "An event type."),
+                Param::text("source", "Who sent it."),
+                Param::text("subject", "What it is about."),
+                Q,
                 Param::flag("matched", "Whether it started a run."),
                 SINCE,
+                Param::text("live", "`off` for a list that stands still."),
                 CURSOR,
             ]),
         Route::get("/events/{id}", || web::to(pages::event))

@@ -79,22 +79,31 @@ pub async fn events(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
     let asked = EventsQuery {
         kind: owned(&query, "type"),
         matched: owned(&query, "matched"),
+        source: owned(&query, "source"),
+        subject: owned(&query, "subject"),
+        q: owned(&query, "q"),
         since: owned(&query, "since"),
+        live: owned(&query, "live"),
         cursor: owned(&query, "cursor"),
     };
     let filter = EventFilter {
+        source: asked.source.clone(),
+        subject: asked.subject.clone(),
+        text: asked.q.clone(),
         kind: asked.kind.as_deref().map(Pattern::restore),
         since: query.time("since")?,
         matched: query.flag("matched")?.filter(|_| asked.matched.is_some()),
         ..EventFilter::default()
     };
     let list = app.events(&visit.who, &filter, &query.page()?)?;
-    html(&events::page(visit.shell, &asked, &query.seal(list)))
+    let kinds: Vec<&str> = list.data.iter().map(|event| event.kind.as_str()).collect();
+    let listeners = app.listeners(&visit.who, &kinds)?;
+    html(&events::page(visit.shell, &asked, &query.seal(list), &listeners))
 }
 
 pub async fn event(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
     let view = app.event(&visit.who, &id)?;
-    let explanations = app.explain_event(&visit.who, &id, Breadth::Listening)?.data;
+    let explanations = app.explain_event(&visit.who, &id, Breadth::All)?;
     html(&event::page(visit.shell, &view, &explanations))
 }
 

@@ -5,7 +5,7 @@ use askama::filters::HtmlSafe;
 
 use super::parts::hours::percent;
 use super::parts::list::Address;
-use super::parts::moment::{day, minute};
+use super::parts::moment::{day, minute, second};
 use super::shell::Shell;
 use crate::app::run_histogram::{RunBar, RunHistogram};
 use crate::domain::time::Timestamp;
@@ -15,6 +15,8 @@ const CEILING_PERCENT: f64 = 6.0;
 /// A bar with anything in it can be seen.
 const LOWEST_PERCENT: f64 = 4.0;
 const TWO_DAYS_MS: i64 = 2 * 86_400_000;
+/// So short a time is told in seconds.
+const MINUTES_MS: i64 = 5 * 60_000;
 const TICKS: usize = 4;
 
 /// A bar chart of runs.
@@ -54,8 +56,12 @@ impl RunBars {
     pub(super) fn new(shell: &Shell, address: &Address, found: &RunHistogram) -> RunBars {
         let top = found.data.iter().map(RunBar::total).max().unwrap_or(0);
         let step = 100.0 / found.data.len().max(1) as f64;
-        let is_long = found.to.millis() - found.from.millis() > TWO_DAYS_MS;
-        let names = |at: Timestamp| if is_long { day(at) } else { minute(at) };
+        let span = found.to.millis() - found.from.millis();
+        let names = |at: Timestamp| match span {
+            ..MINUTES_MS => second(at),
+            MINUTES_MS..TWO_DAYS_MS => minute(at),
+            _ => day(at),
+        };
         let bars = found.data.iter().enumerate().map(|(index, bar)| {
             let since = address.with(shell, "since", &bar.from.to_string());
             let join = if since.contains('?') { '&' } else { '?' };

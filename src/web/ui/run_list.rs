@@ -226,9 +226,8 @@ pub(super) fn page(shell: Shell, found: Found) -> impl Template {
 }
 
 fn told(problem: Problem) -> String {
-    let hint = problem.hint.map_or_else(String::new, |hint| format!("; {hint}"));
-    let field = problem.pointer.trim_start_matches('/');
-    format!("{field}: {}{hint}", problem.detail)
+    let hint = problem.hint.map_or_else(String::new, |hint| format!(" ({hint})"));
+    format!("{}{hint}", problem.detail)
 }
 
 fn tabs(shell: &Shell, words: &RunWords, views: &[SavedRunView]) -> Vec<Tab> {

@@ -228,6 +228,7 @@ fn pretty(value: &Value) -> String {
 #[derive(Clone, Debug, Template)]
 #[template(path = "components/run_compare.html")]
 pub(super) struct ComparePanel {
+    shell: Shell,
     href: String,
     other: String,
     other_href: String,
@@ -279,6 +280,7 @@ impl ComparePanel {
             trigger: diff.map(|diff| changed("", &diff.trigger)).unwrap_or_default(),
             steps: diff.map(beside).unwrap_or_default(),
             is_compared: diff.is_some(),
+            shell: shell.clone(),
         }
     }
 }
@@ -312,7 +314,9 @@ fn fate(fate: &StepFate) -> (Mark, String) {
 }
 
 fn changed(root: &str, found: &[Difference]) -> Vec<Changed> {
-    let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "—".to_owned(), brief);
+    let shown = |value: &Option<Value>| {
+        value.as_ref().map_or_else(|| "—".to_owned(), |value| clipped(brief(value)))
+    };
     let row = |it: &Difference| {
         let joint = if root.is_empty() || it.path.is_empty() || it.path.starts_with('[') {
             ""

@@ -68,7 +68,7 @@ fn row(shell: &Shell, run: &RunSummary) -> RunRow {
         created: Moment::relative(run.created_at, shell.now),
         took: span(run.duration_ms),
         progress: format!("{}/{}", run.steps_done, run.steps_total),
-        step: run.current_step.clone().filter(|_| run.status != "succeeded").unwrap_or_default(),
+        step: run.current_step.clone().filter(|_| !is_over(&run.status)).unwrap_or_default(),
         attempts: run.attempts,
         note: waiting.map(|waiting| reason(&waiting.kind)).unwrap_or_default(),
         until: until.map(|until| Moment::relative(until, shell.now)),

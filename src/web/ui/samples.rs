@@ -298,6 +298,7 @@ pub fn event() -> EventView {
         metadata: json!({"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}),
         cause: Some(Cause { run_id: id(9), depth: 2 }),
         runs: vec![id(3)],
+        withheld: vec![],
     }
 }
 

@@ -11,9 +11,10 @@ use crate::app::backups::{
 };
 use crate::app::destinations::{DestinationView, FailureView, WindowView};
 use crate::app::error::Error;
+use crate::app::explain::EventExplanation;
 use crate::app::run_words::RunWords;
 use crate::app::schedules::ScheduleView;
-use crate::app::views::{DashboardView, Page, RunSummary, RunView};
+use crate::app::views::{DashboardView, Explanation, Page, RunSummary, RunView};
 
 fn shell(here: &str) -> Shell {
     Shell { here: here.to_owned(), ..Shell::for_tests("") }
@@ -30,6 +31,10 @@ fn list_of_runs(typed: &str, runs: Page<RunSummary>) -> String {
         problems: vec![],
     };
     run_list::page(shell("/runs"), found).render().expect("a page")
+}
+
+fn explained(data: Vec<Explanation>) -> EventExplanation {
+    EventExplanation { data, duplicates: None }
 }
 
 fn no_page<T>() -> Page<T> {
@@ -165,11 +170,17 @@ fn pages() -> Vec<(&'static str, String)> {
         ),
         (
             "events",
-            events::page(shell("/events"), &Default::default(), &samples::events()).to_string(),
+            events::page(
+                shell("/events"),
+                &Default::default(),
+                &samples::events(),
+                &Default::default(),
+            )
+            .to_string(),
         ),
         (
             "event",
-            event::page(shell("/events/a"), &samples::event(), &samples::explanations())
+            event::page(shell("/events/a"), &samples::event(), &explained(samples::explanations()))
                 .to_string(),
         ),
         ("tickets", tickets::page(shell("/tickets"), &Default::default(), &tickets).to_string()),
@@ -310,13 +321,14 @@ fn hostile_pages() -> Vec<(&'static str, String)> {
             )
             .to_string(),
         ),
-        ("event", event::page(shell.clone(), &event, &whys).to_string()),
+        ("event", event::page(shell.clone(), &event, &explained(whys)).to_string()),
         (
             "events",
             events::page(
                 shell.clone(),
                 &Default::default(),
                 &Page { data: vec![event], next_cursor: None },
+                &Default::default(),
             )
             .to_string(),
         ),
