@@ -142,8 +142,11 @@ fn told(entry: &Value) -> String {
 fn rest(entry: &Value) -> String {
     let fields = entry.as_object().into_iter().flatten();
     let fields = fields.filter(|(name, _)| !matches!(name.as_str(), "type" | "step"));
-    let text =
-        fields.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("  ");
+    clipped(fields.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("  "))
+}
+
+/// Cuts a text to what a table can hold.
+fn clipped(text: String) -> String {
     match text.char_indices().nth(RECORD_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
