@@ -43,6 +43,7 @@ mod redo;
 mod registry;
 mod retention;
 mod roles;
+mod run_search;
 mod schedules;
 mod seal_keys;
 mod secrets;
