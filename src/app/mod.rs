@@ -32,6 +32,7 @@ pub mod desk;
 pub mod destinations;
 pub mod doctor;
 pub mod error;
+pub mod event_fields;
 pub mod event_types;
 pub mod events;
 pub mod explain;

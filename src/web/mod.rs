@@ -90,6 +90,7 @@ pub static GROUPS: &[&Group] = &[
     &thena::GROUP,
     &thena::mcp::GROUP,
     &ui::PAGES,
+    &ui::authoring::PAGES,
 ];
 
 /// Registers every route of the table under `base`.
