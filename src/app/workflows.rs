@@ -374,7 +374,7 @@ fn trigger_kind(definition: &Value) -> &'static str {
     }
 }
 
-fn show(
+pub(super) fn show(
     view: TenantView<'_>,
     row: &WorkflowRow,
     version: VersionRow,
