@@ -107,7 +107,11 @@ impl App {
             let page = page.cut(wanted, |(shown, ..)| shown.name.clone());
             let next_cursor = page.next_cursor;
             let pulses = page.data.into_iter().map(|(shown, newest, has_draft)| {
-                Ok(WorkflowPulse { newest_version: newest, has_draft, ..pulse(view, shown, since)? })
+                Ok(WorkflowPulse {
+                    newest_version: newest,
+                    has_draft,
+                    ..pulse(view, shown, since)?
+                })
             });
             Ok(Page { data: pulses.collect::<Result<_, Error>>()?, next_cursor })
         })

@@ -201,9 +201,9 @@ pub(super) fn renamed_definition(document: Value, text: Option<&str>, name: &str
     let source = text.and_then(|text| renamed(text, name));
     let limits = crate::domain::workflow::document::TextLimits::default();
     let format = crate::domain::workflow::document::Format::Yaml;
-    let read = source.as_deref().map(|text| {
-        crate::domain::workflow::document::parse_text(text, format, limits)
-    });
+    let read = source
+        .as_deref()
+        .map(|text| crate::domain::workflow::document::parse_text(text, format, limits));
     match (read, source) {
         (Some(Ok(document)), Some(source)) => Definition { document, source: Some(source) },
         _ => Definition { document, source: None }, // There is no text, or none that can be edited.

@@ -19,6 +19,7 @@ pub mod idempotency;
 pub mod json;
 mod listen;
 pub mod metrics;
+pub mod multipart;
 pub mod openapi;
 pub mod origin;
 pub mod proof;
@@ -46,6 +47,7 @@ pub static GROUPS: &[&Group] = &[
     &api::events::GROUP,
     &api::rejected::GROUP,
     &api::workflows::GROUP,
+    &api::authoring::GROUP,
     &api::runs::GROUP,
     &api::bulk::GROUP,
     &api::approvals::GROUP,

@@ -78,7 +78,11 @@ mod tests {
         let case = |name: &str| json!({"name": name, "expect": {"matches": true}});
         let first = with_case(TEXT, &case("one")).expect("it can be added");
         let second = with_case(&first, &case("two")).expect("it can be added");
-        let between = second.replace("title: T\n", "").replacen("steps:", "tests:\n- name: zero # 0\nsteps:", 1);
+        let between = second.replace("title: T\n", "").replacen(
+            "steps:",
+            "tests:\n- name: zero # 0\nsteps:",
+            1,
+        );
         assert!(second.starts_with("# Why it is here.") && second.contains("  # First."));
         let names = |text: &str| -> Vec<String> {
             let read = read(text).expect("YAML");

@@ -21,7 +21,8 @@ pub enum Line {
 /// Compares two texts and keeps `around` lines around every difference.
 #[must_use]
 pub fn side_by_side(before: &str, after: &str, around: usize) -> Vec<Line> {
-    let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let (before, after): (Vec<&str>, Vec<&str>) =
+        (before.lines().collect(), after.lines().collect());
     folded(paired(&edits(&before, &after)), around)
 }
 
