@@ -19,6 +19,7 @@ pub mod idempotency;
 pub mod json;
 mod listen;
 pub mod metrics;
+pub mod multipart;
 pub mod openapi;
 pub mod origin;
 mod pack;
@@ -47,6 +48,7 @@ pub static GROUPS: &[&Group] = &[
     &api::events::GROUP,
     &api::rejected::GROUP,
     &api::workflows::GROUP,
+    &api::authoring::GROUP,
     &api::runs::GROUP,
     &api::run_lists::GROUP,
     &api::run_insight::GROUP,
@@ -96,6 +98,7 @@ pub static GROUPS: &[&Group] = &[
     &ui::run_list::PAGES,
     &ui::run_pages::PAGES,
     &ui::rejected::PAGES,
+    &ui::authoring::PAGES,
 ];
 
 /// Registers every route of the table under `base`.
