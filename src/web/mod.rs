@@ -19,6 +19,7 @@ pub mod idempotency;
 pub mod json;
 mod listen;
 pub mod metrics;
+pub mod multipart;
 pub mod openapi;
 pub mod origin;
 mod pack;
@@ -47,7 +48,10 @@ pub static GROUPS: &[&Group] = &[
     &api::events::GROUP,
     &api::rejected::GROUP,
     &api::workflows::GROUP,
+    &api::authoring::GROUP,
     &api::runs::GROUP,
+    &api::run_lists::GROUP,
+    &api::run_insight::GROUP,
     &api::bulk::GROUP,
     &api::approvals::GROUP,
     &api::incidents::GROUP,
@@ -91,6 +95,10 @@ pub static GROUPS: &[&Group] = &[
     &thena::GROUP,
     &thena::mcp::GROUP,
     &ui::PAGES,
+    &ui::run_list::PAGES,
+    &ui::run_pages::PAGES,
+    &ui::rejected::PAGES,
+    &ui::authoring::PAGES,
 ];
 
 /// Registers every route of the table under `base`.
