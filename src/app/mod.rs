@@ -3,7 +3,9 @@
 
 pub mod access;
 pub mod activities;
+pub mod activity_record;
 pub mod activity_throttles;
+pub mod activity_trial;
 pub mod ai_usage;
 pub mod alerts;
 pub mod api_imports;
@@ -85,6 +87,7 @@ pub mod thena;
 pub mod throttle;
 mod traces;
 pub mod trial;
+pub mod uses;
 pub mod views;
 mod waiting;
 pub mod watch_settings;

@@ -52,6 +52,7 @@ pub static GROUPS: &[&Group] = &[
     &api::incidents::GROUP,
     &api::schedules::GROUP,
     &api::activities::GROUP,
+    &api::uses::GROUP,
     &api::apps::GROUP,
     &api::event_types::GROUP,
     &api::filters::GROUP,
