@@ -91,6 +91,7 @@ pub static GROUPS: &[&Group] = &[
     &thena::GROUP,
     &thena::mcp::GROUP,
     &ui::PAGES,
+    &ui::admin::GROUP,
 ];
 
 /// Registers every route of the table under `base`.
