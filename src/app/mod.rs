@@ -3,7 +3,9 @@
 
 pub mod access;
 pub mod activities;
+pub mod activity_record;
 pub mod activity_throttles;
+pub mod activity_trial;
 pub mod ai_usage;
 pub mod alerts;
 pub mod api_imports;
@@ -96,6 +98,7 @@ mod traces;
 pub mod trial;
 mod try_now;
 pub mod versions;
+pub mod uses;
 pub mod views;
 mod waiting;
 pub mod watch_settings;

@@ -57,6 +57,7 @@ pub static GROUPS: &[&Group] = &[
     &api::incidents::GROUP,
     &api::schedules::GROUP,
     &api::activities::GROUP,
+    &api::uses::GROUP,
     &api::apps::GROUP,
     &api::event_types::GROUP,
     &api::filters::GROUP,
@@ -99,6 +100,7 @@ pub static GROUPS: &[&Group] = &[
     &ui::run_pages::PAGES,
     &ui::rejected::PAGES,
     &ui::authoring::PAGES,
+    &ui::admin::GROUP,
 ];
 
 /// Registers every route of the table under `base`.

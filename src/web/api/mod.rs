@@ -48,6 +48,7 @@ pub mod ticket_statuses;
 pub mod tickets;
 pub mod trials;
 pub mod users;
+pub mod uses;
 pub mod watch;
 pub mod webhooks;
 pub mod workflows;

@@ -1,6 +1,7 @@
 //! The pages for people: parse, call, render. Each page is listed once, in `PAGES`.
 
 mod actions;
+pub mod admin;
 pub mod apps;
 pub mod assets;
 pub mod audit;
@@ -279,7 +280,12 @@ pub static PAGES: Group = Group {
         Route::get("/apps", || web::to(apps::list))
             .named("page_apps", "Lists apps, where they are installed and what they can do.")
             .page("apps:read")
-            .query(&[CURSOR]),
+            .query(&[
+                Param::text("state", "`installed` or `not`."),
+                Q,
+                CURSOR,
+                Param::text("done", "What a form did that led here."),
+            ]),
         Route::get("/system/storage", || web::to(storage::show))
             .named("page_storage", "Shows how much of the disk everything takes, and what is kept.")
             .page("system:read"),
@@ -321,7 +327,12 @@ pub static PAGES: Group = Group {
         Route::get("/destinations", || web::to(destinations::list))
             .named("page_destinations", "Lists where calls go and how that fares.")
             .page("destinations:read")
-            .query(&[CURSOR]),
+            .query(&[
+                Param::text("state", "`trouble` for those that calls do not reach."),
+                Q,
+                CURSOR,
+                Param::text("done", "What a form did that led here."),
+            ]),
         Route::post("/destinations/reset", || web::to(destinations::reset))
             .named("page_destination_reset", "Lets calls go to a destination again.")
             .page("destinations:write"),
