@@ -30,6 +30,7 @@ pub mod run;
 pub mod schedule;
 pub mod scope;
 pub mod secret;
+pub mod sheet;
 pub mod signature;
 pub mod time;
 pub mod trace;

@@ -62,6 +62,7 @@ pub static GROUPS: &[&Group] = &[
     &api::accounts::GROUP,
     &api::account_entries::GROUP,
     &api::contacts::GROUP,
+    &api::sheets::GROUP,
     &api::teams::GROUP,
     &api::users::GROUP,
     &api::tags::GROUP,
@@ -90,6 +91,7 @@ pub static GROUPS: &[&Group] = &[
     &thena::GROUP,
     &thena::mcp::GROUP,
     &ui::PAGES,
+    &ui::desk::PAGES,
 ];
 
 /// Registers every route of the table under `base`.

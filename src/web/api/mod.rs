@@ -34,6 +34,7 @@ pub mod retention;
 pub mod runs;
 pub mod schedules;
 pub mod secrets;
+pub mod sheets;
 pub mod sla_policies;
 pub mod storage;
 pub mod system;

@@ -7,7 +7,7 @@ pub mod audit;
 pub mod backups;
 mod bulk;
 pub mod dashboard;
-mod desk;
+pub mod desk;
 pub mod destinations;
 pub mod door;
 pub mod errors;
