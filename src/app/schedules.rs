@@ -295,6 +295,11 @@ fn read(view: TenantView<'_>, row: &ScheduleRow) -> Result<(String, Schedule, Va
     }
 }
 
+/// Returns the schedule of a row.
+pub(super) fn schedule_of(view: TenantView<'_>, row: &ScheduleRow) -> Result<Schedule, Error> {
+    Ok(read(view, row)?.1)
+}
+
 fn show(view: TenantView<'_>, row: ScheduleRow, now: Timestamp) -> Result<ScheduleView, Error> {
     let (event, schedule, written) = read(view, &row)?;
     let status = match (row.active, &row.paused) {

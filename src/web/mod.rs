@@ -68,6 +68,7 @@ pub static GROUPS: &[&Group] = &[
     &api::accounts::GROUP,
     &api::account_entries::GROUP,
     &api::contacts::GROUP,
+    &api::sheets::GROUP,
     &api::teams::GROUP,
     &api::users::GROUP,
     &api::tags::GROUP,
@@ -101,6 +102,7 @@ pub static GROUPS: &[&Group] = &[
     &ui::rejected::PAGES,
     &ui::authoring::PAGES,
     &ui::admin::GROUP,
+    &ui::desk::PAGES,
 ];
 
 /// Registers every route of the table under `base`.

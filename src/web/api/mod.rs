@@ -37,6 +37,7 @@ pub mod run_lists;
 pub mod runs;
 pub mod schedules;
 pub mod secrets;
+pub mod sheets;
 pub mod sla_policies;
 pub mod storage;
 pub mod system;

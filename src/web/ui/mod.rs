@@ -10,7 +10,7 @@ pub mod backups;
 mod bulk;
 mod cures;
 pub mod dashboard;
-mod desk;
+pub mod desk;
 pub mod destinations;
 pub mod door;
 pub mod editor;

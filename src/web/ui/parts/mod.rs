@@ -1,6 +1,7 @@
 //! The parts that pages are made of: each knows how it looks and nothing of where it stands.
 
 pub mod copy;
+pub mod day;
 pub mod hours;
 pub mod icon;
 pub mod json_tree;
