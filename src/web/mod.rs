@@ -48,6 +48,7 @@ pub static GROUPS: &[&Group] = &[
     &api::workflows::GROUP,
     &api::runs::GROUP,
     &api::bulk::GROUP,
+    &api::dashboard::GROUP,
     &api::approvals::GROUP,
     &api::incidents::GROUP,
     &api::schedules::GROUP,
@@ -90,6 +91,7 @@ pub static GROUPS: &[&Group] = &[
     &thena::GROUP,
     &thena::mcp::GROUP,
     &ui::PAGES,
+    &ui::look::GROUP,
 ];
 
 /// Registers every route of the table under `base`.

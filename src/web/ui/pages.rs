@@ -6,12 +6,12 @@ use super::event;
 use super::events::{self, EventsQuery};
 use super::parts::list::Address;
 use super::run;
+use super::run::encoded;
 use super::runs::{self, RunsQuery};
 use super::shell::Shell;
 use super::visit::{Part, Visit, html, see_other};
 use super::workflow::{self, Surroundings, WorkflowQuery};
 use super::workflows::{self, WorkflowsQuery};
-use super::{dashboard as board, run::encoded};
 use crate::app::App;
 use crate::app::events::EventFilter;
 use crate::app::explain::Breadth;
@@ -30,11 +30,6 @@ const RUNS_BESIDE: usize = 10;
 
 fn owned(query: &Query, name: &str) -> Option<String> {
     query.text(name).map(str::to_owned)
-}
-
-pub async fn dashboard(app: web::Data<App>, visit: Visit) -> Answer {
-    let view = app.dashboard(&visit.who)?;
-    html(&board::page(visit.shell, &view))
 }
 
 pub async fn workflows(app: web::Data<App>, visit: Visit, query: Query) -> Answer {

@@ -4,7 +4,7 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 use serde_json::Value;
 
-use super::parts::hours::percent;
+use super::parts::chart::percent;
 use super::parts::json_tree::JsonTree;
 use super::parts::mark::Mark;
 use super::parts::moment::{Moment, span};

@@ -123,8 +123,14 @@ fn pages() -> Vec<(&'static str, String)> {
     let away = Shell { viewer: None, ..shell("/sign-in") };
     let wrong = Some("This key is not known, or it was revoked.".to_owned());
     let pages = vec![
-        ("dashboard", dashboard::page(shell("/"), &samples::dashboard()).to_string()),
-        ("dashboard-empty", dashboard::page(shell("/"), &DashboardView::default()).to_string()),
+        (
+            "dashboard",
+            dashboard::page(shell("/"), &samples::dashboard(), Some(samples::health())).to_string(),
+        ),
+        (
+            "dashboard-empty",
+            dashboard::page(shell("/"), &DashboardView::default(), None).to_string(),
+        ),
         ("workflows", workflows::page(shell("/workflows"), &Default::default(), &list).to_string()),
         (
             "workflows-empty",
@@ -138,6 +144,7 @@ fn pages() -> Vec<(&'static str, String)> {
             "workflow-json",
             workflow::page(shell("/workflows/a"), &json_query, &open, &around).to_string(),
         ),
+        ("ui", look::page(shell("/ui")).to_string()),
         ("runs", runs::page(shell("/runs"), &Default::default(), &samples::runs()).to_string()),
         ("runs-none", runs::page(shell("/runs"), &failed, &no_page()).to_string()),
         ("run-failed", run::page(shell("/runs/a"), &samples::failed_run()).to_string()),
@@ -392,7 +399,7 @@ fn poisoned(value: &Value) -> Value {
 
 #[test]
 fn a_base_path_stands_before_every_address() {
-    let html = dashboard::page(Shell::for_tests("/ops"), &samples::dashboard()).to_string();
+    let html = dashboard::page(Shell::for_tests("/ops"), &samples::dashboard(), None).to_string();
     for attribute in ["href=\"/", "src=\"/", "action=\"/", "hx-get=\"/"] {
         for rest in html.split(attribute).skip(1) {
             assert!(rest.starts_with("ops/"), "{attribute}{}", &rest[..rest.len().min(40)]);
@@ -403,7 +410,7 @@ fn a_base_path_stands_before_every_address() {
 #[test]
 fn the_theme_and_the_stripe_come_from_the_server() {
     let shell = Shell { theme: Some(Theme::Dark), data: Data::Demo, ..shell("/") };
-    let html = dashboard::page(shell, &samples::dashboard()).to_string();
+    let html = dashboard::page(shell, &samples::dashboard(), None).to_string();
     assert!(html.contains("data-theme=\"dark\"") && html.contains("class=\"stripe\""));
 }
 

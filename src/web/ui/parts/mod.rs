@@ -1,7 +1,8 @@
 //! The parts that pages are made of: each knows how it looks and nothing of where it stands.
 
+pub mod chart;
 pub mod copy;
-pub mod hours;
+pub mod frame;
 pub mod icon;
 pub mod json_tree;
 pub mod list;
@@ -12,3 +13,4 @@ pub mod rules;
 pub mod source;
 pub mod strip;
 pub mod trace;
+pub mod twin;

@@ -47,6 +47,11 @@ pub fn hour(at: Timestamp) -> String {
     utc(at).format("%H:00").to_string()
 }
 
+/// Returns the minute of the instant as `14:05`, UTC.
+pub fn minute(at: Timestamp) -> String {
+    utc(at).format("%H:%M").to_string()
+}
+
 fn distance(away_ms: i64) -> String {
     let seconds = away_ms.unsigned_abs() / 1000;
     let (count, unit) = match seconds {
