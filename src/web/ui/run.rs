@@ -554,6 +554,6 @@ mod tests {
     fn a_finished_run_asks_for_nothing_more() {
         let shell = Shell::for_tests("");
         assert!(!page(shell.clone(), &samples::failed_run()).to_string().contains("hx-get"));
-        assert!(page(shell, &samples::waiting_run()).to_string().contains("every 2s"));
+        assert!(page(shell, &samples::waiting_run()).to_string().contains("moved"));
     }
 }
