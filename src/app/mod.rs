@@ -14,6 +14,7 @@ pub mod app_events;
 mod app_webhooks;
 pub mod approvals;
 pub mod apps;
+mod attention;
 pub mod audit;
 mod authority;
 pub mod backtest;

@@ -45,6 +45,7 @@ pub(super) enum Meta {
     Hour = b'h',
     Key = b'K',
     Link = b'L',
+    Minute = b'i',
     Moving = b'm',
     Pause = b'p',
     Person = b'P',

@@ -53,6 +53,7 @@ pub static GROUPS: &[&Group] = &[
     &api::run_lists::GROUP,
     &api::run_insight::GROUP,
     &api::bulk::GROUP,
+    &api::dashboard::GROUP,
     &api::approvals::GROUP,
     &api::incidents::GROUP,
     &api::schedules::GROUP,
@@ -103,6 +104,7 @@ pub static GROUPS: &[&Group] = &[
     &ui::authoring::PAGES,
     &ui::admin::GROUP,
     &ui::desk::PAGES,
+    &ui::look::GROUP,
 ];
 
 /// Registers every route of the table under `base`.

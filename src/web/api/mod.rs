@@ -16,6 +16,7 @@ pub mod contacts;
 pub mod cursor;
 pub mod custom_fields;
 pub mod custom_objects;
+pub mod dashboard;
 pub mod demo;
 pub mod destinations;
 pub mod event_types;

@@ -19,6 +19,8 @@ pub mod event;
 pub mod events;
 mod form;
 pub mod join;
+pub mod look;
+pub mod navigation;
 mod pages;
 pub mod parts;
 pub mod people;
@@ -41,6 +43,7 @@ pub mod shell;
 pub mod sign_in;
 pub mod storage;
 pub mod system;
+pub mod taste;
 #[cfg(test)]
 mod tests;
 pub mod ticket;
@@ -54,33 +57,6 @@ use actix_web::web;
 use crate::web::api::run_lists;
 use crate::web::route::{CURSOR, Group, Param, Route};
 
-/// A page's place in the navigation.
-#[derive(Clone, Copy, Debug)]
-pub struct NavEntry {
-    /// Its path.
-    pub path: &'static str,
-    /// Its name.
-    pub title: &'static str,
-    /// The drawing.
-    pub icon: &'static str,
-    /// The letter that follows `g`.
-    pub key: char,
-}
-
-const fn entry(path: &'static str, title: &'static str, icon: &'static str, key: char) -> NavEntry {
-    NavEntry { path, title, icon, key }
-}
-
-/// What the navigation leads to, in its order.
-pub const NAVIGATION: [NavEntry; 6] = [
-    entry("/", "Dashboard", "dashboard", 'd'),
-    entry("/workflows", "Workflows", "workflows", 'w'),
-    entry("/runs", "Runs", "runs", 'r'),
-    entry("/events", "Events", "events", 'e'),
-    entry("/schedules", "Schedules", "waiting", 's'),
-    entry("/tickets", "Tickets", "tickets", 't'),
-];
-
 const Q: Param = Param::text("q", "A text to look for.");
 const SINCE: Param = Param::text("since", "Not older than a time or a span such as `24h`.");
 
@@ -89,7 +65,7 @@ pub static PAGES: Group = Group {
     tag: "pages",
     about: "What people see and press.",
     routes: &[
-        Route::get("/", || web::to(pages::dashboard))
+        Route::get("/", || web::to(dashboard::show))
             .named("page_dashboard", "Shows what happens now and what needs a person.")
             .page("runs:read"),
         Route::get("/workflows", || web::to(workflows::list))

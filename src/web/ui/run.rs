@@ -4,6 +4,7 @@ use askama::Template;
 use serde_json::Value;
 
 use super::cures::cure;
+use super::parts::chart::percent;
 use super::parts::json_tree::JsonTree;
 use super::parts::list::Tab;
 use super::parts::mark::Mark;
@@ -530,6 +531,6 @@ mod tests {
         let shell = Shell::for_tests("");
         let show = |run: &RunView| page(shell.clone(), run, Around::default()).to_string();
         assert!(!show(&samples::failed_run()).contains("hx-get"));
-        assert!(show(&samples::waiting_run()).contains("every 2s"));
+        assert!(show(&samples::waiting_run()).contains("moved"));
     }
 }
