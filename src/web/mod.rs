@@ -53,10 +53,12 @@ pub static GROUPS: &[&Group] = &[
     &api::run_lists::GROUP,
     &api::run_insight::GROUP,
     &api::bulk::GROUP,
+    &api::dashboard::GROUP,
     &api::approvals::GROUP,
     &api::incidents::GROUP,
     &api::schedules::GROUP,
     &api::activities::GROUP,
+    &api::uses::GROUP,
     &api::apps::GROUP,
     &api::event_types::GROUP,
     &api::filters::GROUP,
@@ -67,6 +69,7 @@ pub static GROUPS: &[&Group] = &[
     &api::accounts::GROUP,
     &api::account_entries::GROUP,
     &api::contacts::GROUP,
+    &api::sheets::GROUP,
     &api::teams::GROUP,
     &api::users::GROUP,
     &api::tags::GROUP,
@@ -99,6 +102,9 @@ pub static GROUPS: &[&Group] = &[
     &ui::run_pages::PAGES,
     &ui::rejected::PAGES,
     &ui::authoring::PAGES,
+    &ui::admin::GROUP,
+    &ui::desk::PAGES,
+    &ui::look::GROUP,
 ];
 
 /// Registers every route of the table under `base`.

@@ -28,6 +28,7 @@ mod hostile;
 mod identity;
 mod incidents;
 mod integrations;
+mod look;
 mod mail;
 mod mcp;
 mod moving;

@@ -1,6 +1,7 @@
 //! The pages for people: parse, call, render. Each page is listed once, in `PAGES`.
 
 mod actions;
+pub mod admin;
 pub mod apps;
 pub mod assets;
 pub mod audit;
@@ -9,7 +10,7 @@ pub mod backups;
 mod bulk;
 mod cures;
 pub mod dashboard;
-mod desk;
+pub mod desk;
 pub mod destinations;
 pub mod door;
 pub mod editor;
@@ -18,6 +19,8 @@ pub mod event;
 pub mod events;
 mod form;
 pub mod join;
+pub mod look;
+pub mod navigation;
 mod pages;
 pub mod parts;
 pub mod people;
@@ -40,6 +43,7 @@ pub mod shell;
 pub mod sign_in;
 pub mod storage;
 pub mod system;
+pub mod taste;
 #[cfg(test)]
 mod tests;
 pub mod ticket;
@@ -53,33 +57,6 @@ use actix_web::web;
 use crate::web::api::run_lists;
 use crate::web::route::{CURSOR, Group, Param, Route};
 
-/// A page's place in the navigation.
-#[derive(Clone, Copy, Debug)]
-pub struct NavEntry {
-    /// Its path.
-    pub path: &'static str,
-    /// Its name.
-    pub title: &'static str,
-    /// The drawing.
-    pub icon: &'static str,
-    /// The letter that follows `g`.
-    pub key: char,
-}
-
-const fn entry(path: &'static str, title: &'static str, icon: &'static str, key: char) -> NavEntry {
-    NavEntry { path, title, icon, key }
-}
-
-/// What the navigation leads to, in its order.
-pub const NAVIGATION: [NavEntry; 6] = [
-    entry("/", "Dashboard", "dashboard", 'd'),
-    entry("/workflows", "Workflows", "workflows", 'w'),
-    entry("/runs", "Runs", "runs", 'r'),
-    entry("/events", "Events", "events", 'e'),
-    entry("/schedules", "Schedules", "waiting", 's'),
-    entry("/tickets", "Tickets", "tickets", 't'),
-];
-
 const Q: Param = Param::text("q", "A text to look for.");
 const SINCE: Param = Param::text("since", "Not older than a time or a span such as `24h`.");
 
@@ -88,7 +65,7 @@ pub static PAGES: Group = Group {
     tag: "pages",
     about: "What people see and press.",
     routes: &[
-        Route::get("/", || web::to(pages::dashboard))
+        Route::get("/", || web::to(dashboard::show))
             .named("page_dashboard", "Shows what happens now and what needs a person.")
             .page("runs:read"),
         Route::get("/workflows", || web::to(workflows::list))
@@ -279,7 +256,12 @@ pub static PAGES: Group = Group {
         Route::get("/apps", || web::to(apps::list))
             .named("page_apps", "Lists apps, where they are installed and what they can do.")
             .page("apps:read")
-            .query(&[CURSOR]),
+            .query(&[
+                Param::text("state", "`installed` or `not`."),
+                Q,
+                CURSOR,
+                Param::text("done", "What a form did that led here."),
+            ]),
         Route::get("/system/storage", || web::to(storage::show))
             .named("page_storage", "Shows how much of the disk everything takes, and what is kept.")
             .page("system:read"),
@@ -321,7 +303,12 @@ pub static PAGES: Group = Group {
         Route::get("/destinations", || web::to(destinations::list))
             .named("page_destinations", "Lists where calls go and how that fares.")
             .page("destinations:read")
-            .query(&[CURSOR]),
+            .query(&[
+                Param::text("state", "`trouble` for those that calls do not reach."),
+                Q,
+                CURSOR,
+                Param::text("done", "What a form did that led here."),
+            ]),
         Route::post("/destinations/reset", || web::to(destinations::reset))
             .named("page_destination_reset", "Lets calls go to a destination again.")
             .page("destinations:write"),

@@ -5,10 +5,10 @@ use actix_web::{HttpResponse, web};
 use super::event;
 use super::events::{self, EventsQuery};
 use super::parts::list::Address;
+use super::run::encoded;
 use super::shell::Shell;
 use super::visit::{Visit, html, see_other};
 use super::workflow::{self, Surroundings, WorkflowQuery};
-use super::{dashboard as board, run::encoded};
 use crate::app::App;
 use crate::app::events::EventFilter;
 use crate::app::explain::Breadth;
@@ -25,11 +25,6 @@ const RUNS_BESIDE: usize = 10;
 
 fn owned(query: &Query, name: &str) -> Option<String> {
     query.text(name).map(str::to_owned)
-}
-
-pub async fn dashboard(app: web::Data<App>, visit: Visit) -> Answer {
-    let view = app.dashboard(&visit.who)?;
-    html(&board::page(visit.shell, &view))
 }
 
 pub async fn workflow(

@@ -530,6 +530,6 @@ mod tests {
         let shell = Shell::for_tests("");
         let show = |run: &RunView| page(shell.clone(), run, Around::default()).to_string();
         assert!(!show(&samples::failed_run()).contains("hx-get"));
-        assert!(show(&samples::waiting_run()).contains("every 2s"));
+        assert!(show(&samples::waiting_run()).contains("moved"));
     }
 }

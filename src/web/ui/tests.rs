@@ -12,8 +12,8 @@ use crate::app::backups::{
 use crate::app::destinations::{DestinationView, FailureView, WindowView};
 use crate::app::error::Error;
 use crate::app::explain::EventExplanation;
-use crate::app::run_words::RunWords;
 use crate::app::pulse::WorkflowPulse;
+use crate::app::run_words::RunWords;
 use crate::app::schedules::ScheduleView;
 use crate::app::views::{DashboardView, Explanation, Page, RunSummary, RunView};
 
@@ -140,8 +140,14 @@ fn pages() -> Vec<(&'static str, String)> {
     let json_query = workflow::WorkflowQuery { source: Some("json".to_owned()), version: None };
     let tickets = Page { data: (0..9).map(samples::ticket).collect(), next_cursor: None };
     let pages = vec![
-        ("dashboard", dashboard::page(shell("/"), &samples::dashboard()).to_string()),
-        ("dashboard-empty", dashboard::page(shell("/"), &DashboardView::default()).to_string()),
+        (
+            "dashboard",
+            dashboard::page(shell("/"), &samples::dashboard(), Some(samples::health())).to_string(),
+        ),
+        (
+            "dashboard-empty",
+            dashboard::page(shell("/"), &DashboardView::default(), None).to_string(),
+        ),
         ("workflows", workflows::page(shell("/workflows"), &Default::default(), &list).to_string()),
         (
             "workflows-empty",
@@ -155,6 +161,7 @@ fn pages() -> Vec<(&'static str, String)> {
             "workflow-json",
             workflow::page(shell("/workflows/a"), &json_query, &open, &around).to_string(),
         ),
+        ("ui", look::page(shell("/ui")).to_string()),
         ("runs", list_of_runs("", samples::runs())),
         ("runs-none", list_of_runs("status:failed", no_page())),
         (
@@ -431,7 +438,7 @@ fn poisoned(value: &Value) -> Value {
 
 #[test]
 fn a_base_path_stands_before_every_address() {
-    let html = dashboard::page(Shell::for_tests("/ops"), &samples::dashboard()).to_string();
+    let html = dashboard::page(Shell::for_tests("/ops"), &samples::dashboard(), None).to_string();
     for attribute in ["href=\"/", "src=\"/", "action=\"/", "hx-get=\"/"] {
         for rest in html.split(attribute).skip(1) {
             assert!(rest.starts_with("ops/"), "{attribute}{}", &rest[..rest.len().min(40)]);
@@ -442,7 +449,7 @@ fn a_base_path_stands_before_every_address() {
 #[test]
 fn the_theme_and_the_stripe_come_from_the_server() {
     let shell = Shell { theme: Some(Theme::Dark), data: Data::Demo, ..shell("/") };
-    let html = dashboard::page(shell, &samples::dashboard()).to_string();
+    let html = dashboard::page(shell, &samples::dashboard(), None).to_string();
     assert!(html.contains("data-theme=\"dark\"") && html.contains("class=\"stripe\""));
 }
 
