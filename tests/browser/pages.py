@@ -84,7 +84,7 @@ class Suite:
         for part in parts:
             results = Results()
             self.lanes.append(results)
-            threads.append(threading.Thread(target=results.group, args=[part.__name__, part, results]))
+            threads.append(threading.Thread(target=results.attempt, args=[part.__name__, part, results]))
             threads[-1].start()
         for thread in threads:
             thread.join()
@@ -178,6 +178,8 @@ def main():
     finally:
         driver.stop()
         shutil.rmtree(directory, ignore_errors=True)
+    for failure in results.failures:
+        print(f"FAILED  {failure}")
     print(f"{results.passed} passed, {len(results.failures)} failed", end="")
     print(f", in {time.monotonic() - began:.0f} s")
     sys.exit(1 if results.failures else 0)

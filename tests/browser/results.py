@@ -13,13 +13,18 @@ class Results:
         self.passed = 0
         self.failures = []
 
-    def group(self, name, test, *arguments):
+    def attempt(self, name, test, *arguments):
         """Runs a test; what it finds wrong does not stop the tests after it. Returns its answer."""
-        began, before, wrong, answer = time.monotonic(), self.passed, len(self.failures), None
         try:
-            answer = test(*arguments)
+            return test(*arguments)
         except Exception as error:  # Whatever ends one test is its failure and not the next one's.
             self.failures.append(f"{name}: {type(error).__name__}: {error}{where(error)}")
+            return None
+
+    def group(self, name, test, *arguments):
+        """Runs a test and says how it went. Returns its answer."""
+        began, before, wrong = time.monotonic(), self.passed, len(self.failures)
+        answer = self.attempt(name, test, *arguments)
         failed = self.failures[wrong:]
         took = time.monotonic() - began
         lines = [f"{'FAILED' if failed else 'ok':6}  {name}: {self.passed - before} checks, {took:.1f} s"]

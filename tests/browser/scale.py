@@ -149,10 +149,10 @@ def measure(line):
             times.append((time.monotonic() - began) * 1000)
         times.sort()
         most = times[TIMES * 95 // 100]
-        fine = fine and most <= P95_MS_MAX and status == 200
+        fine = fine and most <= P95_MS_MAX and status < 400
         all_times += times
         mark = "" if most <= P95_MS_MAX else f"   more than {P95_MS_MAX} ms"
-        mark += "" if status == 200 else f"   status {status}"
+        mark += "" if status < 400 else f"   status {status}"
         print(f"{statistics.median(times):8.1f} ms, p95 {most:8.1f} ms  {path}{mark}", flush=True)
     all_times.sort()
     print(f"{all_times[len(all_times) * 95 // 100]:.1f} ms is the p95 of all")
@@ -183,6 +183,8 @@ def main():
             line.data("POST", "/v1/event-types", {"type": "scale:order"})
             line.data("POST", "/v1/workflows", WORKFLOW)
             fill(port, options.runs)
+        # What is silent for long is closed, so this is another connection.
+        line = until_ready(port)
         settle(line)
         fine = measure(line)
     finally:
