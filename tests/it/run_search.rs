@@ -244,7 +244,7 @@ fn the_pages_of_runs_and_events_lead_to_each_other() {
             (format!("/runs/{failed}?tab=history"), "stepFailed"),
             (format!("/runs/{failed}?tab=redo"), "Retry, with changes"),
             (format!("/runs/{failed}?diff={worked}"), "fields differ"),
-            ("/events?live=off&q=ada".to_owned(), "Go on"),
+            ("/events?q=ada".to_owned(), "in the last minute"),
         ] {
             let text = ada.get(&path).await.expect_text(200);
             assert!(text.contains(part), "{part} in {path}");

@@ -34,7 +34,6 @@ def screens(appliance):
         ("run, to be compared", f"/runs/{failed}?tab=compare", 200),
         ("run, compared", f"/runs/{failed}?diff={other}", 200),
         ("bulk, restart", "/bulk?action=restart&status=failed", 200),
-        ("events, paused", "/events?live=off", 200),
         ("events, by text", "/events?q=ticket&type=ticket:*", 200),
         ("event, explained", f"/events/{event}#why", 200),
         ("refused events", "/events/rejected", 200),
