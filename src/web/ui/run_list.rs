@@ -306,7 +306,7 @@ mod tests {
             "href=\"/runs?status=failed&#38;q=BIL\"",
             "/v1/runs/export?status=failed",
             "value=\"errorCode:not_in_channel\"",
-            "action=retry\">Retry all…",
+            "/bulk?action=retry",
         ] {
             assert!(html.contains(part), "{part} in {html}");
         }
