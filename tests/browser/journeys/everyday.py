@@ -80,7 +80,7 @@ def filters(walk):
     browser.wait("the failed runs", lambda: "status=failed" in browser.path())
     marks = browser.texts("td:first-child .mark")
     walk.check(f"all have failed: {set(marks)}", set(marks) == {"Failed"})
-    browser.type('.filters [name="workflow"]', "refund-with-undo")
+    browser.type('.filters [name="q"]', "workflow:refund-with-undo")
     browser.click(".filters .button")
     browser.wait("one workflow", lambda: "workflow=refund-with-undo" in browser.path())
     names = set(browser.texts(".list .go"))
