@@ -73,6 +73,17 @@ async fn entries(app: &TestApp, run: &str, kind: &str) -> usize {
     entries.filter(|entry| entry["entry"]["type"] == kind).count()
 }
 
+/// Waits until a run's journal has an entry of a type.
+async fn until_entry(app: &TestApp, run: &str, kind: &str) {
+    for _ in 0..500 {
+        if entries(app, run, kind).await > 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{run} never had an entry `{kind}`");
+}
+
 async fn all_runs(app: &TestApp, query: &str) -> Vec<Value> {
     let (mut found, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -122,6 +133,8 @@ fn five_hundred_failed_runs_are_retried_once_each_across_a_kill() {
         assert_eq!(runs.len(), 500);
         for run in runs {
             let id = run["id"].as_str().expect("an id");
+            // A run that has not gone on yet is still one that failed.
+            until_entry(app, id, "resumed").await;
             assert_eq!(entries(app, id, "resumed").await, 1, "{id} was retried once");
             assert_eq!(entries(app, id, "stepSucceeded").await, 1, "`a` is not done again");
         }

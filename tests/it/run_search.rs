@@ -130,7 +130,10 @@ fn a_search_is_saved_for_oneself_or_for_everybody() {
         let views = eve.get("/v1/run-views").await.expect(200);
         assert_eq!(seen(&views), ["Ours"]);
         let ours = views["data"].as_array().expect("a list").last().expect("one").clone();
-        assert_eq!((&ours["removable"], &ours["createdBy"]), (&json!(false), &json!("ada")));
+        assert_eq!(
+            (&ours["removable"], &ours["createdBy"]),
+            (&json!(false), &json!("ada@example.com"))
+        );
         let path = format!("/v1/run-views/{}", ours["id"].as_str().expect("an id"));
         eve.call(reqwest::Method::DELETE, &path, json!({})).await.expect(403);
         let share = json!({"title": "Eve's", "q": "status:failed", "shared": true});
@@ -226,7 +229,8 @@ fn the_pages_of_runs_and_events_lead_to_each_other() {
         let (failed, worked) = furnish(&app).await;
         let mut ada = joined(&app, "ada@example.com", &["owner"]).await;
         let page = ada.get("/runs?q=status:failed+step:find").await;
-        let text = page.expect_text(200);
+        assert_eq!(page.status, 303, "a search becomes the address of its list");
+        let text = ada.get(page.header("location").expect("a place")).await.expect_text(200);
         for part in [
             "status=failed",
             "step <b>find</b>",
@@ -244,14 +248,15 @@ fn the_pages_of_runs_and_events_lead_to_each_other() {
             (format!("/runs/{failed}?tab=history"), "stepFailed"),
             (format!("/runs/{failed}?tab=redo"), "Retry, with changes"),
             (format!("/runs/{failed}?diff={worked}"), "fields differ"),
-            ("/events?live=off&q=ada".to_owned(), "Go on"),
+            ("/events?q=ada".to_owned(), "in the last minute"),
         ] {
             let text = ada.get(&path).await.expect_text(200);
             assert!(text.contains(part), "{part} in {path}");
         }
         let form = [("title", "Mine"), ("q", "status:failed"), ("shared", "true")];
         let saved = ada.form("/runs/views", &form).await;
-        assert!(saved.text.contains("Mine"), "the list of the search follows: {}", saved.text);
+        let list = ada.get(saved.header("location").expect("a place")).await.expect_text(200);
+        assert!(list.contains("Mine"), "the list of the search follows: {list}");
         let form = [
             ("from", "find"),
             ("version", ""),

@@ -5,6 +5,7 @@ use askama::Template;
 use serde_json::{Map, Value};
 
 use super::pages::back;
+use super::parts::list::Address;
 use super::parts::mark::capital;
 use super::parts::moment::Moment;
 use super::run::encoded;
@@ -142,8 +143,6 @@ pub fn offered(shell: &Shell, asked: &RunWords) -> Vec<(String, &'static str)> {
         statuses.iter().all(|status| possible.contains(status))
     };
     let offer = |action: BulkAction| {
-        let mut address = asked.clone();
-        address.set("action", action.as_str().to_owned());
         let word = match (action, statuses.is_empty()) {
             (BulkAction::Retry, true) => "Retry those that failed…",
             (BulkAction::Retry, false) => "Retry all…",
@@ -152,7 +151,9 @@ pub fn offered(shell: &Shell, asked: &RunWords) -> Vec<(String, &'static str)> {
             (_, true) => "Cancel those that go on…",
             (_, false) => "Cancel all…",
         };
-        (listed("/bulk", &address).here(shell), word)
+        let named = ("action", Some(action.as_str().to_owned()));
+        let pairs = asked.pairs().iter().map(|(name, value)| (*name, Some(value.clone())));
+        (Address::new("/bulk", [named].into_iter().chain(pairs).collect()).here(shell), word)
     };
     ACTIONS.into_iter().filter(fits).map(offer).collect()
 }

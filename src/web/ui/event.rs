@@ -2,7 +2,7 @@
 //! start.
 
 use askama::Template;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::parts::json_tree::JsonTree;
 use super::parts::mark::Mark;
@@ -64,8 +64,8 @@ struct Verdict {
     trace: Option<Trace>,
     /// Where its filter is built.
     builder: String,
-    /// A test case of this event for the workflow, as JSON.
-    case: String,
+    /// Where a test case is made of the event, for whoever may.
+    cases: Option<String>,
 }
 
 /// Makes the page.
@@ -74,7 +74,7 @@ pub fn page(shell: Shell, event: &EventView, explained: &EventExplanation) -> Ev
     let apart = |why: &&Explanation| matches!(why.outcome.as_str(), "other-type" | "unreadable");
     let explanations: Vec<&Explanation> = explained.data.iter().filter(|it| !apart(it)).collect();
     let near = explained.data.iter().filter(apart);
-    let mut verdicts: Vec<_> = explanations.iter().map(|why| verdict(&shell, event, why)).collect();
+    let mut verdicts: Vec<_> = explanations.iter().map(|why| verdict(&shell, why)).collect();
     verdicts.sort_by_key(|verdict| verdict.run.is_none());
     EventPage {
         id: event.id.clone(),
@@ -153,18 +153,7 @@ fn send(shell: &Shell, event: &EventView) -> String {
     format!("{} -H 'Content-Type: application/json' -d {payload}", shell.curl(&path))
 }
 
-/// Writes a test case: whether the workflow starts for this event, as it did.
-fn case(event: &EventView, why: &Explanation) -> String {
-    let matches = why.trace.get("result").and_then(Value::as_bool);
-    let case = json!({
-        "name": format!("{} {}", event.kind, event.id),
-        "event": { "type": event.kind, "subject": event.subject, "payload": event.payload },
-        "expect": { "matches": matches.unwrap_or(why.outcome == "started") },
-    });
-    serde_json::to_string_pretty(&case).unwrap_or_default()
-}
-
-fn verdict(shell: &Shell, event: &EventView, why: &Explanation) -> Verdict {
+fn verdict(shell: &Shell, why: &Explanation) -> Verdict {
     let trace = Trace::read(&why.trace);
     let refusal = trace.as_ref().and_then(Trace::first_refusal);
     Verdict {
@@ -179,7 +168,11 @@ fn verdict(shell: &Shell, event: &EventView, why: &Explanation) -> Verdict {
         },
         run: why.run_id.map(|id| shell.url(&format!("/runs/{id}"))),
         builder: shell.url(&format!("/workflows/{}/match", encoded(&why.workflow))),
-        case: case(event, why),
+        cases: shell
+            .viewer
+            .as_ref()
+            .filter(|viewer| viewer.may("workflows:write"))
+            .map(|_| shell.url(&format!("/workflows/{}/cases", encoded(&why.workflow)))),
         trace,
     }
 }

@@ -33,8 +33,6 @@ pub struct EventsQuery {
     pub q: Option<String>,
     /// Not older than an instant or a span such as `24h`.
     pub since: Option<String>,
-    /// `off` for a list that stands still.
-    pub live: Option<String>,
     /// Where the page begins.
     pub cursor: Option<String>,
 }
@@ -73,14 +71,11 @@ pub struct EventsPage {
     address: Address,
     here: String,
     live: bool,
-    /// The same list, standing still or moving.
-    other_live: Option<(&'static str, String)>,
     /// How many come in a minute.
     rate: String,
     kinds: Vec<String>,
     next: Option<String>,
     first: Option<String>,
-    curl: String,
     send: String,
 }
 
@@ -109,8 +104,6 @@ pub fn page(
     let rows: Vec<Row> = events.data.iter().map(row).collect();
     let chips = address.chips(&shell);
     let here = address.here(&shell);
-    let api = here[shell.base.len()..].to_owned();
-    let moves = query.live.as_deref() != Some("off");
     let mut kinds: Vec<String> = events.data.iter().map(|event| event.kind.clone()).collect();
     kinds.sort();
     kinds.dedup();
@@ -121,15 +114,9 @@ pub fn page(
         tabs: address.tabs(&shell, "matched", &matched),
         windows: address.tabs(&shell, "since", &windows),
         empty: Empty::of(&rows, &chips),
-        curl: shell.curl(&format!("/v1{api}")),
         next: events.next_cursor.as_ref().map(|cursor| address.with(&shell, "cursor", cursor)),
         first: later.then(|| here.clone()),
-        live: !later && moves,
-        other_live: match (later, moves) {
-            (true, _) => None,
-            (false, true) => Some(("Pause", address.with(&shell, "live", "off"))),
-            (false, false) => Some(("Go on", here.clone())),
-        },
+        live: !later,
         rate: rate(shell.now, &events.data),
         kinds,
         send: "ergane event send demo:hello '{\"hello\": \"world\"}'".to_owned(),

@@ -146,7 +146,6 @@ pub static PAGES: Group = Group {
                 Q,
                 Param::flag("matched", "Whether it started a run."),
                 SINCE,
-                Param::text("live", "`off` for a list that stands still."),
                 CURSOR,
             ]),
         Route::get("/events/{id}", || web::to(pages::event))

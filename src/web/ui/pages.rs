@@ -66,7 +66,6 @@ pub async fn events(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
         subject: owned(&query, "subject"),
         q: owned(&query, "q"),
         since: owned(&query, "since"),
-        live: owned(&query, "live"),
         cursor: owned(&query, "cursor"),
     };
     let filter = EventFilter {

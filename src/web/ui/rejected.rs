@@ -49,7 +49,6 @@ struct ListPage {
     rows: Vec<Row>,
     next: Option<String>,
     first: Option<String>,
-    curl: String,
 }
 
 struct Row {
@@ -81,7 +80,6 @@ struct EventPage {
     problems: Vec<(String, String, String, Option<String>)>,
     tree: JsonTree,
     payload: String,
-    curl: String,
 }
 
 /// Lists refused events.
@@ -101,7 +99,6 @@ fn list_page(shell: Shell, cursor: Option<&str>, list: &Page<RejectedEvent>) -> 
         rows: list.data.iter().map(|event| row(&shell, event)).collect(),
         next,
         first: cursor.map(|_| shell.url("/events/rejected")),
-        curl: shell.curl("/v1/events/rejected"),
         shell,
     }
 }
@@ -146,7 +143,6 @@ fn event_page(shell: Shell, event: RejectedEvent) -> impl Template {
             Value::Null if event.payload_cut => String::new(),
             payload => serde_json::to_string_pretty(&payload).unwrap_or_default(),
         },
-        curl: shell.curl(&format!("/v1{path}")),
         id: event.id,
         shell,
     }

@@ -75,8 +75,6 @@ struct RunModel {
     /// What could not be undone, when the run is over.
     left: Option<String>,
     trigger: Option<JsonTree>,
-    curl: String,
-    journal_curl: String,
 }
 
 /// One row of the chart: a step, or the undo of one.
@@ -219,8 +217,6 @@ fn model(shell: &Shell, run: &RunView, around: Around) -> RunModel {
         left: left(run),
         undone: run.compensations.iter().map(|undo| undo_row(shell, frame, run, undo)).collect(),
         trigger: run.trigger.as_ref().map(|trigger| JsonTree::new("trigger", trigger)),
-        curl: shell.curl(&format!("/v1{path}")),
-        journal_curl: shell.curl(&format!("/v1{path}/journal")),
     }
 }
 

@@ -113,7 +113,6 @@ struct RunsPage {
     live: bool,
     next: Option<String>,
     first: Option<String>,
-    curl: String,
     may_share: bool,
 }
 
@@ -213,7 +212,6 @@ pub(super) fn page(shell: Shell, found: Found) -> impl Template {
         },
         export: shell.url(&format!("/v1/runs/export{query}")),
         clear: shell.url("/runs"),
-        curl: shell.curl(&format!("/v1/runs{query}")),
         next: runs.next_cursor.as_ref().map(|cursor| address.with(&shell, "cursor", cursor)),
         live: !is_later,
         first: is_later.then(|| here.clone()),
@@ -308,7 +306,7 @@ mod tests {
             "href=\"/runs?status=failed&#38;q=BIL\"",
             "/v1/runs/export?status=failed",
             "value=\"errorCode:not_in_channel\"",
-            "action=retry\">Retry all…",
+            "/bulk?action=retry",
         ] {
             assert!(html.contains(part), "{part} in {html}");
         }

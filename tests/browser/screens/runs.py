@@ -34,7 +34,6 @@ def screens(appliance):
         ("run, to be compared", f"/runs/{failed}?tab=compare", 200),
         ("run, compared", f"/runs/{failed}?diff={other}", 200),
         ("bulk, restart", "/bulk?action=restart&status=failed", 200),
-        ("events, paused", "/events?live=off", 200),
         ("events, by text", "/events?q=ticket&type=ticket:*", 200),
         ("event, explained", f"/events/{event}#why", 200),
         ("refused events", "/events/rejected", 200),
@@ -43,3 +42,35 @@ def screens(appliance):
     if refused:
         screens.append(("refused event", f"/events/rejected/{refused['id']}", 200))
     return screens
+
+
+def journeys(walk):
+    """Lists what is pressed, with a name for each."""
+    return [("save a search", save), ("look into a run", look_into)]
+
+
+def save(walk):
+    browser = walk.browser
+    browser.open("/runs")
+    browser.type('.search [name="q"]', "status:failed undo:done")
+    browser.click(".search .button")
+    browser.wait("the fields apart", lambda: "undo=done" in browser.path())
+    browser.click("#save-search > summary")
+    browser.type("#view-title", "Failed and undone")
+    browser.click("#save-search .button.first")
+    names = lambda: browser.texts(".tabs [aria-current]")
+    browser.wait("its tab", lambda: any("Failed and undone" in name for name in names()))
+    walk.check("the search is in force", "undo=done" in browser.path())
+
+
+def look_into(walk):
+    browser = walk.browser
+    run = walk.appliance.one("/v1/runs?status=failed")["id"]
+    browser.open(f"/runs/{run}?tab=context")
+    browser.type("#expression", "trigger.type | upper")
+    browser.click('form:has(#expression) .button')
+    browser.wait("the value", lambda: "expression=" in browser.path())
+    walk.check("it is shown", browser.text(".tree .s").startswith('"'))
+    browser.click('a[rel="prev"]')
+    browser.wait("the moment before", lambda: "at=" in browser.path())
+    walk.check("it is the one before", "After record" in browser.text(".panel h2"))
