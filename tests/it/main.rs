@@ -16,6 +16,7 @@ mod certificates;
 mod checks;
 mod connections;
 mod contract;
+mod desk_pages;
 mod destinations;
 mod doors;
 mod explain;
