@@ -17,6 +17,7 @@ mod certificates;
 mod checks;
 mod connections;
 mod contract;
+mod desk_pages;
 mod destinations;
 mod doors;
 mod explain;

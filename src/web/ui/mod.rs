@@ -176,12 +176,15 @@ pub static PAGES: Group = Group {
             .query(&[
                 Param::text("status", "A status."),
                 Param::text("priority", "A priority."),
+                Param::text("team", "A team."),
                 Q,
+                desk::SAID,
                 CURSOR,
             ]),
         Route::get("/tickets/{id}", || web::to(desk::ticket))
             .named("page_ticket", "Shows a ticket.")
-            .page("tickets:read"),
+            .page("tickets:read")
+            .query(&[desk::SAID]),
         Route::post("/tickets/{id}", || web::to(desk::change))
             .named("page_ticket_change", "Changes a ticket.")
             .page("tickets:write"),
@@ -242,7 +245,8 @@ pub static PAGES: Group = Group {
             .own_page(),
         Route::get("/people", || web::to(people::show))
             .named("page_people", "Lists people and their roles.")
-            .page("people:read"),
+            .page("people:read")
+            .query(&[desk::SAID]),
         Route::post("/people", || web::to(people::invite))
             .named("page_people_invite", "Invites somebody.")
             .page("people:write"),

@@ -156,7 +156,15 @@ pub struct TicketsPage {
     next: Option<String>,
     first: Option<String>,
     may_write: bool,
+    said: Option<&'static str>,
     curl: String,
+}
+
+impl TicketsPage {
+    /// Says what came of a form.
+    pub fn say(&mut self, sentence: Option<&'static str>) {
+        self.said = sentence;
+    }
 }
 
 const STATUSES: [(&str, &str); 5] = [
@@ -185,6 +193,7 @@ pub fn page(shell: Shell, query: &TicketsQuery, tickets: &Page<Value>) -> Ticket
         empty: Empty::of(&rows, &chips),
         next: tickets.next_cursor.as_ref().map(|cursor| address.with(&shell, "cursor", cursor)),
         first: query.cursor.as_ref().map(|_| address.here(&shell)),
+        said: None,
         may_write: shell.viewer.as_ref().is_some_and(|viewer| viewer.may("tickets:write")),
         curl: shell.curl("/v1/tickets"),
         shell,

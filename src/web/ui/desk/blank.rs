@@ -65,6 +65,17 @@ pub struct Form<'a> {
     pub record: Option<&'a Record>,
 }
 
+impl Blank {
+    /// Returns what names the field on the page.
+    pub fn id(&self) -> String {
+        match self.name.as_str() {
+            "statusName" => "status".to_owned(),
+            "priorityName" => "priority".to_owned(),
+            name => format!("f-{name}"),
+        }
+    }
+}
+
 impl Form<'_> {
     /// Returns the fields, filled with the record, or with what was typed before.
     ///
@@ -156,6 +167,8 @@ impl Form<'_> {
             "priorityName" => {
                 Control::Choice(priorities().into_iter().map(|it| twice(&it.name)).collect())
             }
+            // Addresses are long, and still one line.
+            "website" => Control::Line("text"),
             _ => control(app, who, &field.kind)?, // What its type says.
         };
         let control = match (control, field.need) {
@@ -190,7 +203,13 @@ impl Form<'_> {
         {
             choices.push(twice(&present));
         }
-        if need == Need::Optional && field.name != "statusName" {
+        // A ticket always stands somewhere, and stays as urgent as it is.
+        let is_kept = match field.name {
+            "statusName" => true,
+            "priorityName" => self.record.is_some(),
+            _ => false, // The others can be cleared.
+        };
+        if need == Need::Optional && !is_kept {
             choices.insert(0, (String::new(), "none".to_owned()));
         }
         choices
@@ -295,7 +314,10 @@ fn control(app: &App, who: &Principal, kind: &FieldType) -> Result<Control, Erro
             ("false".to_owned(), "no".to_owned()),
         ]),
         FieldType::Enum(names) => Control::Choice(
-            names.iter().map(|it| ((*it).to_owned(), words_of(it).replace('_', " "))).collect(),
+            names
+                .iter()
+                .map(|it| ((*it).to_owned(), it.to_lowercase().replace('_', " ")))
+                .collect(),
         ),
         FieldType::Ref(kind) if is_chosen(*kind) => Control::Choice(choices(app, who, *kind)?),
         FieldType::Ref(kind) | FieldType::List(FieldType::Ref(kind)) => {

@@ -26,7 +26,8 @@ use self::nouns::{ACCOUNTS, CONTACTS, TEAMS, TICKETS};
 use super::{Q, SINCE, audit, people};
 use crate::web::route::{CURSOR, Group, Param, Route};
 
-const SAID: Param = Param::text("said", "What a form before came to.");
+/// The word that a form before left in the address.
+pub const SAID: Param = Param::text("said", "What a form before came to.");
 
 /// The pages of the desk and the house, and their forms.
 pub static PAGES: Group = Group {

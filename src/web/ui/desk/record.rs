@@ -40,8 +40,21 @@ pub struct Beside {
     pub title: &'static str,
     /// Where all of them are.
     pub all: Option<String>,
-    /// Each with its name, what stands under it, and its page.
-    pub rows: Vec<(String, String, Option<String>)>,
+    /// Each of them.
+    pub rows: Vec<BesideRow>,
+}
+
+/// One thing that belongs to the record.
+#[derive(Debug, Default)]
+pub struct BesideRow {
+    /// What it is called, or says.
+    pub name: String,
+    /// What stands under it.
+    pub under: String,
+    /// Its page.
+    pub href: Option<String>,
+    /// When it was made.
+    pub at: Option<Moment>,
 }
 
 /// What belongs to a record.
@@ -169,32 +182,56 @@ fn around(
     }
     let id = word("id").unwrap_or_default();
     if kind == RecordKind::Account {
+        let domain = word("primaryDomain").unwrap_or_default();
         if who.scopes.allow("contacts:read") {
-            around.besides.push(contacts(app, who, shell, &id)?);
+            around.besides.push(contacts(app, who, shell, (&id, &domain))?);
         }
         let notes = app.entries_of(who, &id, RecordKind::AccountNote)?;
         let text = |note: &Record, name: &str| note.get(name).map(cell).unwrap_or_default();
-        let rows = notes.iter().map(|note| (text(note, "content"), text(note, "createdAt"), None));
+        let rows = notes.iter().map(|note| BesideRow {
+            name: text(note, "content"),
+            at: note.get("createdAt").and_then(|at| moment(shell, at)),
+            ..BesideRow::default()
+        });
         around.besides.push(Beside { title: "Notes", all: None, rows: rows.collect() });
     }
     if kind == RecordKind::Team && who.scopes.allow("users:read") {
         let members = app.members_of(who, &id)?;
         let text = |user: &Record, name: &str| user.get(name).map(cell).unwrap_or_default();
-        let rows = members.iter().map(|user| (text(user, "name"), text(user, "email"), None));
+        let rows = members.iter().map(|user| BesideRow {
+            name: text(user, "name"),
+            under: text(user, "email"),
+            ..BesideRow::default()
+        });
         around.besides.push(Beside { title: "Members", all: None, rows: rows.collect() });
     }
     Ok(around)
 }
 
-fn contacts(app: &App, who: &Principal, shell: &Shell, account: &str) -> Result<Beside, Error> {
-    let found = app.records(who, RecordKind::Contact, Some(account), &beside())?.data;
+/// Most people of an account have addresses below its domain; that is what a search finds.
+fn contacts(
+    app: &App,
+    who: &Principal,
+    shell: &Shell,
+    (account, domain): (&str, &str),
+) -> Result<Beside, Error> {
+    let mut found = app.records(who, RecordKind::Contact, Some(domain), &beside())?.data;
+    found.retain(|contact| {
+        let ids = contact.get("accountIds").and_then(Value::as_array);
+        ids.is_some_and(|ids| ids.iter().any(|id| id == account))
+    });
     let rows = found.iter().map(|contact| {
         let value = Value::Object(contact.clone());
-        let href = shell.url(&format!("/contacts/{}", encoded(&text(&value, &["id"]))));
-        (super::nouns::CONTACTS.name_of(contact), text(&value, &["email"]), Some(href))
+        BesideRow {
+            name: super::nouns::CONTACTS.name_of(contact),
+            under: text(&value, &["email"]),
+            href: Some(shell.url(&format!("/contacts/{}", encoded(&text(&value, &["id"]))))),
+            at: None,
+        }
     });
-    let all = shell.url(&format!("/contacts?q={}", encoded(account)));
-    Ok(Beside { title: "Contacts", all: Some(all), rows: rows.collect() })
+    let rows = rows.collect();
+    let all = shell.url(&format!("/contacts?q={}", encoded(domain)));
+    Ok(Beside { title: "Contacts", all: Some(all), rows })
 }
 
 /// Makes the handler that removes a record of a noun, whose name must be typed.

@@ -156,7 +156,12 @@ fn pages() -> Vec<(&'static str, String)> {
         besides: vec![record::Beside {
             title: "Notes",
             all: Some(HOSTILE.to_owned()),
-            rows: vec![(HOSTILE.to_owned(), HOSTILE.to_owned(), Some(HOSTILE.to_owned()))],
+            rows: vec![record::BesideRow {
+                name: HOSTILE.to_owned(),
+                under: HOSTILE.to_owned(),
+                href: Some(HOSTILE.to_owned()),
+                at: None,
+            }],
         }],
     };
     let blank = |control| blank::Blank {

@@ -49,7 +49,9 @@ pub async fn tickets(app: web::Data<App>, visit: Visit, query: Query) -> Answer 
         ..TicketQuery::default()
     };
     let list = app.tickets(&visit.who, filter, &query.page()?)?.map(Value::Object);
-    html(&tickets::page(visit.shell, &asked, &query.seal(list)))
+    let mut page = tickets::page(visit.shell, &asked, &query.seal(list));
+    page.say(said(&query));
+    html(&page)
 }
 
 /// Shows a ticket with its conversation and the runs that it started.
