@@ -19,8 +19,10 @@ pub mod idempotency;
 pub mod json;
 mod listen;
 pub mod metrics;
+pub mod multipart;
 pub mod openapi;
 pub mod origin;
+mod pack;
 pub mod proof;
 pub mod query;
 pub mod route;
@@ -46,8 +48,12 @@ pub static GROUPS: &[&Group] = &[
     &api::events::GROUP,
     &api::rejected::GROUP,
     &api::workflows::GROUP,
+    &api::authoring::GROUP,
     &api::runs::GROUP,
+    &api::run_lists::GROUP,
+    &api::run_insight::GROUP,
     &api::bulk::GROUP,
+    &api::dashboard::GROUP,
     &api::approvals::GROUP,
     &api::incidents::GROUP,
     &api::schedules::GROUP,
@@ -63,6 +69,7 @@ pub static GROUPS: &[&Group] = &[
     &api::accounts::GROUP,
     &api::account_entries::GROUP,
     &api::contacts::GROUP,
+    &api::sheets::GROUP,
     &api::teams::GROUP,
     &api::users::GROUP,
     &api::tags::GROUP,
@@ -91,7 +98,13 @@ pub static GROUPS: &[&Group] = &[
     &thena::GROUP,
     &thena::mcp::GROUP,
     &ui::PAGES,
+    &ui::run_list::PAGES,
+    &ui::run_pages::PAGES,
+    &ui::rejected::PAGES,
+    &ui::authoring::PAGES,
     &ui::admin::GROUP,
+    &ui::desk::PAGES,
+    &ui::look::GROUP,
 ];
 
 /// Registers every route of the table under `base`.

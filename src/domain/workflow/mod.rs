@@ -30,12 +30,14 @@ mod reference;
 mod retrying;
 pub mod secrets;
 mod seen;
+pub mod source_text;
 mod step;
 mod structure;
 mod tags;
 pub mod team;
 #[cfg(test)]
 mod tests;
+pub mod text_diff;
 mod thena;
 pub mod tree;
 mod trigger;
@@ -141,6 +143,14 @@ impl Workflow {
         self.triggers.iter().filter_map(move |trigger| match trigger {
             Trigger::Event { kind: own, filter, .. } if own == kind => Some(filter),
             Trigger::Event { .. } | Trigger::Lasting(_) | Trigger::Schedule { .. } => None,
+        })
+    }
+
+    /// Returns the filters by which events of any type start it.
+    pub fn filters(&self) -> impl Iterator<Item = &Filter> {
+        self.triggers.iter().filter_map(|trigger| match trigger {
+            Trigger::Event { filter, .. } => Some(filter),
+            Trigger::Lasting(_) | Trigger::Schedule { .. } => None,
         })
     }
 

@@ -1,7 +1,10 @@
 //! The parts that pages are made of: each knows how it looks and nothing of where it stands.
 
+pub mod chart;
 pub mod copy;
+pub mod day;
 pub mod hours;
+pub mod frame;
 pub mod icon;
 pub mod json_tree;
 pub mod list;
@@ -12,3 +15,4 @@ pub mod rules;
 pub mod source;
 pub mod strip;
 pub mod trace;
+pub mod twin;
