@@ -4,7 +4,6 @@ use askama::Template;
 use serde_json::Value;
 
 use super::cures::cure;
-use super::parts::chart::percent;
 use super::parts::json_tree::JsonTree;
 use super::parts::list::Tab;
 use super::parts::mark::Mark;

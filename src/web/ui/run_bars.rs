@@ -3,7 +3,7 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 
-use super::parts::hours::percent;
+use super::parts::chart::percent;
 use super::parts::list::Address;
 use super::parts::moment::{day, minute, second};
 use super::shell::Shell;

@@ -3,7 +3,7 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 
-use super::parts::hours::percent;
+use super::parts::chart::percent;
 use super::parts::mark::Mark;
 use super::parts::moment::span;
 use crate::app::views::{AttemptView, RunView, StepView};

@@ -3,7 +3,6 @@
 pub mod chart;
 pub mod copy;
 pub mod day;
-pub mod hours;
 pub mod frame;
 pub mod icon;
 pub mod json_tree;
