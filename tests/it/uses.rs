@@ -21,7 +21,7 @@ fn paging() -> Value {
     json!({"name": "page-somebody", "title": "Page somebody", "trigger": {"event": "page:wanted"},
     "steps": [
         {"id": "page", "activity": "workflows:http-request-platform",
-         "input": {"method": "POST", "url": "/page", "connection": "pager",
+         "input": {"method": "POST", "path": "/page", "connection": "pager",
              "headers": {"x-token": "{{ secrets.pager_token }}"}}},
         {"id": "keep", "activity": "workflows:transform-platform", "input": {"output": "1"}},
     ]})
@@ -86,7 +86,7 @@ fn an_activity_is_tried_without_effect_and_for_real() {
         let peer = pager().await;
         connected(&app, &peer.base).await;
         let path = "/v1/activities/workflows:http-request-platform/try";
-        let input = json!({"method": "POST", "url": "/page", "connection": "pager"});
+        let input = json!({"method": "POST", "path": "/page", "connection": "pager"});
         let mock = app.post(path, json!({"input": input})).await.expect(200);
         assert_eq!((&mock["mode"], &mock["ok"]), (&json!("mock"), &json!(true)));
         assert_eq!(peer.received().len(), 0);
