@@ -17,7 +17,9 @@ use crate::store::access::APPLIANCE;
 use crate::store::alarms::AlarmKind;
 use crate::store::events::EventKey;
 use crate::store::tenant::TenantView;
-use crate::store::webhook_deliveries::{AttemptRow, DeliveryRow, Origin};
+use crate::store::webhook_deliveries::{AttemptRow, DeliveryRow};
+
+pub use crate::store::webhook_deliveries::Origin;
 use crate::store::webhooks::WebhookRow;
 
 /// How many events a replay looks at.

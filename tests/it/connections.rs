@@ -21,7 +21,9 @@ fn secrets_of_a_connection_are_never_shown() {
             assert!(!answer.text.contains(CANARY), "{}", answer.text);
         }
         let made = made.expect(201);
-        assert_eq!(made["secrets"]["botToken"], json!({"set": true, "values": 1}));
+        let state = &made["secrets"]["botToken"];
+        assert_eq!((&state["set"], &state["values"]), (&json!(true), &json!(1)));
+        assert!(state["setAt"].is_string() && state["setBy"].is_string(), "{state}");
         assert_eq!(made["secrets"]["signingSecret"]["values"], 2);
         taken.refused(409, "connection_exists");
         assert_eq!(put.expect(200)["version"], 2);

@@ -22,6 +22,10 @@ pub static GROUP: Group = Group {
             .scope("secrets:read")
             .query(PAGED)
             .answers(200, "SecretPage"),
+        Route::get("/v1/secrets/{name}", || web::to(show))
+            .named("secrets_get", "Returns one secret, without its value.")
+            .scope("secrets:read")
+            .answers(200, "Secret"),
         Route::put("/v1/secrets/{name}", || web::to(put))
             .named("secrets_put", "Puts a secret in place or replaces it.")
             .scope("secrets:write")
@@ -63,6 +67,10 @@ pub static GROUP: Group = Group {
 async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
     let page = app.secrets(&who, &query.page()?)?;
     Ok(HttpResponse::Ok().json(query.seal(page)))
+}
+
+async fn show(app: web::Data<App>, Caller(who): Caller, name: web::Path<String>) -> Answer {
+    Ok(HttpResponse::Ok().json(app.named_secret(&who, &name)?))
 }
 
 async fn put(

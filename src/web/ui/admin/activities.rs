@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::connections::{mark, may};
 use super::entry::{Entry, read_object, read_properties};
 use super::outcome::{Outcome, sentence};
-use super::schema::{Property, properties_of};
+use super::schema::{PropertyTable, table_of};
 use super::sent::Sent;
 use super::users::{User, users_of};
 use crate::app::App;
@@ -32,6 +32,9 @@ use crate::web::ui::parts::source::Source;
 use crate::web::ui::run::encoded;
 use crate::web::ui::shell::Shell;
 use crate::web::ui::visit::{Visit, html, with_status};
+
+/// How many fields of a trial are shown at once.
+const ENTRIES_SHOWN: usize = 8;
 
 struct Row {
     href: String,
@@ -188,8 +191,8 @@ pub struct ActivityPage {
     view: ActivityView,
     title: String,
     href: String,
-    input: Vec<Property>,
-    output: Vec<Property>,
+    input: PropertyTable,
+    output: PropertyTable,
     input_raw: Source,
     output_raw: Source,
     example: Source,
@@ -201,6 +204,8 @@ pub struct ActivityPage {
     users: Vec<User>,
     fared: Option<Fared>,
     entries: Vec<Entry>,
+    /// Fields that are seldom filled in.
+    rest: Vec<Entry>,
     more: Entry,
     tried: Option<Tried>,
     can_try: bool,
@@ -222,14 +227,15 @@ pub struct Found {
 pub fn one(shell: Shell, found: &Found, sent: Option<&Sent>, outcome: Outcome) -> ActivityPage {
     let view = &found.view;
     let example = example_of(view);
+    let (entries, rest) = entries_of(&view.input_schema, sent);
     let lacking = view.scopes.iter().filter(|scope| !may(&shell, scope)).cloned().collect();
     let help = "Fields that are not above, or the whole input; it goes over what is above.";
     let more = Entry::json("more", "More of the input (JSON)", help, &Value::Null);
     ActivityPage {
         title: if view.name.is_empty() { &view.unique_identifier } else { &view.name }.clone(),
         href: shell.url(&format!("/activities/{}", encoded(&view.unique_identifier))),
-        input: properties_of(&view.input_schema),
-        output: properties_of(&view.output_schema),
+        input: table_of(&view.input_schema),
+        output: table_of(&view.output_schema),
         input_raw: Source::new("Schema of the input", &format!("{:#}", view.input_schema)),
         output_raw: Source::new("Schema of the output", &format!("{:#}", view.output_schema)),
         example: Source::new("A step that calls it", &example),
@@ -250,7 +256,8 @@ pub fn one(shell: Shell, found: &Found, sent: Option<&Sent>, outcome: Outcome) -
         ),
         users: users_of(&shell, &found.users),
         fared: found.record.as_ref().map(|record| fared(&shell, record)),
-        entries: entries_of(&view.input_schema, sent),
+        entries,
+        rest,
         more: match sent {
             Some(sent) => more.typed(sent),
             None => more,
@@ -265,19 +272,26 @@ pub fn one(shell: Shell, found: &Found, sent: Option<&Sent>, outcome: Outcome) -
     }
 }
 
-fn entries_of(schema: &Value, sent: Option<&Sent>) -> Vec<Entry> {
+/// Makes a field for each property, and tells apart those that are seldom filled in.
+fn entries_of(schema: &Value, sent: Option<&Sent>) -> (Vec<Entry>, Vec<Entry>) {
     let is_needed = |name: &str| {
         schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name))
     };
-    let made = schema["properties"].as_object().into_iter().flatten().map(|(name, inner)| {
+    let (mut entries, mut rest) = (Vec::new(), Vec::new());
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
         let entry = Entry::property("input", name, inner, None);
-        let entry = if is_needed(name) { entry.needed() } else { entry };
-        match sent {
+        let entry = match sent {
             Some(sent) => entry.typed(sent),
             None => entry,
+        };
+        let is_filled = sent.is_some_and(|sent| !sent.text(&format!("input.{name}")).is_empty());
+        match is_needed(name) {
+            true => entries.push(entry.needed()),
+            false if is_filled || rest.len() + entries.len() < ENTRIES_SHOWN => entries.push(entry),
+            false => rest.push(entry),
         }
-    });
-    made.collect()
+    }
+    (entries, rest)
 }
 
 fn throttle_of(throttle: &Value) -> String {

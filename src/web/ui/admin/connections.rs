@@ -47,12 +47,17 @@ impl Health {
         let test = view.last_test.as_ref();
         let tested = test.map(|test| shell.ago(&test.at));
         let is_open = called.is_some_and(|called| called.state == "open");
+        // More than every other call of late.
+        let is_failing = called.is_some_and(|it| it.window.failures * 2 > it.window.calls);
         let (mark, why) = match (&view.unauthorized, test) {
             (Some(refused), _) => (mark("bad", "lock", "Not believed"), refused.reason.clone()),
             (None, Some(test)) if !test.ok => {
                 (mark("bad", "failed", "Test failed"), test.detail.clone())
             }
             (None, _) if is_open => (mark("bad", "failed", "Left alone"), last_failure(called)),
+            (None, _) if is_failing => {
+                (mark("retry", "warning", "Calls fail"), last_failure(called))
+            }
             (None, Some(_)) => (mark("ok", "succeeded", "Works"), String::new()),
             (None, None) => (mark("idle", "unknown", "Not tested"), String::new()),
         };
@@ -60,7 +65,7 @@ impl Health {
     }
 
     fn is_well(&self) -> bool {
-        self.mark.tone != "bad"
+        !matches!(self.mark.tone, "bad" | "retry")
     }
 }
 

@@ -8,10 +8,14 @@ mod connections;
 mod entry;
 mod keys;
 mod outcome;
+#[cfg(test)]
+mod samples;
 mod schema;
 mod secrets;
 mod sent;
 mod slack;
+#[cfg(test)]
+mod tests;
 mod users;
 mod webhook;
 mod webhooks;

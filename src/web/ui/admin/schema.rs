@@ -6,6 +6,8 @@ use super::entry::{type_of, written};
 
 const DEPTH_MAX: usize = 4;
 const ROWS_MAX: usize = 200;
+/// How many rows are seen at once.
+const ROWS_SHOWN: usize = 12;
 
 /// One property.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,26 @@ pub struct Property {
     pub description: String,
     /// What it may be, and what it is when nobody says.
     pub notes: Vec<String>,
+}
+
+/// The properties of a schema, the first and the others.
+#[derive(Clone, Debug)]
+pub struct PropertyTable {
+    /// Those that are seen at once: what must be there comes first.
+    pub rows: Vec<Property>,
+    /// Those that are seen when they are asked for.
+    pub rest: Vec<Property>,
+}
+
+/// Returns the properties of a schema as a table.
+pub fn table_of(schema: &Value) -> PropertyTable {
+    let mut rows = properties_of(schema);
+    if rows.len() > ROWS_SHOWN + 2 {
+        rows.sort_by_key(|row| !row.required);
+        let rest = rows.split_off(ROWS_SHOWN);
+        return PropertyTable { rows, rest };
+    }
+    PropertyTable { rows, rest: Vec::new() }
 }
 
 /// Returns the properties of a schema, in its order.

@@ -170,7 +170,7 @@ pub fn one(shell: Shell, view: SecretView, uses: &Uses, outcome: Outcome) -> Sec
         by: view.updated_by.clone().unwrap_or_default(),
         users: users_of(&shell, uses.of_secret(&view.name)),
         can_write: may(&shell, "secrets:write"),
-        curl: shell.curl(&format!("/v1/secrets/{}/uses", encoded(&view.name))),
+        curl: shell.curl(&format!("/v1/secrets/{}", encoded(&view.name))),
         outcome,
         view,
         shell,

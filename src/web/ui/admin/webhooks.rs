@@ -24,6 +24,8 @@ use crate::web::ui::run::encoded;
 use crate::web::ui::shell::Shell;
 use crate::web::ui::visit::{Visit, html, with_status};
 
+/// Systems that are connected so that they send here.
+const HOOKED: [&str; 5] = ["slack", "linear", "github", "stripe", "webhook"];
 /// How many of the newest deliveries of a hook are counted.
 const COUNTED: usize = 50;
 
@@ -47,6 +49,8 @@ struct HookRow {
     app: String,
     address: String,
     signed: bool,
+    /// Whether something is surely meant to come in.
+    meant: bool,
     last: Option<(Mark, Moment)>,
     accepted: usize,
     rejected: usize,
@@ -91,7 +95,7 @@ pub fn page(shell: Shell, address: Address, found: &Found, outcome: Outcome) -> 
     let hooks = hooks.filter(|hook| {
         let has_text =
             hook.name.to_lowercase().contains(&text) || hook.app.to_lowercase().contains(&text);
-        has_text && (state != "trouble" || hook.rejected > 0 || !hook.signed)
+        has_text && (state != "trouble" || hook.rejected > 0 || hook.meant && !hook.signed)
     });
     let hooks: Vec<HookRow> = hooks.collect();
     let mut chips = address.chips(&shell);
@@ -160,6 +164,7 @@ fn hook(shell: &Shell, view: &ConnectionView, deliveries: &[DeliveryView]) -> Ho
         app: title_of(&view.app),
         address: format!("{}{}", shell.origin, shell.url(&view.hook_path)),
         signed: signing.iter().any(|name| view.secrets.contains_key(*name)),
+        meant: HOOKED.contains(&view.app.as_str()),
         last: deliveries.first().map(|one| (mark_of(one.status), shell.ago(&one.received_at))),
         accepted: count(DeliveryStatus::Accepted),
         rejected: count(DeliveryStatus::Rejected),

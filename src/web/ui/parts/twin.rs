@@ -25,11 +25,15 @@ pub struct Twin {
 impl HtmlSafe for Twin {}
 
 /// Pages whose twin has another path.
-const RENAMED: [(&str, &str); 4] = [
+const RENAMED: [(&str, &str); 8] = [
     ("/", "/v1/dashboard"),
     ("/profile", "/v1/me"),
     ("/system", "/v1/system/doctor"),
     ("/people/roles", "/v1/roles"),
+    ("/connections/new", "/v1/connection-apps"),
+    ("/webhooks/new", "/v1/webhooks"),
+    ("/apps/new", "/v1/apps"),
+    ("/activities/import", "/v1/activities/imports"),
 ];
 
 /// What the API answers to `GET`, in the order in which paths are tried.
