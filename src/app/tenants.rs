@@ -17,6 +17,8 @@ use crate::domain::time::Timestamp;
 use crate::store::access::{APPLIANCE, TenantRow};
 
 const SLUG_CHARS_MAX: usize = 63;
+/// As long as the name of the organization, its record inside the tenant.
+const NAME_CHARS_MAX: usize = 255;
 
 /// An organisation.
 #[derive(Clone, Debug, Serialize)]
@@ -125,10 +127,7 @@ impl App {
         slug: &str,
         name: &str,
     ) -> Result<TenantView, Error> {
-        if name.trim().is_empty() {
-            let problem = Problem::new("/name", "empty", "must not be empty");
-            return Err(Error::Invalid(vec![problem]));
-        }
+        check_name(name)?;
         let id = self.tenant_row(who, slug)?.id;
         if !self.owns_appliance(who)? {
             return Err(Error::Forbidden { scope: "*".to_owned() });
@@ -183,6 +182,8 @@ impl App {
             return Err(Error::Forbidden { scope: "*".to_owned() });
         }
         check_slug(slug)?;
+        // Before the tenant is there, since what stands in it is written afterwards.
+        check_name(name)?;
         let (slug, name, now) = (slug.to_owned(), name.to_owned(), self.now());
         let change = Change::of("tenant.create", slug.as_str());
         let row = self
@@ -208,6 +209,19 @@ impl App {
 
 pub(super) fn missing(slug: &str) -> Error {
     Error::NotFound { what: "tenant", id: slug.to_owned() }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let chars = name.chars().count();
+    if name.trim().is_empty() {
+        return Err(Error::Invalid(vec![Problem::new("/name", "empty", "must not be empty")]));
+    }
+    if chars > NAME_CHARS_MAX {
+        let detail =
+            format!("has {chars} characters, of which at most {NAME_CHARS_MAX} are allowed");
+        return Err(Error::Invalid(vec![Problem::new("/name", "too_long", detail)]));
+    }
+    Ok(())
 }
 
 pub(super) fn check_slug(slug: &str) -> Result<(), Error> {

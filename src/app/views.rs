@@ -103,6 +103,11 @@ pub struct RunSummary {
     pub event_type: Option<String>,
     /// What that event is about.
     pub subject: Option<String>,
+    /// What people call that, where the event tells: a ticket's identifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_name: Option<String>,
+    /// How many attempts were made at all its steps together.
+    pub attempts: u32,
     /// When it was created.
     pub created_at: Timestamp,
     /// When its first step began.
@@ -419,6 +424,18 @@ pub struct EventView {
     pub cause: Option<Cause>,
     /// The runs that it started.
     pub runs: Vec<RunId>,
+    /// Workflows that matched and were not started.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<WithheldView>,
+}
+
+/// A workflow that matched an event and was not started.
+#[derive(Clone, Debug, Serialize)]
+pub struct WithheldView {
+    /// Its name.
+    pub workflow: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// Why one workflow did or did not start for an event.

@@ -22,6 +22,7 @@ pub(super) enum Row {
     Notice = b'$',
     Record = b'r',
     RejectedEvent = b'J',
+    RunView = b'v',
     Schedule = b'Z',
     Secret = b'X',
     Throttle = b'T',

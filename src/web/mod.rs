@@ -21,6 +21,7 @@ mod listen;
 pub mod metrics;
 pub mod openapi;
 pub mod origin;
+mod pack;
 pub mod proof;
 pub mod query;
 pub mod route;
@@ -47,6 +48,8 @@ pub static GROUPS: &[&Group] = &[
     &api::rejected::GROUP,
     &api::workflows::GROUP,
     &api::runs::GROUP,
+    &api::run_lists::GROUP,
+    &api::run_insight::GROUP,
     &api::bulk::GROUP,
     &api::dashboard::GROUP,
     &api::approvals::GROUP,
@@ -92,6 +95,9 @@ pub static GROUPS: &[&Group] = &[
     &thena::mcp::GROUP,
     &ui::PAGES,
     &ui::look::GROUP,
+    &ui::run_list::PAGES,
+    &ui::run_pages::PAGES,
+    &ui::rejected::PAGES,
 ];
 
 /// Registers every route of the table under `base`.

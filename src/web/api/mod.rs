@@ -32,6 +32,8 @@ pub mod records;
 pub mod redo;
 pub mod rejected;
 pub mod retention;
+pub mod run_insight;
+pub mod run_lists;
 pub mod runs;
 pub mod schedules;
 pub mod secrets;

@@ -6,6 +6,7 @@ pub mod assets;
 pub mod audit;
 pub mod backups;
 mod bulk;
+mod cures;
 pub mod dashboard;
 mod desk;
 pub mod destinations;
@@ -21,7 +22,14 @@ mod pages;
 pub mod parts;
 pub mod people;
 pub mod profile;
+pub mod rejected;
 pub mod run;
+mod run_bars;
+mod run_lane;
+pub mod run_list;
+pub mod run_pages;
+mod run_panels;
+mod run_sentence;
 pub mod runs;
 #[cfg(test)]
 mod samples;
@@ -43,6 +51,7 @@ pub mod workflows;
 
 use actix_web::web;
 
+use crate::web::api::run_lists;
 use crate::web::route::{CURSOR, Group, Param, Route};
 
 const Q: Param = Param::text("q", "A text to look for.");
@@ -76,24 +85,24 @@ pub static PAGES: Group = Group {
         Route::post("/workflows/{name}/run", || web::to(actions::run))
             .named("page_workflow_run", "Starts one run.")
             .page("runs:write"),
-        Route::get("/runs", || web::to(pages::runs))
+        Route::get("/runs", || web::to(run_list::show))
             .named("page_runs", "Lists runs.")
             .page("runs:read")
-            .query(&[
-                Param::text("status", "A status."),
-                Param::text("workflow", "A workflow's name."),
-                Param::text("event", "The event that started it."),
-                SINCE,
-                Q,
-                CURSOR,
-            ]),
-        Route::get("/runs/{id}", || web::to(pages::run))
+            .query(&run_lists::fields_and(CURSOR)),
+        Route::get("/runs/{id}", || web::to(run_pages::show))
             .named("page_run", "Shows a run.")
-            .page("runs:read"),
+            .page("runs:read")
+            .query(&[
+                Param::text("tab", "`timeline`, `context`, `history`, `compare` or `redo`."),
+                Param::text("step", "The step that is open."),
+                Param::number("at", "The journal record after which the context is shown."),
+                Param::text("expression", "What is evaluated on the context."),
+                Param::text("diff", "The run to compare with."),
+            ]),
         Route::post("/runs/{id}/cancel", || web::to(actions::cancel))
             .named("page_run_cancel", "Cancels a run.")
             .page("runs:write"),
-        Route::post("/runs/{id}/retry", || web::to(actions::retry))
+        Route::post("/runs/{id}/retry", || web::to(run_pages::retry))
             .named("page_run_retry", "Goes on from the step that failed.")
             .page("runs:write"),
         Route::post("/runs/{id}/compensate", || web::to(actions::compensate))
@@ -105,14 +114,10 @@ pub static PAGES: Group = Group {
         Route::get("/bulk", || web::to(bulk::confirm))
             .named("page_bulk", "Shows what would be done to all runs of a list.")
             .page("runs:write")
-            .query(&[
-                Param::text("action", "`retry` or `cancel`."),
-                Param::text("status", "A status."),
-                Param::text("workflow", "A workflow's name."),
-                Param::text("event", "The event that started it."),
-                SINCE,
-                Q,
-            ]),
+            .query(&run_lists::fields_and(Param::text(
+                "action",
+                "`retry`, `restart` or `cancel`.",
+            ))),
         Route::post("/bulk", || web::to(bulk::start))
             .named("page_bulk_start", "Does it to all of them.")
             .page("runs:write"),
@@ -127,8 +132,12 @@ pub static PAGES: Group = Group {
             .page("events:read")
             .query(&[
                 Param::text("type", "An event type."),
+                Param::text("source", "Who sent it."),
+                Param::text("subject", "What it is about."),
+                Q,
                 Param::flag("matched", "Whether it started a run."),
                 SINCE,
+                Param::text("live", "`off` for a list that stands still."),
                 CURSOR,
             ]),
         Route::get("/events/{id}", || web::to(pages::event))

@@ -72,6 +72,8 @@ pub fn summary(number: u64, workflow: &str, status: &str) -> RunSummary {
         event_id: Some(format!("evt_01KAQ{number:05}")),
         event_type: Some("ticket:escalated".to_owned()),
         subject: Some(format!("TCK-{}", 100 + number)),
+        subject_name: (number % 2 == 1).then(|| format!("BIL-{number}")),
+        attempts: 5,
         created_at: created,
         started_at: Some(created),
         ended_at: over.then(|| created + std::time::Duration::from_millis(1_240)),
@@ -296,6 +298,7 @@ pub fn event() -> EventView {
         metadata: json!({"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}),
         cause: Some(Cause { run_id: id(9), depth: 2 }),
         runs: vec![id(3)],
+        withheld: vec![],
     }
 }
 
