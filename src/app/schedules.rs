@@ -295,6 +295,11 @@ fn read(view: TenantView<'_>, row: &ScheduleRow) -> Result<(String, Schedule, Va
     }
 }
 
+/// Returns the schedule of a row.
+pub(super) fn schedule_of(view: TenantView<'_>, row: &ScheduleRow) -> Result<Schedule, Error> {
+    Ok(read(view, row)?.1)
+}
+
 /// Returns the schedules that fire next, the soonest first.
 pub(super) fn upcoming(view: TenantView<'_>, count: usize) -> Result<Vec<UpcomingView>, Error> {
     let mut rows = view.schedules()?;

@@ -56,6 +56,12 @@ pub struct TenantDetails {
     pub active_runs: u64,
     /// How many of its runs wait or queue.
     pub waiting_runs: u64,
+    /// How many events it has taken in, those included that are no longer kept.
+    pub events: u64,
+    /// How many runs it has, in every status.
+    pub runs: u64,
+    /// Whether the appliance itself lives in it; such a one is neither suspended nor removed.
+    pub first: bool,
 }
 
 /// Whether a tenant works.
@@ -106,6 +112,7 @@ impl App {
     pub fn tenant_details(&self, who: &Principal, slug: &str) -> Result<TenantDetails, Error> {
         let row = self.tenant_row(who, slug)?;
         let counts = self.counts_of(row.id)?;
+        let totals = self.read_of(row.id, |view| Ok(view.totals()?))?;
         Ok(TenantDetails {
             people: counts.of(Quota::People),
             keys: counts.of(Quota::Keys),
@@ -113,6 +120,9 @@ impl App {
             stored_bytes: counts.of(Quota::StoredBytes),
             active_runs: counts.of(Quota::ActiveRuns),
             waiting_runs: counts.of(Quota::WaitingRuns),
+            events: totals.events,
+            runs: totals.runs.iter().sum(),
+            first: self.first_tenant()?.id == row.id,
             view: view(row),
         })
     }

@@ -32,6 +32,7 @@ pub mod run_search;
 pub mod schedule;
 pub mod scope;
 pub mod secret;
+pub mod sheet;
 pub mod signature;
 pub mod time;
 pub mod trace;

@@ -13,6 +13,7 @@ pub(super) enum Row {
     BulkJob = b'Q',
     BulkMembers = b'i',
     Connection = b'C',
+    ConnectionTest = b't',
     CustomActivity = b'c',
     Delivery = b'D',
     EventType = b'E',

@@ -19,6 +19,7 @@ pub mod idempotency;
 pub mod json;
 mod listen;
 pub mod metrics;
+pub mod multipart;
 pub mod openapi;
 pub mod origin;
 mod pack;
@@ -47,6 +48,7 @@ pub static GROUPS: &[&Group] = &[
     &api::events::GROUP,
     &api::rejected::GROUP,
     &api::workflows::GROUP,
+    &api::authoring::GROUP,
     &api::runs::GROUP,
     &api::run_lists::GROUP,
     &api::run_insight::GROUP,
@@ -56,6 +58,7 @@ pub static GROUPS: &[&Group] = &[
     &api::incidents::GROUP,
     &api::schedules::GROUP,
     &api::activities::GROUP,
+    &api::uses::GROUP,
     &api::apps::GROUP,
     &api::event_types::GROUP,
     &api::filters::GROUP,
@@ -66,6 +69,7 @@ pub static GROUPS: &[&Group] = &[
     &api::accounts::GROUP,
     &api::account_entries::GROUP,
     &api::contacts::GROUP,
+    &api::sheets::GROUP,
     &api::teams::GROUP,
     &api::users::GROUP,
     &api::tags::GROUP,
@@ -94,10 +98,13 @@ pub static GROUPS: &[&Group] = &[
     &thena::GROUP,
     &thena::mcp::GROUP,
     &ui::PAGES,
-    &ui::look::GROUP,
     &ui::run_list::PAGES,
     &ui::run_pages::PAGES,
     &ui::rejected::PAGES,
+    &ui::authoring::PAGES,
+    &ui::admin::GROUP,
+    &ui::desk::PAGES,
+    &ui::look::GROUP,
 ];
 
 /// Registers every route of the table under `base`.

@@ -61,6 +61,12 @@ impl Streams {
         Ok(Open { streams: Arc::clone(self), tenant, closing: self.closing.subscribe() })
     }
 
+    /// Returns how many streams of a tenant are open.
+    #[must_use]
+    pub fn open_of(&self, tenant: TenantId) -> usize {
+        self.by_tenant.lock().get(&tenant).copied().unwrap_or(0)
+    }
+
     /// Ends every stream, so that none holds up a stop; their clients come back later.
     pub fn close(&self) {
         self.closing.send_replace(true);

@@ -30,12 +30,14 @@ mod reference;
 mod retrying;
 pub mod secrets;
 mod seen;
+pub mod source_text;
 mod step;
 mod structure;
 mod tags;
 pub mod team;
 #[cfg(test)]
 mod tests;
+pub mod text_diff;
 mod thena;
 pub mod tree;
 mod trigger;

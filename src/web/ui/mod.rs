@@ -1,16 +1,19 @@
 //! The pages for people: parse, call, render. Each page is listed once, in `PAGES`.
 
 mod actions;
+pub mod admin;
 pub mod apps;
 pub mod assets;
 pub mod audit;
+pub mod authoring;
 pub mod backups;
 mod bulk;
 mod cures;
 pub mod dashboard;
-mod desk;
+pub mod desk;
 pub mod destinations;
 pub mod door;
+pub mod editor;
 pub mod errors;
 pub mod event;
 pub mod events;
@@ -65,10 +68,16 @@ pub static PAGES: Group = Group {
         Route::get("/", || web::to(dashboard::show))
             .named("page_dashboard", "Shows what happens now and what needs a person.")
             .page("runs:read"),
-        Route::get("/workflows", || web::to(pages::workflows))
+        Route::get("/workflows", || web::to(workflows::list))
             .named("page_workflows", "Lists workflows.")
             .page("workflows:read")
-            .query(&[Param::text("state", "`active` or `inactive`."), Q, CURSOR]),
+            .query(&[
+                Param::text("state", "`active` or `inactive`."),
+                Param::text("trigger", "`event`, `schedule`, `lasting` or `manual`."),
+                Param::text("only", "`failing`, `never` or `draft`."),
+                Q,
+                CURSOR,
+            ]),
         Route::get("/workflows/{name}", || web::to(pages::workflow))
             .named("page_workflow", "Shows a workflow.")
             .page("workflows:read")
@@ -247,7 +256,12 @@ pub static PAGES: Group = Group {
         Route::get("/apps", || web::to(apps::list))
             .named("page_apps", "Lists apps, where they are installed and what they can do.")
             .page("apps:read")
-            .query(&[CURSOR]),
+            .query(&[
+                Param::text("state", "`installed` or `not`."),
+                Q,
+                CURSOR,
+                Param::text("done", "What a form did that led here."),
+            ]),
         Route::get("/system/storage", || web::to(storage::show))
             .named("page_storage", "Shows how much of the disk everything takes, and what is kept.")
             .page("system:read"),
@@ -289,7 +303,12 @@ pub static PAGES: Group = Group {
         Route::get("/destinations", || web::to(destinations::list))
             .named("page_destinations", "Lists where calls go and how that fares.")
             .page("destinations:read")
-            .query(&[CURSOR]),
+            .query(&[
+                Param::text("state", "`trouble` for those that calls do not reach."),
+                Q,
+                CURSOR,
+                Param::text("done", "What a form did that led here."),
+            ]),
         Route::post("/destinations/reset", || web::to(destinations::reset))
             .named("page_destination_reset", "Lets calls go to a destination again.")
             .page("destinations:write"),

@@ -9,7 +9,6 @@ use super::run::encoded;
 use super::shell::Shell;
 use super::visit::{Visit, html, see_other};
 use super::workflow::{self, Surroundings, WorkflowQuery};
-use super::workflows::{self, WorkflowsQuery};
 use crate::app::App;
 use crate::app::events::EventFilter;
 use crate::app::explain::Breadth;
@@ -26,17 +25,6 @@ const RUNS_BESIDE: usize = 10;
 
 fn owned(query: &Query, name: &str) -> Option<String> {
     query.text(name).map(str::to_owned)
-}
-
-pub async fn workflows(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
-    let asked = WorkflowsQuery {
-        state: owned(&query, "state"),
-        q: owned(&query, "q"),
-        cursor: owned(&query, "cursor"),
-    };
-    let active = asked.state.as_deref().map(|state| state == "active");
-    let list = app.workflows(&visit.who, None, active, &query.page()?)?;
-    html(&workflows::page(visit.shell, &asked, &query.seal(list)))
 }
 
 pub async fn workflow(

@@ -13,6 +13,7 @@ use crate::app::destinations::{DestinationView, FailureView, WindowView};
 use crate::app::error::Error;
 use crate::app::explain::EventExplanation;
 use crate::app::run_words::RunWords;
+use crate::app::pulse::WorkflowPulse;
 use crate::app::schedules::ScheduleView;
 use crate::app::views::{DashboardView, Explanation, Page, RunSummary, RunView};
 
@@ -134,7 +135,7 @@ fn pages() -> Vec<(&'static str, String)> {
     let around = around_a_workflow();
     let open = samples::workflow("escalate-urgent", true);
     let list = ["escalate-urgent", "csat-survey", "nightly-report", "vip-routing"];
-    let list = list.iter().map(|name| samples::workflow(name, *name != "nightly-report")).collect();
+    let list = list.iter().map(|name| samples::pulse(name, *name != "nightly-report")).collect();
     let list = Page { data: list, next_cursor: None };
     let json_query = workflow::WorkflowQuery { source: Some("json".to_owned()), version: None };
     let tickets = Page { data: (0..9).map(samples::ticket).collect(), next_cursor: None };
@@ -331,7 +332,10 @@ fn hostile_pages() -> Vec<(&'static str, String)> {
             workflows::page(
                 shell.clone(),
                 &Default::default(),
-                &Page { data: vec![view], next_cursor: None },
+                &Page {
+                    data: vec![WorkflowPulse { workflow: view, ..samples::pulse("x", false) }],
+                    next_cursor: None,
+                },
             )
             .to_string(),
         ),

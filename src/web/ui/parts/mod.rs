@@ -2,6 +2,7 @@
 
 pub mod chart;
 pub mod copy;
+pub mod day;
 pub mod frame;
 pub mod icon;
 pub mod json_tree;

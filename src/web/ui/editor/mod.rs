@@ -1,0 +1,3 @@
+//! The editor of workflows.
+
+pub mod trigger;
