@@ -12,8 +12,8 @@ use crate::app::backups::{
 use crate::app::destinations::{DestinationView, FailureView, WindowView};
 use crate::app::error::Error;
 use crate::app::explain::EventExplanation;
-use crate::app::run_words::RunWords;
 use crate::app::pulse::WorkflowPulse;
+use crate::app::run_words::RunWords;
 use crate::app::schedules::ScheduleView;
 use crate::app::views::{DashboardView, Explanation, Page, RunSummary, RunView};
 

@@ -3,7 +3,7 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 
-use super::hours::percent;
+use super::chart::percent;
 use super::moment::hour;
 use crate::app::agenda::AgendaView;
 use crate::domain::time::Timestamp;
