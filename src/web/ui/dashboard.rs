@@ -208,6 +208,9 @@ fn read_cause(shell: &Shell, cause: &CauseView) -> Cause {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("status", "failed").append_pair("since", "24h");
     query.append_pair("workflow", &cause.workflow);
+    if let Some(step) = &cause.step {
+        query.append_pair("step", step).append_pair("errorCode", &cause.code);
+    }
     Cause {
         count: cause.count,
         workflow: cause.workflow.clone(),
