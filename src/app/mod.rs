@@ -31,6 +31,8 @@ pub mod demo;
 pub mod desk;
 pub mod destinations;
 pub mod doctor;
+pub mod drafts;
+pub mod editing;
 pub mod error;
 pub mod event_types;
 pub mod events;

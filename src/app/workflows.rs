@@ -389,6 +389,7 @@ fn show(
         updated_at: version.created_at,
         created_by: version.created_by.clone(),
         warnings: version.warnings.clone(),
+        note: version.note.clone(),
         totals: WorkflowTotals {
             started: counts.started,
             succeeded: counts.succeeded,

@@ -15,6 +15,7 @@ pub(super) enum Row {
     Connection = b'C',
     CustomActivity = b'c',
     Delivery = b'D',
+    Draft = b'd',
     EventType = b'E',
     EventTypeSchema = b'f',
     Form = b'F',

@@ -46,6 +46,7 @@ pub static GROUPS: &[&Group] = &[
     &api::events::GROUP,
     &api::rejected::GROUP,
     &api::workflows::GROUP,
+    &api::drafts::GROUP,
     &api::runs::GROUP,
     &api::bulk::GROUP,
     &api::approvals::GROUP,
@@ -90,6 +91,7 @@ pub static GROUPS: &[&Group] = &[
     &thena::GROUP,
     &thena::mcp::GROUP,
     &ui::PAGES,
+    &ui::editor::PAGES,
 ];
 
 /// Registers every route of the table under `base`.

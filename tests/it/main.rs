@@ -18,6 +18,7 @@ mod connections;
 mod contract;
 mod destinations;
 mod doors;
+mod drafts;
 mod explain;
 mod faults;
 mod forms;

@@ -17,6 +17,7 @@ pub mod custom_fields;
 pub mod custom_objects;
 pub mod demo;
 pub mod destinations;
+pub mod drafts;
 pub mod event_types;
 pub mod events;
 pub mod filters;

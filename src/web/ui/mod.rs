@@ -10,6 +10,7 @@ pub mod dashboard;
 mod desk;
 pub mod destinations;
 pub mod door;
+pub mod editor;
 pub mod errors;
 pub mod event;
 pub mod events;
