@@ -14,6 +14,7 @@ use super::principal::Principal;
 use crate::domain::event_type::Pattern;
 use crate::domain::filter::{Filter, Sieve, Trace};
 use crate::domain::scope::Scope;
+use crate::domain::time::Timestamp;
 use crate::store::event_index::sift;
 use crate::store::events::EventKey;
 use crate::store::tenant::TenantView;
@@ -74,6 +75,13 @@ pub struct LiveMatch {
 pub struct EventVerdict {
     /// The event.
     pub event_id: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it is about.
+    pub subject: Option<String>,
+    /// When it was accepted.
+    pub received_at: Timestamp,
     /// Whether the filter holds.
     pub matches: bool,
     /// Condition by condition.
@@ -232,7 +240,14 @@ fn verdicts(
         let seen = view.event(*key)?.filter(|stored| view.sees_event(&stored.event));
         let Some(stored) = seen else { continue };
         let trace = filter.trace(&Scope::of_event(stored.event.to_value()));
-        verdicts.push(EventVerdict { event_id: stored.event.id, matches: trace.result, trace });
+        verdicts.push(EventVerdict {
+            event_id: stored.event.id,
+            kind: stored.event.kind,
+            subject: stored.event.subject,
+            received_at: stored.received_at,
+            matches: trace.result,
+            trace,
+        });
     }
     Ok(verdicts)
 }

@@ -264,6 +264,18 @@ impl App {
         }
     }
 
+    /// Returns whether the newest version was saved as a text with comments, which an edit of its
+    /// content alone would lose.
+    #[must_use]
+    pub fn has_comments(&self, who: &Principal, name: &str) -> bool {
+        let newest = self.read(who, |view| {
+            let row = present(view, name)?;
+            version_of(view, &row.name, row.newest)
+        });
+        let source = newest.ok().and_then(|version| version.source);
+        source.is_some_and(|text| text.lines().any(|line| line.trim_start().starts_with('#')))
+    }
+
     pub(super) fn event_for(
         &self,
         who: &Principal,
@@ -362,7 +374,7 @@ fn trigger_kind(definition: &Value) -> &'static str {
     }
 }
 
-fn show(
+pub(super) fn show(
     view: TenantView<'_>,
     row: &WorkflowRow,
     version: VersionRow,

@@ -1,5 +1,7 @@
 //! The demo on a real store: what it is filled with, and what its workflows do.
 
+mod templates;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;

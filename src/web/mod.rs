@@ -19,6 +19,7 @@ pub mod idempotency;
 pub mod json;
 mod listen;
 pub mod metrics;
+pub mod multipart;
 pub mod openapi;
 pub mod origin;
 pub mod proof;
@@ -47,6 +48,7 @@ pub static GROUPS: &[&Group] = &[
     &api::rejected::GROUP,
     &api::workflows::GROUP,
     &api::drafts::GROUP,
+    &api::authoring::GROUP,
     &api::runs::GROUP,
     &api::bulk::GROUP,
     &api::approvals::GROUP,
@@ -92,6 +94,7 @@ pub static GROUPS: &[&Group] = &[
     &thena::mcp::GROUP,
     &ui::PAGES,
     &ui::editor::PAGES,
+    &ui::authoring::PAGES,
 ];
 
 /// Registers every route of the table under `base`.

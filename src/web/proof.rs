@@ -15,6 +15,7 @@ use super::auth;
 use super::body;
 use super::error::ApiError;
 use super::idempotency::put_back;
+use super::multipart;
 use super::route::{Access, Route};
 use super::settings::BodyLimits;
 
@@ -73,7 +74,7 @@ pub async fn check(
     };
     let Some(session) = session_that_acts(route, request) else { return Ok(()) };
     let named = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
-    let typed = form.as_deref().and_then(typed);
+    let typed = form.as_deref().and_then(|form| typed(request, form));
     if named.or(typed.as_deref()).is_some_and(|shown| fits(&session, shown)) {
         return Ok(());
     }
@@ -91,7 +92,12 @@ fn session_that_acts(route: &Route, request: &ServiceRequest) -> Option<String> 
     auth::session_shown(request).filter(|_| acts)
 }
 
-fn typed(form: &[u8]) -> Option<String> {
+fn typed(request: &ServiceRequest, form: &[u8]) -> Option<String> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if let Some(boundary) = kind.and_then(multipart::boundary) {
+        let parts = multipart::parts(boundary, form);
+        return parts.into_iter().find(|(name, _)| name == FIELD).map(|(_, value)| value);
+    }
     let mut pairs = url::form_urlencoded::parse(form);
     pairs.find(|(name, _)| name == FIELD).map(|(_, value)| value.into_owned())
 }

@@ -7,6 +7,7 @@ mod approvals;
 mod apps;
 mod architecture;
 mod audit;
+mod authoring;
 mod backtest;
 mod backups;
 mod bad_input;

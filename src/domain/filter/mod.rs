@@ -4,6 +4,7 @@ mod bind;
 mod compare;
 mod operator;
 mod parse;
+pub mod rows;
 mod sieve;
 #[cfg(test)]
 mod tests;

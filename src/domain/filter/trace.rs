@@ -37,6 +37,20 @@ pub struct Trace {
     pub children: Vec<Trace>,
 }
 
+impl Trace {
+    /// Returns how many conditions would have had to turn out otherwise; 0 when it held.
+    #[must_use]
+    pub fn misses(&self) -> usize {
+        let missed = || self.children.iter().filter(|child| !child.result).map(Trace::misses);
+        match self.op {
+            _ if self.result => 0,
+            "~and" | "~all" if !self.children.is_empty() => missed().sum(),
+            "~or" | "~any" if !self.children.is_empty() => missed().min().unwrap_or(1),
+            _ => 1, // A single condition, or the turn of one.
+        }
+    }
+}
+
 pub(super) fn trace(root: &Node, scope: &Scope) -> Trace {
     root.trace(Frame { scope, element: None }, "")
 }

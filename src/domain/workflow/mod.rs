@@ -32,12 +32,14 @@ mod retrying;
 pub mod secrets;
 mod seen;
 pub mod source;
+pub mod source_text;
 mod step;
 mod structure;
 mod tags;
 pub mod team;
 #[cfg(test)]
 mod tests;
+pub mod text_diff;
 mod thena;
 pub mod tree;
 mod trigger;

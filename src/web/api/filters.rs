@@ -66,7 +66,10 @@ pub static GROUP: Group = Group {
                 "partial":{"type":"boolean","description":"Whether the time was over before."},
                 "tookMs":{"type":"integer"},
                 "data":{"type":"array","items":{"type":"object","properties":{
-                    "eventId":{"type":"string"},"matches":{"type":"boolean"},"trace":{}}}}}}"#,
+                    "eventId":{"type":"string"},"type":{"type":"string"},
+                    "subject":{"type":["string","null"]},
+                    "receivedAt":{"type":"string","format":"date-time"},
+                    "matches":{"type":"boolean"},"trace":{}}}}}}"#,
         ),
     ],
     made: &[],

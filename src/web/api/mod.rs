@@ -7,6 +7,7 @@ pub mod api_imports;
 pub mod approvals;
 pub mod apps;
 pub mod audit;
+pub mod authoring;
 pub mod backups;
 pub mod bulk;
 pub mod comments;

@@ -4,6 +4,7 @@ mod actions;
 pub mod apps;
 pub mod assets;
 pub mod audit;
+pub mod authoring;
 pub mod backups;
 mod bulk;
 pub mod dashboard;
@@ -81,10 +82,16 @@ pub static PAGES: Group = Group {
         Route::get("/", || web::to(pages::dashboard))
             .named("page_dashboard", "Shows what happens now and what needs a person.")
             .page("runs:read"),
-        Route::get("/workflows", || web::to(pages::workflows))
+        Route::get("/workflows", || web::to(workflows::list))
             .named("page_workflows", "Lists workflows.")
             .page("workflows:read")
-            .query(&[Param::text("state", "`active` or `inactive`."), Q, CURSOR]),
+            .query(&[
+                Param::text("state", "`active` or `inactive`."),
+                Param::text("trigger", "`event`, `schedule`, `lasting` or `manual`."),
+                Param::text("only", "`failing`, `never` or `draft`."),
+                Q,
+                CURSOR,
+            ]),
         Route::get("/workflows/{name}", || web::to(pages::workflow))
             .named("page_workflow", "Shows a workflow.")
             .page("workflows:read")

@@ -10,7 +10,6 @@ use super::runs::{self, RunsQuery};
 use super::shell::Shell;
 use super::visit::{Part, Visit, html, see_other};
 use super::workflow::{self, Surroundings, WorkflowQuery};
-use super::workflows::{self, WorkflowsQuery};
 use super::{dashboard as board, run::encoded};
 use crate::app::App;
 use crate::app::events::EventFilter;
@@ -35,17 +34,6 @@ fn owned(query: &Query, name: &str) -> Option<String> {
 pub async fn dashboard(app: web::Data<App>, visit: Visit) -> Answer {
     let view = app.dashboard(&visit.who)?;
     html(&board::page(visit.shell, &view))
-}
-
-pub async fn workflows(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
-    let asked = WorkflowsQuery {
-        state: owned(&query, "state"),
-        q: owned(&query, "q"),
-        cursor: owned(&query, "cursor"),
-    };
-    let active = asked.state.as_deref().map(|state| state == "active");
-    let list = app.workflows(&visit.who, None, active, &query.page()?)?;
-    html(&workflows::page(visit.shell, &asked, &query.seal(list)))
 }
 
 pub async fn workflow(

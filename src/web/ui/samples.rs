@@ -13,6 +13,7 @@ use crate::app::notices::{NoticeTest, NoticeView};
 use crate::app::overview::{Figure, Overview};
 use crate::app::people::PersonView;
 use crate::app::profile::{MeView, MyTenant};
+use crate::app::pulse::WorkflowPulse;
 use crate::app::retention::RetentionView;
 use crate::app::schedules::{FiringView, MissedView, NextView, ScheduleView};
 use crate::app::sessions::SessionView;
@@ -385,6 +386,20 @@ pub fn workflow(name: &str, active: bool) -> WorkflowView {
         ],
         totals: WorkflowTotals { started: 12_480, succeeded: 12_301, failed: 160, cancelled: 19 },
         last_runs: (0..17).map(|n| RunTick { id: id(n), status: statuses[n as usize % 7].to_owned() }).collect(),
+    }
+}
+
+/// A workflow with how it does; an inactive one has never run and has a draft.
+pub fn pulse(name: &str, active: bool) -> WorkflowPulse {
+    WorkflowPulse {
+        workflow: workflow(name, active),
+        newest_version: if active { 12 } else { 13 },
+        has_draft: !active,
+        runs_day: if active { 1_204 } else { 0 },
+        succeeded_day: if active { 1_190 } else { 0 },
+        failed_day: if active { 14 } else { 0 },
+        p95_ms: active.then_some(4_210),
+        last_run_at: active.then(|| ago(42_000)),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::app::backups::{
 };
 use crate::app::destinations::{DestinationView, FailureView, WindowView};
 use crate::app::error::Error;
+use crate::app::pulse::WorkflowPulse;
 use crate::app::schedules::ScheduleView;
 use crate::app::views::{DashboardView, Page, RunView};
 
@@ -114,7 +115,7 @@ fn pages() -> Vec<(&'static str, String)> {
     let around = around_a_workflow();
     let open = samples::workflow("escalate-urgent", true);
     let list = ["escalate-urgent", "csat-survey", "nightly-report", "vip-routing"];
-    let list = list.iter().map(|name| samples::workflow(name, *name != "nightly-report")).collect();
+    let list = list.iter().map(|name| samples::pulse(name, *name != "nightly-report")).collect();
     let list = Page { data: list, next_cursor: None };
     let json_query = workflow::WorkflowQuery { source: Some("json".to_owned()), version: None };
     let failed = runs::RunsQuery { status: Some("failed".to_owned()), ..Default::default() };
@@ -286,7 +287,10 @@ fn hostile_pages() -> Vec<(&'static str, String)> {
             workflows::page(
                 shell.clone(),
                 &Default::default(),
-                &Page { data: vec![view], next_cursor: None },
+                &Page {
+                    data: vec![WorkflowPulse { workflow: view, ..samples::pulse("x", false) }],
+                    next_cursor: None,
+                },
             )
             .to_string(),
         ),

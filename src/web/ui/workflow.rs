@@ -3,6 +3,7 @@
 use askama::Template;
 use serde_json::Value;
 
+use super::authoring::WorkflowTabs;
 use super::dashboard::grouped;
 use super::editor::diagram::{Diagram, Drawn};
 use super::parts::copy::Copy;
@@ -56,6 +57,7 @@ enum ByHand {
 #[template(path = "workflow.html")]
 pub struct WorkflowPage {
     shell: Shell,
+    tabs: WorkflowTabs,
     name: String,
     title: String,
     description: String,
@@ -138,6 +140,7 @@ pub fn page(
     let definition = &workflow.definition;
     let steps = steps(definition);
     WorkflowPage {
+        tabs: WorkflowTabs::new(&shell, &workflow.name, ""),
         name: workflow.name.clone(),
         title: workflow.title.clone(),
         description: workflow.description.clone(),

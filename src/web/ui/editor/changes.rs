@@ -18,19 +18,14 @@ pub fn head(document: &mut Value, posted: &Posted) {
     }
 }
 
-/// Changes the trigger, by its event and a filter as YAML or as a whole.
+/// Changes the trigger to what its card says; one that says nothing changes nothing.
 pub fn trigger(document: &mut Value, posted: &Posted) {
+    let Some(read) = super::trigger::read(&posted.0) else { return };
     let Some(fields) = object(document) else { return };
-    if let Some(typed) = posted.given("trigger") {
-        return put(fields, "trigger", value_of("json", typed));
+    let is_new = !fields.contains_key("trigger");
+    if !(is_new && read == "manual") {
+        put(fields, "trigger", Some(read));
     }
-    let Some(event) = posted.given("event-type") else { return };
-    if event.trim().is_empty() {
-        return put(fields, "trigger", None);
-    }
-    let trigger = fields.entry("trigger").or_insert_with(|| json!({}));
-    set(trigger, &["event".to_owned()], value_of("text", event));
-    set(trigger, &["filter".to_owned()], value_of("json", posted.text("filter")));
 }
 
 /// Changes a step by what its card posted; fields that were not on it stay.

@@ -17,16 +17,18 @@ pub struct Next {
     pub fx: String,
 }
 
-/// Changes a document as a form asks: what its fields say first, then what its button does.
+/// Changes a document as a form asks: what its fields say first, then what its button does. A form
+/// that was made for another step than stands there now changes nothing.
 pub fn apply(document: &mut Value, posted: &Posted, catalogue: &Catalogue) -> Next {
+    if !is_meant(document, posted) {
+        return Next::default();
+    }
     let (part, at) = (posted.text("part"), posted.text("at"));
     match part {
         "head" => changes::head(document, posted),
         "trigger" => changes::trigger(document, posted),
         "step" => {
-            // A form that was made for another step than stands there now changes nothing.
-            let meant = |step: &&mut Value| is_named(step, posted.text("was"));
-            if let Some(step) = document.pointer_mut(at).filter(meant) {
+            if let Some(step) = document.pointer_mut(at) {
                 changes::step(step, posted);
             }
         }
@@ -41,11 +43,14 @@ pub fn apply(document: &mut Value, posted: &Posted, catalogue: &Catalogue) -> Ne
     }
 }
 
-fn is_named(step: &Value, id: &str) -> bool {
-    match &step["id"] {
-        Value::String(known) => known == id,
-        other => id.is_empty() || other.to_string() == id,
-    }
+/// Returns whether the step that a form was made for still stands where it stood.
+pub fn is_meant(document: &Value, posted: &Posted) -> bool {
+    let Some(was) = posted.given("was") else { return true };
+    document.pointer(posted.text("at")).is_some_and(|step| match &step["id"] {
+        Value::String(known) => known == was,
+        Value::Null => was.is_empty(),
+        other => other.to_string() == was,
+    })
 }
 
 fn toggled(stays: Next, name: &str) -> Next {

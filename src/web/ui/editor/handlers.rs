@@ -9,10 +9,11 @@ use super::super::pages::back;
 use super::super::run::encoded;
 use super::super::shell::Shell;
 use super::super::visit::{Part, Visit, html, see_other, with_status};
-use super::deeds::{Next, apply};
+use super::deeds::{Next, apply, is_meant};
 use super::page::{EditQuery, Known, live, page};
 use super::posted::Posted;
 use super::state::Refused;
+use super::trigger::{self, TriggerCard};
 use crate::app::App;
 use crate::app::definitions::{Definition, Verdict};
 use crate::app::drafts::{DraftText, Opened};
@@ -26,6 +27,7 @@ use crate::domain::workflow::document::Format;
 use crate::domain::workflow::source::{Extent, pretty, rewrite, yaml};
 use crate::web::error::Answer;
 use crate::web::query::Query;
+use crate::web::state::Front;
 
 /// How many events can be chosen from to look at values.
 const EVENTS_OFFERED: usize = 8;
@@ -93,14 +95,12 @@ fn plain(time: &str) -> String {
 }
 
 fn known<'k>(
-    app: &App,
-    visit: &Visit,
     read: &'k Read,
     catalogue: &'k crate::domain::activity::Catalogue,
+    trigger: Option<TriggerCard>,
     hand: &str,
-) -> Result<Known<'k>, Error> {
-    let types = app.event_types(&visit.who, None, None)?;
-    Ok(Known {
+) -> Known<'k> {
+    Known {
         name: &read.name,
         opened: &read.opened,
         document: &read.document,
@@ -108,14 +108,14 @@ fn known<'k>(
         sample: &read.sample,
         catalogue,
         events: read.events.clone(),
-        event_types: types.into_iter().map(|known| known.kind).collect(),
+        trigger,
         hand: hand.to_owned(),
-    })
+    }
 }
 
 /// Shows the editor.
 pub async fn show(
-    app: web::Data<App>,
+    (app, front): (web::Data<App>, web::Data<Front>),
     visit: Visit,
     name: web::Path<String>,
     query: Query,
@@ -125,7 +125,8 @@ pub async fn show(
     let read = read(&app, &visit, &name, opened, query.event.as_deref())?;
     let catalogue = app.catalogue(visit.who.tenant);
     let hand = hand(&app);
-    let known = known(&app, &visit, &read, &catalogue, &hand)?;
+    let card = trigger::card((&app, &front), &visit, &name, &read.document);
+    let known = known(&read, &catalogue, Some(card), &hand);
     html(&page(visit.shell, query, known))
 }
 
@@ -146,6 +147,9 @@ pub async fn change(
     let Ok(Definition { mut document, .. }) = opened.source.definition() else {
         return Ok(to_editor(&visit.shell, &name, "?tab=source#source"));
     };
+    if visit.part == Part::Live && !is_meant(&document, &posted) {
+        return unkept(&app, visit, &name, opened, Refused::Stale);
+    }
     let catalogue = app.catalogue(visit.who.tenant);
     let next = apply(&mut document, &posted, &catalogue);
     let format = opened.source.format;
@@ -191,14 +195,14 @@ fn follow(app: &App, visit: Visit, name: &str, opened: Opened, posted: &Posted) 
     let event = posted.given("event").filter(|id| !id.is_empty());
     let read = read(app, &visit, name, opened, event)?;
     let catalogue = app.catalogue(visit.who.tenant);
-    let known = known(app, &visit, &read, &catalogue, "")?;
+    let known = known(&read, &catalogue, None, "");
     html(&live(visit.shell, &query, &known))
 }
 
 fn unkept(app: &App, visit: Visit, name: &str, opened: Opened, refused: Refused) -> Answer {
     let read = read(app, &visit, name, opened, None)?;
     let catalogue = app.catalogue(visit.who.tenant);
-    let known = known(app, &visit, &read, &catalogue, "")?;
+    let known = known(&read, &catalogue, None, "");
     html(&live(visit.shell, &EditQuery::default(), &known).refused(refused))
 }
 
@@ -307,7 +311,7 @@ fn checked(app: &App, visit: Visit, name: &str, text: DraftText) -> Answer {
     let read = read(app, &visit, name, Opened { source: text, ..opened }, None)?;
     let catalogue = app.catalogue(visit.who.tenant);
     let hand = hand(app);
-    let known = known(app, &visit, &read, &catalogue, &hand)?;
+    let known = known(&read, &catalogue, None, &hand);
     let query = EditQuery { tab: "source".to_owned(), ..EditQuery::default() };
     html(&page(visit.shell, query, known).with_text(&typed))
 }

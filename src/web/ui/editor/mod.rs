@@ -15,6 +15,7 @@ mod state;
 mod step;
 #[cfg(test)]
 mod tests;
+pub mod trigger;
 
 pub use page::trigger_word;
 

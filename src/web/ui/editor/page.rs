@@ -3,14 +3,15 @@
 use askama::Template;
 use serde_json::Value;
 
-use super::super::parts::rules::{Rule, rules};
+use super::super::authoring::WorkflowTabs;
 use super::super::run::encoded;
 use super::super::shell::Shell;
 use super::catalogue::{Shelf, shelves};
-use super::control::{Outcome, Widget, yaml_of};
+use super::control::{Outcome, Widget};
 use super::diagram::{Diagram, Drawn};
 use super::state::{Refused, Standing, State};
 use super::step::{Card, Drawing, WayBack};
+use super::trigger::TriggerCard;
 use crate::app::definitions::Verdict;
 use crate::app::drafts::{Opened, spelled};
 use crate::app::editing::{ReferenceView, Sample};
@@ -55,8 +56,8 @@ pub struct Known<'k> {
     pub catalogue: &'k Catalogue,
     /// The events that can be looked at: id and how it is shown.
     pub events: Vec<(String, String)>,
-    /// The event types that there are.
-    pub event_types: Vec<String>,
+    /// What starts it.
+    pub trigger: Option<TriggerCard>,
     /// Names this page.
     pub hand: String,
 }
@@ -83,12 +84,8 @@ pub struct EditorPage {
     unkept: bool,
     revision: u64,
     hand: String,
-    trigger: String,
-    trigger_event: String,
-    trigger_rules: Vec<Rule>,
-    trigger_filter: String,
-    is_plain_trigger: bool,
-    event_types: Vec<String>,
+    tabs: Option<WorkflowTabs>,
+    trigger: Option<TriggerCard>,
     cards: Vec<Card>,
     undone: usize,
     shelves: Vec<Shelf>,
@@ -103,11 +100,13 @@ pub struct EditorPage {
 
 /// The part that follows what is typed.
 #[derive(Template)]
-#[template(path = "editor/live.html")]
+#[template(path = "editor/follow.html")]
 pub struct EditorLive {
     shell: Shell,
     state: State,
     diagram: Diagram,
+    /// The id of the open step, as its card has to know it from now on.
+    was: Option<String>,
     outcomes: Vec<(String, Outcome, Vec<String>)>,
 }
 
@@ -181,10 +180,7 @@ pub fn page(shell: Shell, query: EditQuery, known: Known<'_>) -> EditorPage {
     let Made { cards, state, diagram, steps } = made(&shell, &query, &known, &href);
     let document = known.document;
     let text = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
-    let trigger = &document["trigger"];
-    let only = |known: &[&str]| {
-        trigger.as_object().is_none_or(|it| it.keys().all(|key| known.contains(&key.as_str())))
-    };
+    let live = known.opened.live.is_some();
     let open = Some(query.open.as_str()).filter(|open| steps.iter().any(|step| step.at == *open));
     let references = known.sample.references(document, Some(open.unwrap_or("/steps/0")));
     let is_adding = !query.add.is_empty() || steps.is_empty();
@@ -202,11 +198,8 @@ pub fn page(shell: Shell, query: EditQuery, known: Known<'_>) -> EditorPage {
         text: known.opened.source.text.clone(),
         unkept: false,
         revision: known.opened.revision(),
-        trigger: yaml_of(trigger),
-        trigger_event: trigger["event"].as_str().unwrap_or_default().to_owned(),
-        trigger_rules: rules(&trigger["filter"]),
-        trigger_filter: yaml_of(&trigger["filter"]),
-        is_plain_trigger: document.get("triggers").is_none() && only(&["event", "filter"]),
+        trigger: known.trigger,
+        tabs: live.then(|| WorkflowTabs::new(&shell, known.name, "/edit")),
         undone: cards
             .iter()
             .filter(|card| matches!(card.undo, WayBack::Auto | WayBack::Call { .. }))
@@ -221,7 +214,6 @@ pub fn page(shell: Shell, query: EditQuery, known: Known<'_>) -> EditorPage {
         curl: shell.curl(&format!("/v1{path}/draft")),
         name: known.name.to_owned(),
         hand: known.hand,
-        event_types: known.event_types,
         events: known.events,
         cards,
         state,
@@ -250,13 +242,15 @@ impl EditorPage {
 pub fn live(shell: Shell, query: &EditQuery, known: &Known<'_>) -> EditorLive {
     let href = shell.url(&format!("/workflows/{}/edit", encoded(known.name)));
     let Made { cards, state, diagram, .. } = made(&shell, query, known, &href);
-    let body = cards.into_iter().find_map(|card| card.body);
+    let open = cards.into_iter().find(|card| card.body.is_some());
+    let was = open.as_ref().map(|card| card.was.clone());
+    let body = open.and_then(|card| card.body);
     let controls = body.into_iter().flat_map(|body| {
         let rest = [body.condition, body.approval];
         body.main.into_iter().chain(body.more).chain(body.failing).chain(rest)
     });
     let outcomes = controls.map(|it| (it.id, it.outcome, it.problems)).collect();
-    EditorLive { shell, state, diagram, outcomes }
+    EditorLive { shell, state, diagram, was, outcomes }
 }
 
 impl EditorLive {
