@@ -76,7 +76,7 @@ impl App {
             Some(id) => json!(self.event(who, id)?),
             None => json!({
                 "id": "sample", "type": kind, "source": "sample", "subject": null,
-                "time": self.now(), "actor": {}, "metadata": {}, "payload": sample(&payload_schema),
+                "time": self.now(), "actor": {}, "metadata": {}, "payload": sample(&payload_schema, 0),
             }),
         };
         let mut scope = Scope::of_event(trigger);
@@ -128,7 +128,7 @@ impl App {
                     }
                     output.clone()
                 }
-                None => sample(&schema),
+                None => sample(&schema, 0),
             };
             made.scope.set_step(&step.id, "output", output);
             made.scope.set_step(&step.id, "status", json!("succeeded"));

@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod multipart;
 pub mod openapi;
 pub mod origin;
+mod pack;
 pub mod proof;
 pub mod query;
 pub mod route;
@@ -50,11 +51,15 @@ pub static GROUPS: &[&Group] = &[
     &api::drafts::GROUP,
     &api::authoring::GROUP,
     &api::runs::GROUP,
+    &api::run_lists::GROUP,
+    &api::run_insight::GROUP,
     &api::bulk::GROUP,
+    &api::dashboard::GROUP,
     &api::approvals::GROUP,
     &api::incidents::GROUP,
     &api::schedules::GROUP,
     &api::activities::GROUP,
+    &api::uses::GROUP,
     &api::apps::GROUP,
     &api::event_types::GROUP,
     &api::filters::GROUP,
@@ -65,6 +70,7 @@ pub static GROUPS: &[&Group] = &[
     &api::accounts::GROUP,
     &api::account_entries::GROUP,
     &api::contacts::GROUP,
+    &api::sheets::GROUP,
     &api::teams::GROUP,
     &api::users::GROUP,
     &api::tags::GROUP,
@@ -94,7 +100,13 @@ pub static GROUPS: &[&Group] = &[
     &thena::mcp::GROUP,
     &ui::PAGES,
     &ui::editor::PAGES,
+    &ui::run_list::PAGES,
+    &ui::run_pages::PAGES,
+    &ui::rejected::PAGES,
     &ui::authoring::PAGES,
+    &ui::admin::GROUP,
+    &ui::desk::PAGES,
+    &ui::look::GROUP,
 ];
 
 /// Registers every route of the table under `base`.

@@ -156,7 +156,7 @@ fn required(schema: Option<&Value>) -> Vec<(String, Value)> {
     let field = |name: &str| {
         let made = match name {
             "id" | "ticketId" => Value::from("{{ trigger.payload.ticket.id }}"),
-            name => sample(&schema["properties"][name]),
+            name => sample(&schema["properties"][name], 0),
         };
         (name.to_owned(), made)
     };

@@ -42,6 +42,7 @@ struct PublishPage {
     note: String,
     note_chars_max: usize,
     revision: u64,
+    has_draft: bool,
 }
 
 /// One difference.
@@ -60,7 +61,7 @@ pub async fn show(app: web::Data<App>, visit: Visit, name: web::Path<String>) ->
 
 fn page(app: &App, visit: Visit, name: &str, faults: Vec<Problem>, note: &str) -> Answer {
     let opened = app.open_definition(&visit.who, name)?;
-    let revision = opened.revision();
+    let (revision, has_draft) = (opened.revision(), opened.draft.is_some());
     let (plan, mut problems, tests) = match opened.source.definition() {
         Ok(definition) => {
             let tests = definition.document["tests"].as_array().map_or(0, Vec::len);
@@ -102,6 +103,7 @@ fn page(app: &App, visit: Visit, name: &str, faults: Vec<Problem>, note: &str) -
         note: note.to_owned(),
         note_chars_max: NOTE_CHARS_MAX,
         revision,
+        has_draft,
         name: name.to_owned(),
         edit_href: visit.shell.url(&format!("{path}/edit")),
         href: visit.shell.url(&format!("{path}/publish")),

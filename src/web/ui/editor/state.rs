@@ -101,7 +101,8 @@ fn row(told: &Told, standing: &Standing<'_>) -> Row {
         word: if is_error { "Error" } else { "Warning" },
         detail: problem.detail.clone(),
         hint: problem.hint.clone().unwrap_or_default(),
-        line: line_of(text, &problem.pointer).filter(|_| !problem.pointer.is_empty()),
+        line: line_of(text, &problem.pointer)
+            .filter(|_| !problem.pointer.is_empty() && text.trim_end().contains('\n')),
         place: match step {
             Some(step) => format!("{} {}", step.id, &problem.pointer[step.at.len()..]),
             None => problem.pointer.clone(),

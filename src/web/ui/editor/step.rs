@@ -43,8 +43,10 @@ pub struct Card {
     pub at: String,
     /// The list that it stands in, with the place behind it.
     pub after: String,
-    /// Its place, such as `2` or `2.1`.
+    /// Its place from the beginning, such as `2` or `2.1`.
     pub number: String,
+    /// Its place in its list, from 1.
+    pub place: usize,
     /// In how many steps it stands.
     pub depth: usize,
     /// Its id.
@@ -153,6 +155,7 @@ impl Drawing<'_> {
             at: step.at.clone(),
             after: format!("{list}/{}", index + 1),
             number: number(&step.at),
+            place: index + 1,
             depth: step.depth,
             was: match &value["id"] {
                 Value::String(id) => id.clone(),
