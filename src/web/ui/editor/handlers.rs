@@ -148,7 +148,7 @@ pub async fn change(
         return Ok(to_editor(&visit.shell, &name, "?tab=source#source"));
     };
     if visit.part == Part::Live && !is_meant(&document, &posted) {
-        return unkept(&app, visit, &name, opened, Refused::Stale);
+        return unkept(&app, visit, (&name, posted.text("part")), opened, Refused::Stale);
     }
     let catalogue = app.catalogue(visit.who.tenant);
     let next = apply(&mut document, &posted, &catalogue);
@@ -158,7 +158,13 @@ pub async fn change(
     let asks = !changed.lost.is_empty() && posted.text("agree") != "yes";
     if asks && (changed.extent == Extent::Whole || posted.text("do") != "remove") {
         return match visit.part {
-            Part::Live => unkept(&app, visit, &name, opened, Refused::Comments(changed.lost)),
+            Part::Live => unkept(
+                &app,
+                visit,
+                (&name, posted.text("part")),
+                opened,
+                Refused::Comments(changed.lost),
+            ),
             Part::Whole => {
                 let href = visit.shell.url(&format!("/workflows/{}/edit", encoded(&name)));
                 let fields = posted.0.into_iter().filter(|(name, _)| name != "_token").collect();
@@ -178,7 +184,7 @@ pub async fn change(
             follow(&app, visit, &name, opened, &posted)
         }
         (Err(Error::Stale { .. }), Part::Live) => {
-            unkept(&app, visit, &name, opened, Refused::Stale)
+            unkept(&app, visit, (&name, posted.text("part")), opened, Refused::Stale)
         }
         (Err(Error::Stale { .. }), Part::Whole) => conflict(visit, &name, &text.text, &opened),
         (Err(error), _) => Err(error.into()),
@@ -199,11 +205,23 @@ fn follow(app: &App, visit: Visit, name: &str, opened: Opened, posted: &Posted) 
     html(&live(visit.shell, &query, &known))
 }
 
-fn unkept(app: &App, visit: Visit, name: &str, opened: Opened, refused: Refused) -> Answer {
+/// Says why what a form says was not kept.
+fn unkept(
+    app: &App,
+    visit: Visit,
+    (name, part): (&str, &str),
+    opened: Opened,
+    refused: Refused,
+) -> Answer {
+    let form = match part {
+        "head" => "head-form",
+        "trigger" => "trigger",
+        _ => "card-form", // A step's, or the source.
+    };
     let read = read(app, &visit, name, opened, None)?;
     let catalogue = app.catalogue(visit.who.tenant);
     let known = known(&read, &catalogue, None, "");
-    html(&live(visit.shell, &EditQuery::default(), &known).refused(refused))
+    html(&live(visit.shell, &EditQuery::default(), &known).refused(refused, form))
 }
 
 fn place(next: &Next) -> String {
@@ -295,7 +313,7 @@ pub async fn source(
         }
         (Err(Error::Stale { .. }), Part::Live) => {
             let opened = app.open_definition(&visit.who, &name)?;
-            unkept(&app, visit, &name, opened, Refused::Stale)
+            unkept(&app, visit, (&name, posted.text("part")), opened, Refused::Stale)
         }
         (Err(Error::Stale { .. }), Part::Whole) => {
             let opened = app.open_definition(&visit.who, &name)?;

@@ -255,8 +255,8 @@ pub fn live(shell: Shell, query: &EditQuery, known: &Known<'_>) -> EditorLive {
 
 impl EditorLive {
     /// Says why what was typed was not kept.
-    pub fn refused(mut self, refused: Refused) -> EditorLive {
-        self.state.refused = Some(refused);
+    pub fn refused(mut self, refused: Refused, form: &'static str) -> EditorLive {
+        self.state.refused = Some((refused, form));
         self
     }
 }

@@ -20,8 +20,8 @@ pub struct State {
     pub errors: usize,
     /// What happens if each step fails.
     pub rehearsal: Vec<(String, String)>,
-    /// Why what was typed last was not kept.
-    pub refused: Option<Refused>,
+    /// Why what was typed last was not kept, and the form that it was typed into.
+    pub refused: Option<(Refused, &'static str)>,
     /// How many ways of undoing are missing.
     pub unsaid: usize,
 }
