@@ -158,6 +158,14 @@ impl App {
 }
 
 impl Sample {
+    /// Returns a sample of one event, before any step.
+    #[must_use]
+    pub fn of_event(event: Value) -> Sample {
+        let scope = Scope::of_event(event);
+        let (payload_schema, outputs) = (json!({}), Vec::new());
+        Sample { event: None, runs: Vec::new(), scope, payload_schema, outputs }
+    }
+
     /// Lists what the step at `pointer` can refer to.
     #[must_use]
     pub fn references(&self, document: &Value, pointer: Option<&str>) -> Vec<ReferenceView> {

@@ -46,7 +46,7 @@ async fn text_of(app: &TestApp) -> String {
 #[test]
 fn a_draft_is_kept_right_or_wrong_and_published_whole() {
     with_config(quick, async |app| {
-        app.get("/v1/workflows/greet/draft").await.refused(404, "not_found");
+        app.get("/v1/workflows/greet/draft").await.refused(404, "draft_not_found");
         let broken = keep(&app, "greet", "name: [", None).await;
         let tag = broken.header("etag").expect("a tag").to_owned();
         assert_eq!(broken.expect(200)["text"], "name: [");
@@ -57,7 +57,7 @@ fn a_draft_is_kept_right_or_wrong_and_published_whole() {
         let body = json!({"note": "says hello"});
         let saved = app.post("/v1/workflows/greet/draft/publish", body).await.expect(200);
         assert_eq!((&saved["version"], &saved["note"]), (&json!(1), &json!("says hello")));
-        app.get("/v1/workflows/greet/draft").await.refused(404, "not_found");
+        app.get("/v1/workflows/greet/draft").await.refused(404, "draft_not_found");
         let yaml = send(app.request(Method::GET, "/v1/workflows/greet?format=yaml")).await;
         assert_eq!(yaml.text, TEXT);
         let runs = app.publish("order:placed", json!({"who": "Ada"})).await;

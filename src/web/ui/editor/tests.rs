@@ -2,9 +2,15 @@
 
 use serde_json::{Value, json};
 
+use super::super::samples::HOSTILE;
+use super::super::shell::Shell;
 use super::control::{Making, Outcome, Widget};
 use super::deeds::{Next, apply};
+use super::page::{EditQuery, Known, live, page};
 use super::posted::{Posted, value_of};
+use crate::app::definitions::Verdict;
+use crate::app::drafts::{DraftText, Opened};
+use crate::app::editing::Sample;
 use crate::domain::activity::Catalogue;
 use crate::domain::scope::Scope;
 
@@ -148,4 +154,72 @@ fn a_schema_becomes_fields_with_what_their_expressions_give() {
     assert_eq!(of("in/c").outcome, Outcome::Value("\"ok!\"".into()));
     let Outcome::Fault { caret, .. } = &of("a").outcome else { panic!("{:?}", of("a").outcome) };
     assert_eq!(caret, "{{ trigger.no }}\n   ^");
+}
+
+fn hostile_document() -> Value {
+    json!({"name": "w", "title": HOSTILE, "description": HOSTILE,
+    "trigger": {"event": HOSTILE, "filter": {HOSTILE: {"~eq": HOSTILE}}},
+    "steps": [
+        {"id": HOSTILE, "title": HOSTILE, "activity": HOSTILE, "timeout": HOSTILE,
+            "if": {HOSTILE: {"~eq": HOSTILE}}, "input": {HOSTILE: HOSTILE, "e": "{{ a b"},
+            "compensate": {"activity": HOSTILE, "input": {HOSTILE: HOSTILE}}},
+        {"id": "b", "branch": [{"if": {"a": {"~eq": HOSTILE}}, "steps": [{"id": HOSTILE}]}]},
+    ]})
+}
+
+fn known<'k>(document: &'k Value, opened: &'k Opened, sample: &'k Sample) -> Known<'k> {
+    let catalogue: &'static Catalogue = Box::leak(Box::default());
+    let verdict = Verdict {
+        valid: true,
+        problems: Vec::new(),
+        warnings: Vec::new(),
+        definition: None,
+        rehearsal: Vec::new(),
+    };
+    Known {
+        name: HOSTILE,
+        opened,
+        document,
+        verdict: Ok(verdict),
+        sample,
+        catalogue,
+        events: vec![(HOSTILE.to_owned(), HOSTILE.to_owned())],
+        trigger: None,
+        hand: "h".to_owned(),
+    }
+}
+
+#[test]
+fn whatever_stands_in_a_draft_comes_out_as_text() {
+    let document = hostile_document();
+    let source = DraftText::of(&document.to_string(), "json");
+    let opened = Opened { source, draft: None, live: None };
+    let sample = Sample::of_event(json!({"payload": {HOSTILE: HOSTILE, "x": HOSTILE}}));
+    let mut seen = Vec::new();
+    for (tab, open, add) in [
+        ("form", "/steps/0", ""),
+        ("form", "/steps/1", ""),
+        ("form", "", "/steps/1"),
+        ("source", "", ""),
+    ] {
+        let query = EditQuery {
+            tab: tab.to_owned(),
+            open: open.to_owned(),
+            add: add.to_owned(),
+            find: HOSTILE.to_owned(),
+            ..EditQuery::default()
+        };
+        let shell = Shell::for_tests("/base");
+        let follow = live(shell.clone(), &query, &known(&document, &opened, &sample));
+        seen.push(follow.to_string());
+        let html = page(shell, query, known(&document, &opened, &sample)).to_string();
+        assert_eq!(html.matches("<h1").count(), 1);
+        seen.push(html);
+    }
+    for html in seen {
+        assert!(!html.contains("<img") && !html.contains("</script><"), "{html}");
+        for address in html.split("href=\"/").skip(1) {
+            assert!(address.starts_with("base/"), "{address:.60}");
+        }
+    }
 }
