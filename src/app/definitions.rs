@@ -464,6 +464,7 @@ fn put(
         warnings: checked.warnings.clone(),
         created_by: by,
         created_at: now,
+        note: None,
     });
     tx.put_workflow(&row);
     Ok((made, version))

@@ -37,6 +37,8 @@ pub mod demo;
 pub mod desk;
 pub mod destinations;
 pub mod doctor;
+pub mod drafts;
+pub mod editing;
 pub mod error;
 pub mod event_fields;
 pub mod event_reach;

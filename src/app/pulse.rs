@@ -99,7 +99,7 @@ impl App {
                 }
                 let version = version_of(view, &row.name, row.version)?;
                 let shown = show(view, &row, version)?;
-                let has_draft = row.newest != row.version;
+                let has_draft = row.newest != row.version || view.draft(&row.name)?.is_some();
                 if filter.holds(&shown, has_draft) {
                     wanted.push((shown, row.newest, has_draft));
                 }

@@ -47,6 +47,8 @@ pub struct WorkflowView {
     pub updated_at: Timestamp,
     /// Who saved this version.
     pub created_by: String,
+    /// What whoever published it said of it.
+    pub note: Option<String>,
     /// What a check warned of.
     pub warnings: Vec<crate::domain::problem::Problem>,
     /// Runs of the workflow by outcome since it exists.

@@ -401,6 +401,7 @@ pub(super) fn show(
         updated_at: version.created_at,
         created_by: version.created_by.clone(),
         warnings: version.warnings.clone(),
+        note: version.note.clone(),
         totals: WorkflowTotals {
             started: counts.started,
             succeeded: counts.succeeded,

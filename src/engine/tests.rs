@@ -146,6 +146,7 @@ impl World {
             warnings: Vec::new(),
             created_by: String::new(),
             created_at: Timestamp::default(),
+            note: None,
         };
         let row = WorkflowRow {
             name: workflow.name.clone(),

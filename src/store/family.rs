@@ -16,6 +16,7 @@ pub(super) enum Row {
     ConnectionTest = b't',
     CustomActivity = b'c',
     Delivery = b'D',
+    Draft = b'd',
     EventType = b'E',
     EventTypeSchema = b'f',
     Form = b'F',

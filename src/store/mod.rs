@@ -19,6 +19,7 @@ pub mod counters;
 pub mod custom_activities;
 pub mod deliveries;
 pub mod destinations;
+pub mod drafts;
 mod envelope;
 pub mod event_index;
 pub mod event_types;

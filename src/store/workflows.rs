@@ -55,6 +55,9 @@ pub struct VersionRow {
     pub created_by: String,
     /// When it was saved.
     pub created_at: Timestamp,
+    /// What whoever published it said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 impl TenantView<'_> {

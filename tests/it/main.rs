@@ -20,6 +20,7 @@ mod contract;
 mod desk_pages;
 mod destinations;
 mod doors;
+mod drafts;
 mod explain;
 mod faults;
 mod forms;

@@ -19,6 +19,7 @@ pub mod custom_objects;
 pub mod dashboard;
 pub mod demo;
 pub mod destinations;
+pub mod drafts;
 pub mod event_types;
 pub mod events;
 pub mod filters;

@@ -382,6 +382,7 @@ pub fn workflow(name: &str, active: bool) -> WorkflowView {
         created_at: ago(900_000_000),
         updated_at: ago(7_000_000),
         created_by: "ana@acme.example".to_owned(),
+        note: None,
         warnings: vec![
             Problem::new("/steps/2", "no_compensation", "`page` has an effect that nothing undoes")
                 .with_hint("say `compensate: none` if that is meant"),

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::authoring::WorkflowTabs;
 use super::dashboard::grouped;
+use super::editor::diagram::{Diagram, Drawn};
 use super::parts::copy::Copy;
 use super::parts::moment::Moment;
 use super::parts::rules::{Rule, brief, rules};
@@ -15,6 +16,7 @@ use super::shell::Shell;
 use crate::app::views::{RunSummary, WorkflowView};
 use crate::domain::problem::Problem;
 use crate::domain::rehearsal::Rehearsed;
+use crate::domain::workflow::outline::Outlined;
 
 /// How the page's source is spelled, and which version it shows.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
@@ -70,6 +72,7 @@ pub struct WorkflowPage {
     steps: Vec<StepCard>,
     undone: usize,
     warnings: Vec<Problem>,
+    diagram: Diagram,
     rehearsal: Vec<(String, String)>,
     strip: Strip,
     totals: Vec<(&'static str, String, String)>,
@@ -152,6 +155,7 @@ pub fn page(
         },
         trigger_rules: rules(&definition["trigger"]["filter"]),
         limits: limits(definition),
+        diagram: diagram(definition, &href),
         undone: steps.iter().filter(|step| step.undo.is_way()).count(),
         steps,
         warnings: workflow.warnings.clone(),
@@ -176,6 +180,16 @@ pub fn page(
         href,
         shell,
     }
+}
+
+fn diagram(definition: &Value, href: &str) -> Diagram {
+    let start = super::editor::trigger_word(definition);
+    let look = |step: &Outlined| Drawn {
+        href: format!("{href}/edit?open={}#card", step.at),
+        undo: way_back(&step.value["compensate"], step.value["activity"].as_str()).is_way(),
+        tone: "",
+    };
+    Diagram::new(definition, &start, &look)
 }
 
 fn totals(shell: &Shell, workflow: &WorkflowView) -> Vec<(&'static str, String, String)> {
