@@ -1,140 +1,152 @@
 // Small comforts; every page works without this file.
 (() => {
-  const root = document.documentElement;
-  const store = (key, value) => {
-    document.cookie = `${key}=${value};path=${root.dataset.base || "/"};max-age=31536000;samesite=lax`;
-  };
+const root = document.documentElement, chosen = root.dataset;
+const by = (id) => document.getElementById(id);
+const one = (selector) => document.querySelector(selector);
+const every = (selector, within = document) => [...within.querySelectorAll(selector)];
+const on = (name, act) => document.addEventListener(name, act);
 
-  // Times: the server writes UTC, here they become relative and local.
-  const relative = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "narrow" });
-  const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
-  const clock = new Intl.DateTimeFormat(undefined, {
-    day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false,
-  });
-  const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
-  const distance = (seconds) => {
-    const [unit, size] = units.find(([, size]) => Math.abs(seconds) >= size) || units[3];
-    return relative.format(Math.trunc(seconds / size), unit);
-  };
-  const localise = () => {
-    for (const time of document.querySelectorAll("time[data-as]")) {
-      const at = new Date(time.dateTime);
-      if (Number.isNaN(at.getTime())) continue;
-      time.title = `${full.format(at)} (${time.dateTime})`;
-      const away = (at.getTime() - Date.now()) / 1000;
-      const relatively = time.dataset.as === "relative" && Math.abs(away) < 604800;
-      const text = relatively ? (Math.abs(away) < 1 ? "now" : distance(away)) : clock.format(at);
-      if (time.textContent !== text) time.textContent = text;
-    }
-    for (const zone of document.querySelectorAll("[data-zone]")) {
-      zone.textContent = `Times are in ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`;
-    }
-  };
-  localise();
-  setInterval(() => document.hidden || localise(), 1000);
+// Times: the server writes UTC, here they become local.
+const timeZone = chosen.times ? "UTC" : undefined;
+const relative = new Intl.RelativeTimeFormat("en", { style: "narrow" });
+const clock = new Intl.DateTimeFormat(undefined, {
+	day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false, timeZone,
+});
+const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+const distance = (seconds) => {
+	const [unit, size] = units.find(([, size]) => Math.abs(seconds) >= size) || units[3];
+	return relative.format(Math.trunc(seconds / size), unit);
+};
+const localise = () => {
+	for (const time of every("time[data-as]")) {
+		const at = new Date(time.dateTime), away = (at - Date.now()) / 1000;
+		time.title = `${clock.format(at)} (${time.dateTime})`;
+		const near = time.dataset.as === "relative" && Math.abs(away) < 604800;
+		const text = near ? (Math.abs(away) < 1 ? "now" : distance(away)) : clock.format(at);
+		if (time.textContent !== text) time.textContent = text;
+	}
+	one("[data-zone]")?.replaceChildren(`Times are in ${clock.resolvedOptions().timeZone}.`);
+};
+localise();
+setInterval(localise, 1000);
 
-  // Of tabs that do not fit, the chosen one is in sight.
-  for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
-    tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - 16;
-  }
+// The chosen tab is in sight.
+for (const tab of every(".tabs [aria-current]"))
+	tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - 16;
 
-  // Copying.
-  document.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-copy]");
-    if (!button) return;
-    event.preventDefault();
-    event.stopPropagation();
-    try {
-      await navigator.clipboard.writeText(button.dataset.copy);
-      button.classList.add("copied");
-      document.getElementById("said").textContent = "Copied";
-      setTimeout(() => button.classList.remove("copied"), 1200);
-    } catch {
-      prompt("Copy this:", button.dataset.copy);
-    }
-  });
+// Copying; a menu closes when something else is pressed.
+on("click", async (event) => {
+	for (const menu of every(".menu[open]")) menu.open = menu.contains(event.target);
+	const button = event.target.closest("[data-copy]");
+	if (!button) return;
+	event.preventDefault();
+	try {
+		await navigator.clipboard.writeText(button.dataset.copy);
+		button.classList.add("copied");
+		by("said").textContent = "Copied";
+		setTimeout(() => button.classList.remove("copied"), 1200);
+	} catch {
+		prompt("Copy this:", button.dataset.copy);
+	}
+});
 
-  // The theme: light, dark, or what the system says.
-  document.addEventListener("submit", (event) => {
-    if (event.target.id !== "theme") return;
-    event.preventDefault();
-    const shown = root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-    const next = shown === "dark" ? "light" : "dark";
-    root.dataset.theme = next;
-    store("ergane_theme", next);
-  });
+// Questions before what cannot be taken back; a dark system is switched to light first.
+on("submit", (event) => {
+	const ask = event.submitter?.dataset.ask, { id, theme } = event.target;
+	if (ask && !confirm(ask)) event.preventDefault();
+	if (id === "theme" && !chosen.theme && matchMedia("(prefers-color-scheme: dark)").matches) theme.value = "light";
+});
 
-  // Questions before what cannot be taken back.
-  document.addEventListener("submit", (event) => {
-    const question = event.submitter?.dataset.ask;
-    if (question && !confirm(question)) event.preventDefault();
-  });
+// Keys, unless turned off.
+let went = 0;
+const walk = (by) => {
+	const rows = every(".go, .step > summary"), at = rows.indexOf(document.activeElement) + by;
+	rows[Math.max(0, Math.min(at, rows.length - 1))]?.focus();
+};
+const keys = {
+	"/": () => by("find").focus(),
+	"?": () => by("shortcuts").togglePopover(),
+	c: () => one(".api .copy")?.click(),
+	e: () => one("[data-press=e]")?.click(),
+	g: () => (went = Date.now()),
+	j: () => walk(1),
+	k: () => walk(-1),
+};
+on("keydown", (event) => {
+	const { key, target } = event;
+	if (key === "Escape") for (const menu of every(".menu[open]")) menu.open = false;
+	if (event.ctrlKey || event.metaKey || event.altKey) return;
+	if (target.closest("input, textarea, select")) {
+		if (key === "Escape") target.blur();
+	} else if (!chosen.keys && by("find")) {
+		if (key === "/") event.preventDefault();
+		if (Date.now() - went < 1000) one(`[data-key="${CSS.escape(key)}"]`)?.click(went = 0);
+		else keys[key]?.();
+	}
+});
 
-  // Keys: `/` searches, `g` and a letter goes somewhere, `j` and `k` walk rows.
-  let went = 0;
-  document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input, textarea, select")) {
-      if (event.key === "Escape") event.target.blur();
-      return;
-    }
-    const find = document.getElementById("find");
-    if (event.key === "/" && find) {
-      event.preventDefault();
-      find.focus();
-    } else if (event.key === "g") {
-      went = Date.now();
-    } else if (Date.now() - went < 1000) {
-      went = 0;
-      document.querySelector(`[data-key="${CSS.escape(event.key)}"]`)?.click();
-    } else if (event.key === "j" || event.key === "k") {
-      const rows = [...document.querySelectorAll(".go, .step > summary")];
-      const at = rows.indexOf(document.activeElement) + (event.key === "j" ? 1 : -1);
-      rows[Math.max(0, Math.min(at, rows.length - 1))]?.focus();
-    }
-  });
+// A link to a step opens it.
+const reveal = () => {
+	const at = by(decodeURIComponent(location.hash.slice(1)));
+	(at?.closest("details") || at?.querySelector("details"))?.setAttribute("open", "");
+};
+reveal();
+addEventListener("hashchange", reveal);
 
-  // A link to a step opens it.
-  const reveal = () => {
-    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    const details = target && (target.closest("details") || target.querySelector("details"));
-    if (details) details.open = true;
-  };
-  reveal();
-  addEventListener("hashchange", reveal);
+// Live: one stream tells when to ask for what changes.
+const mark = by("mark"), news = by("news");
+const part = () => one("#live[hx-get]"), look = () => part() && htmx.trigger(part(), "moved");
+let source, held, missed;
+const say = (word) => (mark.dataset.state = mark.lastElementChild.textContent = word);
+const listen = () => {
+	source?.close();
+	mark.hidden = !part();
+	if (held) say("Paused");
+	if (held || mark.hidden || document.hidden) return;
+	source = new EventSource(chosen.pulse);
+	source.onmessage = look;
+	source.onopen = () => {
+		say("Live");
+		if (missed) look();
+		missed = false;
+	};
+	source.onerror = () => {
+		missed = true;
+		say("Reconnecting");
+		if (source.readyState > 1) setTimeout(listen, 9000);
+	};
+};
+const again = () => listen(missed = true);
+if (mark) {
+	addEventListener("pageshow", listen);
+	on("visibilitychange", again);
+	mark.onclick = () => again(held = !held);
+	news.onclick = () => look(scrollTo(0, 0));
+}
 
-  // The log, live.
-  const log = document.querySelector("[data-log]");
-  if (log) {
-    log.scrollTop = log.scrollHeight;
-    new EventSource(log.dataset.log).onmessage = ({ data }) => {
-      const { time, level, message, tenant, run, step, requestId: request, fields } = JSON.parse(data);
-      const part = (name, textContent) => Object.assign(document.createElement(name), { textContent });
-      const all = Object.entries({ tenant, run, step, request, ...fields }).filter((it) => it[1]);
-      const li = part("li", `${time} `);
-      li.className = level;
-      li.append(part("strong", level), ` ${message}`, ...all.map(([name, value]) => ` ${name}=${value}`));
-      const low = log.scrollHeight - log.scrollTop - log.clientHeight < 9;
-      log.append(li);
-      if (log.children[500]) log.firstChild.remove();
-      if (low) log.scrollTop = log.scrollHeight;
-    };
-  }
-
-  // Live parts: none while nobody looks, and what was opened stays open.
-  const opened = new Map();
-  document.addEventListener("htmx:beforeRequest", (event) => {
-    if (document.hidden || getSelection().toString()) event.preventDefault();
-  });
-  document.addEventListener("htmx:beforeSwap", () => {
-    opened.clear();
-    for (const details of document.querySelectorAll("details[id]")) opened.set(details.id, details.open);
-  });
-  document.addEventListener("htmx:afterSettle", () => {
-    for (const [id, open] of opened) {
-      const details = document.getElementById(id);
-      if (details) details.open = open;
-    }
-    localise();
-  });
+// What is typed, marked or open stays, and no row jumps.
+const rows = (within) => every("#live .go", within).map((row) => row.getAttribute("href"));
+const busy = "#live :is(input, textarea, select):focus, #live .menu[open]";
+let opened, focused;
+on("htmx:beforeRequest", (event) => {
+	if (event.target.id !== "live") return;
+	if (document.hidden || held || one(busy) || `${getSelection()}`) event.preventDefault();
+});
+on("htmx:beforeSwap", ({ target, detail }) => {
+	if (target.id !== "live") return;
+	const known = rows(), next = new DOMParser().parseFromString(detail.serverResponse, "text/html");
+	const count = rows(next).filter((row) => !known.includes(row)).length;
+	detail.shouldSwap &&= !count || scrollY < 120;
+	news.hidden = detail.shouldSwap;
+	news.textContent = `${count} new, show`;
+	focused = document.activeElement.closest("#live .go")?.getAttribute("href");
+	opened = every("#live details[id]").map(({ id, open }) => [id, open]);
+});
+on("htmx:afterSettle", () => {
+	opened?.forEach(([id, open]) => by(id) && (by(id).open = open));
+	if (focused) one(`#live .go[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+	opened = focused = null;
+	localise();
+	if (mark && !part()) listen();
+});
 })();

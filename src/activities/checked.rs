@@ -32,6 +32,12 @@ impl Check {
     }
 }
 
+/// Returns what of a value does not fit a schema; one that is no schema checks nothing.
+#[must_use]
+pub fn misfits(schema: &Value, value: &Value) -> Vec<Problem> {
+    Check::default().problems(schema, value)
+}
+
 /// A platform activity that is run only on inputs that fit.
 pub(super) struct CheckedPlatform {
     inner: Arc<dyn PlatformActivity>,

@@ -30,6 +30,7 @@ use crate::domain::run::Failure;
 use crate::domain::secret::{BoundSecrets, Mask};
 use crate::store::tenant::TenantTx;
 
+pub use checked::misfits;
 use checked::{CheckedOutside, CheckedPlatform};
 use outside::ai_prompt::AiPrompt;
 use outside::connection::Connection;

@@ -22,6 +22,8 @@ pub struct ActivityView {
     pub name: String,
     /// Counts from 1.
     pub version: u32,
+    /// Every version that steps may pin, in order.
+    pub versions: Vec<u32>,
     /// Groups activities in lists.
     pub category: String,
     /// Who offers it.
@@ -82,10 +84,20 @@ impl App {
 }
 
 impl ActivityView {
+    /// Returns whether a text stands in its identifier, name, description or source, whatever the
+    /// case of its letters.
+    #[must_use]
+    pub fn has_text(&self, text: &str) -> bool {
+        let wanted = text.to_lowercase();
+        let fields = [&self.unique_identifier, &self.name, &self.description, &self.source];
+        fields.iter().any(|field| field.to_lowercase().contains(&wanted))
+    }
+
     fn of(spec: &ActivitySpec, catalogue: &Catalogue) -> ActivityView {
         let settling = catalogue.settling(&spec.identifier).as_str();
         let in_doubt = (spec.reach == Reach::Outside).then_some(settling);
-        ActivityView { in_doubt, ..ActivityView::from(spec) }
+        let versions = catalogue.versions(&spec.identifier).collect();
+        ActivityView { in_doubt, versions, ..ActivityView::from(spec) }
     }
 }
 
@@ -102,6 +114,7 @@ impl From<&ActivitySpec> for ActivityView {
             unique_identifier: spec.identifier.clone(),
             name: spec.name.clone(),
             version: spec.version,
+            versions: vec![spec.version],
             category: spec.category.clone(),
             source: spec.source.clone(),
             description: spec.description.clone(),

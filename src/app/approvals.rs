@@ -1,5 +1,10 @@
 //! Approvals: listed, and decided by whoever may.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
 use super::App;
 use super::audit::Change;
 use super::error::Error;
@@ -9,7 +14,15 @@ use super::views::{ApprovalView, Page, RunView};
 use crate::domain::id::RunId;
 use crate::domain::role::Role;
 use crate::domain::run::{Decision, Doing, Input};
+use crate::domain::time::Timestamp;
+use crate::domain::workflow::Workflow;
+use crate::engine::Engine;
 use crate::store::approvals::{ApprovalList, ApprovalRow};
+use crate::store::tenant::TenantView;
+
+/// How many approvals a list looks at for one page; a page may have fewer than its limit then.
+const LOOKED_AT_MAX: usize = 1_000;
+const CHUNK: usize = 100;
 
 /// What somebody decides about a step that needs approval.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +38,25 @@ pub struct Verdict {
 pub enum Approvals {
     /// Those about which somebody may still decide.
     Pending,
+    /// Those among them about which the caller may.
+    Mine,
     /// Those that are over.
     Decided,
+}
+
+/// An approval with what somebody wants to know before they decide.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AskedView {
+    /// The approval.
+    #[serde(flatten)]
+    pub approval: ApprovalView,
+    /// What the event is about that started the run.
+    pub subject: Option<String>,
+    /// Whether the caller may decide about it now.
+    pub may_decide: bool,
+    /// When others are asked as well if nobody has decided.
+    pub escalates_at: Option<Timestamp>,
 }
 
 impl App {
@@ -39,23 +69,37 @@ impl App {
         who: &Principal,
         which: Approvals,
         page: &PageRequest,
-    ) -> Result<Page<ApprovalView>, Error> {
-        let before = page.after.as_deref().and_then(|place| {
+    ) -> Result<Page<AskedView>, Error> {
+        let mut before = page.after.as_deref().and_then(|place| {
             let (run, step) = place.split_once('/')?;
             Some((run.parse::<RunId>().ok()?, step.to_owned()))
         });
         let list = match which {
-            Approvals::Pending => ApprovalList::Open,
+            Approvals::Pending | Approvals::Mine => ApprovalList::Open,
             Approvals::Decided => ApprovalList::Over,
         };
         self.read(who, |view| {
-            let mut rows = view.approvals_before(list, before.as_ref(), page.limit + 1)?;
-            let more = rows.len() > page.limit;
-            rows.truncate(page.limit);
-            let last = rows.last().filter(|_| more);
-            let next_cursor = last.map(|row| format!("{}/{}", row.run, row.step));
-            rows.retain(|row| view.sees_workflow(&row.workflow));
-            Ok(Page { data: rows.into_iter().map(shown).collect(), next_cursor })
+            let (mut data, mut looked_at) = (Vec::new(), 0);
+            let mut known = Known::new();
+            loop {
+                let rows = view.approvals_before(list, before.as_ref(), CHUNK)?;
+                let is_last = rows.len() < CHUNK;
+                for row in rows {
+                    if data.len() == page.limit || looked_at == LOOKED_AT_MAX {
+                        let next_cursor = before.map(|(run, step)| format!("{run}/{step}"));
+                        return Ok(Page { data, next_cursor });
+                    }
+                    looked_at += 1;
+                    before = Some((row.run, row.step.clone()));
+                    let is_wanted = which != Approvals::Mine || decides(who, &row);
+                    if is_wanted && view.sees_workflow(&row.workflow) {
+                        data.push(asked(view, who, row, &mut known)?);
+                    }
+                }
+                if is_last {
+                    return Ok(Page { data, next_cursor: None });
+                }
+            }
         })
     }
 
@@ -124,6 +168,49 @@ fn names_person(named: &str, who: &Principal) -> bool {
     }
     let address = named.strip_prefix("user:").unwrap_or(named);
     who.email.as_deref().is_some_and(|email| email.eq_ignore_ascii_case(address))
+}
+
+/// Workflow versions that were compiled for one list.
+type Known = HashMap<(String, u32), Option<Arc<Workflow>>>;
+
+fn decides(who: &Principal, row: &ApprovalRow) -> bool {
+    who.scopes.allow("approvals:write") && may_decide(who, &row.approvers)
+}
+
+fn asked(
+    view: TenantView<'_>,
+    who: &Principal,
+    row: ApprovalRow,
+    known: &mut Known,
+) -> Result<AskedView, Error> {
+    let run = view.run(row.run)?.map(|run| run.head);
+    let is_open = row.outcome.is_none();
+    let escalates_at = match run.as_ref().filter(|_| is_open) {
+        Some(head) => {
+            let version = (head.workflow.clone(), head.version);
+            let workflow = match known.get(&version) {
+                Some(workflow) => workflow.clone(),
+                None => {
+                    let stored = view.version(&version.0, version.1)?;
+                    // One that cannot be read must not keep the list from being shown.
+                    let workflow = stored.and_then(|stored| Engine::compile(&stored).ok());
+                    known.insert(version, workflow.clone());
+                    workflow
+                }
+            };
+            workflow.and_then(|workflow| {
+                let approval = workflow.step_at(&row.step)?.approval.as_ref()?;
+                Some(row.asked_at + approval.escalate.as_ref()?.after)
+            })
+        }
+        None => None,
+    };
+    Ok(AskedView {
+        subject: run.and_then(|head| head.subject),
+        may_decide: is_open && decides(who, &row),
+        escalates_at,
+        approval: shown(row),
+    })
 }
 
 fn shown(row: ApprovalRow) -> ApprovalView {

@@ -17,7 +17,7 @@ use super::webhooks::HIDDEN;
 use crate::domain::activity::custom::Owner;
 use crate::domain::event::Event;
 use crate::domain::id::{TenantId, Uid};
-use crate::domain::manifest::{Manifest, ManifestChange, changes};
+use crate::domain::manifest::{Manifest, ManifestChange, Setting, changes};
 use crate::domain::problem::Problem;
 use crate::domain::time::Timestamp;
 use crate::domain::workflow::Step;
@@ -111,6 +111,49 @@ pub struct ChangedApp {
     pub webhook_secret: Option<String>,
 }
 
+/// What an installation of an app can be made of.
+#[derive(Clone, Debug)]
+pub struct AppOptions {
+    /// What can be set.
+    pub settings: Vec<Setting>,
+    /// Which of the secrets among them are set.
+    pub secrets_set: Vec<String>,
+    /// The scopes that it cannot do without.
+    pub scopes_required: Vec<String>,
+    /// The scopes that it can do without.
+    pub scopes_optional: Vec<String>,
+    /// The active workflows that use its activities.
+    pub workflows: Vec<String>,
+}
+
+/// What an app of a manifest would be.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestCheck {
+    /// Its name for people.
+    pub name: String,
+    /// Its short name.
+    pub slug: String,
+    /// The developer's own version.
+    pub version: String,
+    /// What it is for.
+    pub description: String,
+    /// Whether there is an app with this short name already.
+    pub exists: bool,
+    /// The names of its activities.
+    pub activities: Vec<String>,
+    /// The types of the events that it publishes.
+    pub publishes: Vec<String>,
+    /// Patterns of the events that it wants.
+    pub subscribes: Vec<String>,
+    /// The scopes that it cannot do without.
+    pub scopes_required: Vec<String>,
+    /// The scopes that it can do without.
+    pub scopes_optional: Vec<String>,
+    /// The names of what is set when it is installed.
+    pub settings: Vec<String>,
+}
+
 /// Whether a manifest is put in place or only compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
@@ -140,6 +183,49 @@ impl App {
     /// `NotFound` when there is none.
     pub fn app(&self, who: &Principal, name: &str) -> Result<AppView, Error> {
         self.read(who, |view| shown(view, found(view, name)?))
+    }
+
+    /// Returns what can be set when an app is installed, and which scopes it can do without.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such app.
+    pub fn app_options(&self, who: &Principal, name: &str) -> Result<AppOptions, Error> {
+        let row = self.read(who, |view| found(view, name))?;
+        let manifest = manifest_of(&row)?;
+        let connection = self.read(who, |view| Ok(view.connection(&row.connection())?))?;
+        let secrets = connection.map(|row| row.secrets).unwrap_or_default();
+        let workflows = self.read(who, |view| workflows_with(view, &row.uid))?;
+        Ok(AppOptions {
+            settings: manifest.settings,
+            secrets_set: secrets.into_keys().collect(),
+            scopes_required: manifest.scopes_required,
+            scopes_optional: manifest.scopes_optional,
+            workflows,
+        })
+    }
+
+    /// Tells what an app of this manifest would be, and makes none.
+    ///
+    /// # Errors
+    /// `Invalid` with everything that is wrong with the manifest.
+    pub fn check_manifest(&self, who: &Principal, raw: &Value) -> Result<ManifestCheck, Error> {
+        let manifest = Manifest::parse(raw).map_err(Error::Invalid)?;
+        WebhookPlan::of(self, who, &manifest)?;
+        let exists = self
+            .read(who, |view| Ok(view.apps()?.iter().any(|known| known.slug == manifest.slug)))?;
+        Ok(ManifestCheck {
+            exists,
+            activities: manifest.activities.into_iter().map(|activity| activity.name).collect(),
+            publishes: manifest.publishes.into_iter().map(|event| event.kind).collect(),
+            settings: manifest.settings.into_iter().map(|setting| setting.key).collect(),
+            name: manifest.name,
+            slug: manifest.slug,
+            version: manifest.version,
+            description: manifest.description,
+            subscribes: manifest.subscribes,
+            scopes_required: manifest.scopes_required,
+            scopes_optional: manifest.scopes_optional,
+        })
     }
 
     /// Makes an app of a manifest; it does nothing before it is installed.

@@ -21,7 +21,7 @@ use crate::domain::problem::{Problem, nearest, pointer_to};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 use crate::store::access::APPLIANCE;
-use crate::store::connections::{ConnectionRow, SealedValue, Unauthorized};
+use crate::store::connections::{ConnectionRow, ConnectionTestRow, SealedValue, Unauthorized};
 use crate::store::seal::Sealer;
 use crate::store::tenant::TenantTx;
 
@@ -77,6 +77,9 @@ pub struct ConnectionView {
     /// Since when it does not, and what it said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unauthorized: Option<Unauthorized>,
+    /// What the last test found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_test: Option<ConnectionTestRow>,
 }
 
 /// What is told of a secret.
@@ -90,6 +93,12 @@ pub struct SecretState {
     /// Until when the oldest of them holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previous_valid_until: Option<Timestamp>,
+    /// When the newest of them was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_at: Option<Timestamp>,
+    /// Who set it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_by: Option<String>,
 }
 
 /// A connection that is asked for.
@@ -180,7 +189,7 @@ impl SecretChanges {
         self,
         row: &mut ConnectionRow,
         sealer: &Sealer,
-        tx: &mut TenantTx<'_, '_>,
+        (tx, by): (&mut TenantTx<'_, '_>, &str),
     ) -> Result<(), Error> {
         let now = tx.now();
         if !self.by_name.is_empty() {
@@ -199,7 +208,8 @@ impl SecretChanges {
             let mut seal = |secret: &Secret, valid_until| -> Result<SealedValue, Error> {
                 let version = tx.next_number("connection secrets")?;
                 let sealed = row.seal((sealer, tx.tenant()), &name, version, secret);
-                Ok(SealedValue { version, sealed, valid_until })
+                let (set_at, set_by) = (Some(now), Some(by.to_owned()));
+                Ok(SealedValue { version, sealed, valid_until, set_at, set_by })
             };
             for secret in change.current.iter().flatten() {
                 values.push(seal(secret, None)?);
@@ -293,7 +303,7 @@ impl App {
             Error::Conflict { code: "connection_exists", detail }
         };
         self.claim_hook(who.tenant, &wanted.name).await?;
-        let sealer = Arc::clone(self.sealer());
+        let (sealer, by) = (Arc::clone(self.sealer()), name_of(who));
         let row = self
             .write(who, Change::of("connection.create", &wanted.name), move |tx, change| {
                 if tx.view().connection(&wanted.name)?.is_some() {
@@ -313,7 +323,7 @@ impl App {
                     updated_at: tx.now(),
                     unauthorized: None,
                 };
-                wanted.secrets.apply(&mut row, &sealer, tx)?;
+                wanted.secrets.apply(&mut row, &sealer, (&mut *tx, &by))?;
                 tx.put_connection(&row);
                 change.after(&row);
                 Ok(row)
@@ -332,7 +342,7 @@ impl App {
         name: &str,
         wanted: ConnectionChange,
     ) -> Result<ConnectionView, Error> {
-        let (name, sealer) = (name.to_owned(), Arc::clone(self.sealer()));
+        let (name, sealer, by) = (name.to_owned(), Arc::clone(self.sealer()), name_of(who));
         let row = self
             .write(who, Change::of("connection.change", name.as_str()), move |tx, change| {
                 let found = tx.view().connection(&name)?;
@@ -341,7 +351,7 @@ impl App {
                 row.settings.extend(wanted.settings);
                 row.settings.retain(|_, value| !value.is_null());
                 check(&row.name, &row.app, &row.settings)?;
-                wanted.secrets.apply(&mut row, &sealer, tx)?;
+                wanted.secrets.apply(&mut row, &sealer, (&mut *tx, &by))?;
                 row.version += 1;
                 row.updated_at = tx.now();
                 tx.put_connection(&row);
@@ -446,6 +456,7 @@ impl App {
             false => format!("{}.{}", self.tenant(tenant)?.slug, row.name),
         };
         let is_slack = Sender::of(&row.app, &Value::Object(row.settings.clone())) == Sender::Slack;
+        let last_test = self.read_of(tenant, |view| Ok(view.connection_test(&row.name)?))?;
         let now = self.now();
         let secrets = row.secrets.iter().map(|(name, values)| {
             let holds = |value: &&SealedValue| value.valid_until.is_none_or(|until| now <= until);
@@ -453,6 +464,8 @@ impl App {
                 set: true,
                 values: values.iter().filter(holds).count(),
                 previous_valid_until: values.iter().filter_map(|value| value.valid_until).max(),
+                set_at: values.first().and_then(|value| value.set_at),
+                set_by: values.first().and_then(|value| value.set_by.clone()),
             };
             (name.clone(), state)
         });
@@ -467,8 +480,14 @@ impl App {
             updated_at: row.updated_at,
             state: if row.unauthorized.is_some() { "unauthorized" } else { "ok" },
             unauthorized: row.unauthorized,
+            last_test,
         })
     }
+}
+
+/// Returns what people call whoever changes something.
+pub(super) fn name_of(who: &Principal) -> String {
+    who.email.clone().unwrap_or_else(|| who.name.clone())
 }
 
 fn check(name: &str, app: &str, settings: &Map<String, Value>) -> Result<(), Error> {

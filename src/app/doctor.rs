@@ -147,16 +147,20 @@ impl App {
             owners: self.owners().unwrap_or_default(),
             overdue: self.engine().overdue(now - OVERDUE_AFTER, COUNTED_MAX).unwrap_or(0),
             backups: self.known_backups(),
-            restore_paused: None,
+            restore_paused: self.engine().pause().map(|row| row.reason),
             log_lines_dropped: logs::book().dropped(),
             config_file: place.config_file.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
 
-    /// Returns what is known of the backups.
+    /// Returns what is known of the backups; nothing where there never was one.
     fn known_backups(&self) -> Option<Backups> {
-        None // Backups are made from outside, and nothing is told of them.
+        let state = self.backup_state();
+        let failure = state.last_failure.map(|it| it.reason);
+        (state.last_success_at.is_some() || failure.is_some())
+            // A backup is read back whole before it gets its name.
+            .then_some(Backups { newest: state.last_success_at, checked: true, failure })
     }
 
     fn newest_event(&self) -> Option<Timestamp> {

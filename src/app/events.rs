@@ -9,7 +9,7 @@ use super::audit::Change;
 use super::error::Error;
 use super::page::PageRequest;
 use super::principal::{Kind, Principal};
-use super::views::{EventView, Page};
+use super::views::{EventView, Page, WithheldView};
 use crate::domain::event::{Actor, Event};
 use crate::domain::event_type::{self, Pattern};
 use crate::domain::id::RunId;
@@ -66,6 +66,8 @@ pub struct EventFilter {
     pub until: Option<Timestamp>,
     /// Whether it started a run.
     pub matched: Option<bool>,
+    /// With this text in the id, the subject, the payload or the metadata.
+    pub text: Option<String>,
 }
 
 impl App {
@@ -196,7 +198,16 @@ impl EventFilter {
             && self.source.as_ref().is_none_or(|source| event.source == *source)
             && self.subject.as_ref().is_none_or(|subject| event.subject.as_ref() == Some(subject))
             && self.matched.is_none_or(|matched| matched != stored.runs.is_empty())
+            && self.text.as_ref().is_none_or(|text| tells(event, &text.to_lowercase()))
     }
+}
+
+fn tells(event: &Event, text: &str) -> bool {
+    let holds = |part: &str| part.to_lowercase().contains(text);
+    holds(&event.id)
+        || event.subject.as_deref().is_some_and(holds)
+        || holds(&event.payload.to_string())
+        || event.metadata.iter().any(|(name, value)| holds(name) || holds(&value.to_string()))
 }
 
 pub(super) fn stored_event(view: TenantView<'_>, id: &str) -> Result<StoredEvent, Error> {
@@ -260,6 +271,11 @@ impl From<StoredEvent> for EventView {
             metadata: event.metadata.into(),
             cause: event.cause,
             runs: stored.runs,
+            withheld: stored
+                .withheld
+                .into_iter()
+                .map(|(workflow, reason)| WithheldView { workflow, reason })
+                .collect(),
         }
     }
 }

@@ -185,7 +185,14 @@ impl Past<'_> {
             let near = nearest(came, listened.iter().copied())?;
             Some(format!("`{near}` is spelled almost like `{came}`, which is what came"))
         };
-        related.or_else(alike)
+        let fits = || {
+            let mut meant = workflow.filters().filter(|filter| !filter.references().is_empty());
+            let listened = listened.join("` and `");
+            let told =
+                format!("its filter would hold for this `{came}`, but it listens to `{listened}`");
+            meant.any(|filter| filter.matches(self.scope)).then_some(told)
+        };
+        related.or_else(alike).or_else(fits)
     }
 
     /// Says how two types of one family belong together.

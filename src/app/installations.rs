@@ -476,7 +476,9 @@ fn put_settings(
     for (key, secret) in given.secrets {
         let version = tx.next_number("connection secrets")?;
         let sealed = row.seal((sealer, tx.tenant()), &key, version, &secret);
-        row.secrets.insert(key, vec![SealedValue { version, sealed, valid_until: None }]);
+        let set_at = Some(now);
+        let value = SealedValue { version, sealed, valid_until: None, set_at, set_by: None };
+        row.secrets.insert(key, vec![value]);
     }
     row.version += 1;
     row.updated_at = now;

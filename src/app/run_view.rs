@@ -34,12 +34,24 @@ pub(super) struct LoadedRun {
 
 /// Rebuilds a run from the store.
 pub(super) fn load(view: TenantView<'_>, row: RunRow) -> Result<LoadedRun, Error> {
-    let head = row.head;
+    load_until(view, row, None).map(|(loaded, _)| loaded)
+}
+
+/// Rebuilds a run as it stood after the record `last` of its journal; tells how many there are.
+pub(super) fn load_until(
+    view: TenantView<'_>,
+    row: RunRow,
+    last: Option<usize>,
+) -> Result<(LoadedRun, usize), Error> {
+    let mut head = row.head;
     let gone = |what: &str| Error::Internal(format!("run {}: {what} is gone", head.id));
     let event = view.event(row.event)?.ok_or_else(|| gone("its event"))?.event;
     let version = view.version(&head.workflow, head.version)?;
     let workflow = Engine::compile(&version.ok_or_else(|| gone("its workflow's version"))?)?;
     let mut journal = view.journal(head.id)?;
+    let total = journal.len().max(1);
+    let is_past = last.is_some_and(|last| last < total);
+    journal.truncate(last.unwrap_or(usize::MAX).max(1));
     let given = view.given(head.id)?;
     let first = journal.iter().find_map(|record| match &record.entry {
         Entry::Created { version, .. } => Some(*version),
@@ -60,7 +72,10 @@ pub(super) fn load(view: TenantView<'_>, row: RunRow) -> Result<LoadedRun, Error
     } else {
         Run::replay(&workflow, origin, &journal)
     };
-    Ok(LoadedRun { run, workflow, event, given, journal, head })
+    if is_past {
+        head = run.head();
+    }
+    Ok((LoadedRun { run, workflow, event, given, journal, head }, total))
 }
 
 impl LoadedRun {
@@ -332,6 +347,8 @@ pub(super) fn summary(head: &RunHead, now: Timestamp) -> RunSummary {
         event_id: Some(head.event_id.clone()),
         event_type: Some(head.event_kind.clone()),
         subject: head.subject.clone(),
+        subject_name: None,
+        attempts: head.attempts,
         created_at: head.created_at,
         started_at: head.started_at,
         ended_at: head.ended_at,

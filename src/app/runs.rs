@@ -16,6 +16,7 @@ use super::views::{JournalEntryView, Page, RunSummary, RunView};
 use crate::domain::event_type::Pattern;
 use crate::domain::id::RunId;
 use crate::domain::run::{Input, Status};
+use crate::domain::run_search::Count;
 use crate::domain::time::Timestamp;
 use crate::engine::Withheld;
 use crate::store::runs::{RunList, RunRow};
@@ -44,6 +45,16 @@ pub struct RunFilter {
     pub text: Option<String>,
     /// Whose error has this code.
     pub code: Option<String>,
+    /// Whose error has this text, in lower case.
+    pub error: Option<String>,
+    /// That stand or failed at this step.
+    pub step: Option<String>,
+    /// With so many attempts at all their steps together.
+    pub attempts: Option<Count>,
+    /// Whose undoing stands like this: `none`, `done` or `incomplete`.
+    pub undo: Option<String>,
+    /// That wait for any of these; empty for all.
+    pub waiting: Vec<String>,
 }
 
 /// What a cancelled run leaves behind.
@@ -67,7 +78,8 @@ impl App {
         page: &PageRequest,
     ) -> Result<Page<RunSummary>, Error> {
         let now = self.now();
-        let mut before: Option<RunId> = page.after.as_ref().and_then(|id| id.parse().ok());
+        let after: Option<RunId> = page.after.as_ref().and_then(|id| id.parse().ok());
+        let mut before = after.or_else(|| filter.newest_possible());
         self.read(who, |view| {
             let lists = filter.lists();
             let mut data = Vec::new();
@@ -83,7 +95,8 @@ impl App {
                     before = Some(id);
                     looked_at += 1;
                     if filter.holds(&row) && view.sees_workflow(&row.head.workflow) {
-                        data.push(summary(&row.head, now));
+                        let subject_name = subject_name(view, &row)?;
+                        data.push(RunSummary { subject_name, ..summary(&row.head, now) });
                     }
                     if data.len() == page.limit || looked_at == LOOKED_AT_MAX {
                         let more = !newest(view, &lists, before)?.is_empty();
@@ -245,10 +258,21 @@ impl RunFilter {
             statuses.dedup();
             return statuses.into_iter().map(RunList::InStatus).collect();
         }
+        // Nothing that succeeded waits or was undone, and the others have indexes.
+        let is_undone = self.undo.as_deref().is_some_and(|undo| undo != "none");
+        if self.statuses.is_empty() && (!self.waiting.is_empty() || is_undone) {
+            let others = Status::ALL.into_iter().filter(|it| *it != Status::Succeeded);
+            return others.map(RunList::InStatus).collect();
+        }
         match &self.workflow {
             Some(name) => vec![RunList::OfWorkflow(name)],
             None => vec![RunList::All],
         }
+    }
+
+    /// Returns an id above those of all runs that were created early enough.
+    pub(super) fn newest_possible(&self) -> Option<RunId> {
+        self.until.map(|until| RunId::new(0, until, 0))
     }
 
     pub(super) fn holds(&self, row: &RunRow) -> bool {
@@ -265,7 +289,42 @@ impl RunFilter {
                 .as_ref()
                 .is_none_or(|code| head.error.as_ref().is_some_and(|error| error.code == *code))
             && text.is_none_or(|text| shows(row, &text))
+            && self.holds_details(row)
     }
+
+    fn holds_details(&self, row: &RunRow) -> bool {
+        let head = &row.head;
+        let error = head.error.as_ref();
+        let at_step = |step: &String| {
+            head.current_step.as_ref() == Some(step)
+                || error.is_some_and(|error| error.step.as_ref() == Some(step))
+        };
+        let waits_for = |waiting: &[String]| {
+            let kind = head.waiting_for.as_ref().map(|it| it.kind.as_str());
+            kind.is_some_and(|kind| waiting.iter().any(|it| it == kind))
+        };
+        self.step.as_ref().is_none_or(at_step)
+            && self.attempts.is_none_or(|count| count.holds(head.attempts))
+            && self.undo.as_ref().is_none_or(|undo| head.compensation.as_str() == undo)
+            && (self.waiting.is_empty() || waits_for(&self.waiting))
+            && self.error.as_ref().is_none_or(|text| {
+                error.is_some_and(|error| {
+                    error.message.to_lowercase().contains(text)
+                        || error.code.to_lowercase().contains(text)
+                })
+            })
+    }
+}
+
+/// Returns what people call the subject of a run, where its event tells: a ticket's identifier.
+fn subject_name(view: TenantView<'_>, row: &RunRow) -> Result<Option<String>, Error> {
+    if !row.head.event_kind.starts_with("ticket:") {
+        return Ok(None);
+    }
+    let stored = view.event(row.event)?;
+    let payload = stored.as_ref().map(|stored| &stored.event.payload);
+    let name = payload.and_then(|payload| payload["ticket"]["ticketIdentifier"].as_str());
+    Ok(name.map(str::to_owned))
 }
 
 fn shows(row: &RunRow, text: &str) -> bool {

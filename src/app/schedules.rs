@@ -10,7 +10,7 @@ use super::error::Error;
 use super::events::{AcceptedEvent, actor};
 use super::page::PageRequest;
 use super::principal::Principal;
-use super::views::{Page, RunView};
+use super::views::{Page, RunView, UpcomingView};
 use super::workflows::{present, version_of};
 use crate::domain::id::RunId;
 use crate::domain::problem::Problem;
@@ -293,6 +293,33 @@ fn read(view: TenantView<'_>, row: &ScheduleRow) -> Result<(String, Schedule, Va
             Err(Error::Internal("a schedule's row and its version disagree".to_owned()))
         }
     }
+}
+
+/// Returns the schedule of a row.
+pub(super) fn schedule_of(view: TenantView<'_>, row: &ScheduleRow) -> Result<Schedule, Error> {
+    Ok(read(view, row)?.1)
+}
+
+/// Returns the schedules that fire next, the soonest first.
+pub(super) fn upcoming(view: TenantView<'_>, count: usize) -> Result<Vec<UpcomingView>, Error> {
+    let mut rows = view.schedules()?;
+    rows.retain(|row| view.sees_workflow(&row.workflow));
+    let due = |row: ScheduleRow| Some((row.next.as_ref()?.due, row));
+    let mut rows: Vec<_> = rows.into_iter().filter_map(due).collect();
+    rows.sort_by_key(|(at, _)| *at);
+    rows.truncate(count);
+    rows.into_iter()
+        .map(|(at, row)| {
+            let (_, schedule, _) = read(view, &row)?;
+            Ok(UpcomingView {
+                at,
+                local: schedule.zone().written(at),
+                description: schedule.describe(),
+                workflow: row.workflow,
+                trigger: row.trigger,
+            })
+        })
+        .collect()
 }
 
 fn show(view: TenantView<'_>, row: ScheduleRow, now: Timestamp) -> Result<ScheduleView, Error> {

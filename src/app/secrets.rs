@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::App;
 use super::audit::Change;
+use super::connections::name_of;
 use super::error::Error;
 use super::page::PageRequest;
 use super::principal::Principal;
@@ -36,6 +37,8 @@ pub struct SecretView {
     pub created_at: Timestamp,
     /// When it was put last.
     pub updated_at: Timestamp,
+    /// Who put it last.
+    pub updated_by: Option<String>,
 }
 
 /// A secret that is to be put.
@@ -78,6 +81,16 @@ impl App {
         Ok(page.cut(rows, |row: &SecretRow| row.name.clone()).map(SecretView::from))
     }
 
+    /// Returns one secret, without its value.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub fn named_secret(&self, who: &Principal, name: &str) -> Result<SecretView, Error> {
+        let row = self.read(who, |view| Ok(view.secret(name)?))?;
+        let missing = || Error::NotFound { what: "secret", id: name.to_owned() };
+        row.map(SecretView::from).ok_or_else(missing)
+    }
+
     /// Puts a secret in place; what it was before is gone.
     ///
     /// # Errors
@@ -88,7 +101,7 @@ impl App {
         wanted: NewSecret,
     ) -> Result<SecretView, Error> {
         wanted.check()?;
-        let sealer = Arc::clone(self.sealer());
+        let (sealer, by) = (Arc::clone(self.sealer()), name_of(who));
         self.write(who, Change::of("secret.save", &wanted.name), move |tx, change| {
             let before = tx.view().secret(&wanted.name)?;
             change.before(&before.clone().map(SecretView::from));
@@ -108,6 +121,7 @@ impl App {
                 sealed,
                 created_at: before.map_or(now, |row| row.created_at),
                 updated_at: now,
+                updated_by: Some(by),
             };
             tx.put_secret(&row);
             let view = SecretView::from(row);
@@ -188,6 +202,7 @@ impl From<SecretRow> for SecretView {
             version: row.version,
             created_at: row.created_at,
             updated_at: row.updated_at,
+            updated_by: row.updated_by,
         }
     }
 }

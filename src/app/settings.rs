@@ -86,6 +86,8 @@ pub struct IntakeSettings {
     pub api_schema_depth_max: usize,
     /// How many definitions the schemas of one operation keep; further ones are not checked.
     pub api_definitions_max: usize,
+    /// How many rows of a table are taken in at once.
+    pub sheet_rows_max: usize,
 }
 
 impl Default for IntakeSettings {
@@ -98,6 +100,7 @@ impl Default for IntakeSettings {
             api_operations_max: 500,
             api_schema_depth_max: 48,
             api_definitions_max: 100,
+            sheet_rows_max: 2_000,
         }
     }
 }

@@ -63,6 +63,12 @@ impl Followed for EventStream {
     }
 }
 
+impl Followed for Pulse {
+    fn follower(&self) -> (&App, &Principal) {
+        (&self.app, &self.who)
+    }
+}
+
 impl Followed for RunStream {
     fn follower(&self) -> (&App, &Principal) {
         (&self.app, &self.who)
@@ -86,6 +92,13 @@ pub struct RunStream {
     run: RunId,
     number: u64,
     head: Option<RunHead>,
+    watch: Watch,
+}
+
+/// Tells that something of a tenant has moved, again and again.
+pub struct Pulse {
+    app: App,
+    who: Principal,
     watch: Watch,
 }
 
@@ -143,6 +156,21 @@ impl App {
         self.read(who, |view| run_row(view, run).map(drop))?;
         let (app, who) = (self.clone(), who.clone());
         Ok(RunStream { app, who, run, number: after, head: None, watch })
+    }
+}
+
+impl App {
+    /// Begins to tell that something of the caller's tenant has moved; not what.
+    pub fn pulse(&self, who: &Principal) -> Pulse {
+        let watch = self.engine().watch(Moved::Any(who.tenant));
+        Pulse { app: self.clone(), who: who.clone(), watch }
+    }
+}
+
+impl Pulse {
+    /// Waits until something has moved.
+    pub async fn news(&mut self) {
+        self.watch.news().await;
     }
 }
 

@@ -17,6 +17,8 @@ use crate::domain::time::Timestamp;
 use crate::store::access::{APPLIANCE, TenantRow};
 
 const SLUG_CHARS_MAX: usize = 63;
+/// As long as the name of the organization, its record inside the tenant.
+const NAME_CHARS_MAX: usize = 255;
 
 /// An organisation.
 #[derive(Clone, Debug, Serialize)]
@@ -54,6 +56,12 @@ pub struct TenantDetails {
     pub active_runs: u64,
     /// How many of its runs wait or queue.
     pub waiting_runs: u64,
+    /// How many events it has taken in, those included that are no longer kept.
+    pub events: u64,
+    /// How many runs it has, in every status.
+    pub runs: u64,
+    /// Whether the appliance itself lives in it; such a one is neither suspended nor removed.
+    pub first: bool,
 }
 
 /// Whether a tenant works.
@@ -104,6 +112,7 @@ impl App {
     pub fn tenant_details(&self, who: &Principal, slug: &str) -> Result<TenantDetails, Error> {
         let row = self.tenant_row(who, slug)?;
         let counts = self.counts_of(row.id)?;
+        let totals = self.read_of(row.id, |view| Ok(view.totals()?))?;
         Ok(TenantDetails {
             people: counts.of(Quota::People),
             keys: counts.of(Quota::Keys),
@@ -111,6 +120,9 @@ impl App {
             stored_bytes: counts.of(Quota::StoredBytes),
             active_runs: counts.of(Quota::ActiveRuns),
             waiting_runs: counts.of(Quota::WaitingRuns),
+            events: totals.events,
+            runs: totals.runs.iter().sum(),
+            first: self.first_tenant()?.id == row.id,
             view: view(row),
         })
     }
@@ -125,10 +137,7 @@ impl App {
         slug: &str,
         name: &str,
     ) -> Result<TenantView, Error> {
-        if name.trim().is_empty() {
-            let problem = Problem::new("/name", "empty", "must not be empty");
-            return Err(Error::Invalid(vec![problem]));
-        }
+        check_name(name)?;
         let id = self.tenant_row(who, slug)?.id;
         if !self.owns_appliance(who)? {
             return Err(Error::Forbidden { scope: "*".to_owned() });
@@ -183,6 +192,8 @@ impl App {
             return Err(Error::Forbidden { scope: "*".to_owned() });
         }
         check_slug(slug)?;
+        // Before the tenant is there, since what stands in it is written afterwards.
+        check_name(name)?;
         let (slug, name, now) = (slug.to_owned(), name.to_owned(), self.now());
         let change = Change::of("tenant.create", slug.as_str());
         let row = self
@@ -208,6 +219,19 @@ impl App {
 
 pub(super) fn missing(slug: &str) -> Error {
     Error::NotFound { what: "tenant", id: slug.to_owned() }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let chars = name.chars().count();
+    if name.trim().is_empty() {
+        return Err(Error::Invalid(vec![Problem::new("/name", "empty", "must not be empty")]));
+    }
+    if chars > NAME_CHARS_MAX {
+        let detail =
+            format!("has {chars} characters, of which at most {NAME_CHARS_MAX} are allowed");
+        return Err(Error::Invalid(vec![Problem::new("/name", "too_long", detail)]));
+    }
+    Ok(())
 }
 
 pub(super) fn check_slug(slug: &str) -> Result<(), Error> {

@@ -103,6 +103,11 @@ pub struct RunSummary {
     pub event_type: Option<String>,
     /// What that event is about.
     pub subject: Option<String>,
+    /// What people call that, where the event tells: a ticket's identifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_name: Option<String>,
+    /// How many attempts were made at all its steps together.
+    pub attempts: u32,
     /// When it was created.
     pub created_at: Timestamp,
     /// When its first step began.
@@ -419,6 +424,18 @@ pub struct EventView {
     pub cause: Option<Cause>,
     /// The runs that it started.
     pub runs: Vec<RunId>,
+    /// Workflows that matched and were not started.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<WithheldView>,
+}
+
+/// A workflow that matched an event and was not started.
+#[derive(Clone, Debug, Serialize)]
+pub struct WithheldView {
+    /// Its name.
+    pub workflow: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// Why one workflow did or did not start for an event.
@@ -505,19 +522,29 @@ pub struct DashboardView {
     pub waiting: u64,
     /// Now being undone.
     pub compensating: u64,
+    /// Steps that wait for somebody to settle a failure, up to 500.
+    pub incidents: u64,
+    /// Steps that wait for an approval, up to 500.
+    pub approvals: u64,
     /// Runs started and failed in each of the last 24 hours, oldest first.
-    pub hours: Vec<HourView>,
+    pub hours: Vec<SpanView>,
+    /// The same in each of the last 60 minutes, oldest first.
+    pub minutes: Vec<SpanView>,
     /// Failed runs of the last day grouped by cause, largest first.
     pub attention: Vec<CauseView>,
+    /// The schedules that fire next, the soonest first; none for whoever may not see schedules.
+    pub upcoming: Vec<UpcomingView>,
+    /// The workflows that were changed last; none for whoever may not see workflows.
+    pub changed: Vec<ChangedView>,
     /// The newest runs.
     pub recent: Vec<RunSummary>,
 }
 
-/// One hour of the dashboard's chart.
+/// One column of the dashboard's charts: an hour, or a minute.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct HourView {
-    /// When the hour began.
+pub struct SpanView {
+    /// When it began.
     pub at: Timestamp,
     /// Events accepted in it.
     pub events: u64,
@@ -527,10 +554,44 @@ pub struct HourView {
     pub failed: u64,
 }
 
+/// A schedule and when it fires next.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpcomingView {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The position of the trigger among the workflow's, from 0.
+    pub trigger: u32,
+    /// When it comes, in words.
+    pub description: String,
+    /// When it fires next.
+    pub at: Timestamp,
+    /// What the zone's clocks show then, with the offset.
+    pub local: String,
+}
+
+/// A workflow that was changed.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangedView {
+    /// Its name.
+    pub name: String,
+    /// The version that events start.
+    pub version: u32,
+    /// Whether events start it.
+    pub active: bool,
+    /// When it was changed.
+    pub at: Timestamp,
+    /// Who saved that version.
+    pub by: String,
+}
+
 /// Failed runs with one cause.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CauseView {
+    /// Names the cause for as long as its runs are of the last day.
+    pub id: String,
     /// The workflow's name.
     pub workflow: String,
     /// The step that failed.
@@ -545,4 +606,6 @@ pub struct CauseView {
     pub newest: RunId,
     /// When the first of them ended.
     pub first_at: Timestamp,
+    /// When the last of them ended.
+    pub last_at: Timestamp,
 }

@@ -357,7 +357,7 @@ pub(super) fn version_of(
 }
 
 /// Returns the event types in the triggers of a stored definition.
-fn events_of(definition: &Value) -> impl Iterator<Item = &str> {
+pub(super) fn events_of(definition: &Value) -> impl Iterator<Item = &str> {
     let several = definition["triggers"].as_array().into_iter().flatten();
     let triggers = definition.get("trigger").into_iter().chain(several);
     triggers.filter_map(|trigger| trigger["event"].as_str())

@@ -44,6 +44,7 @@ impl Housekeeping {
         app: App,
         certificates: Vec<Arc<Certificates>>,
     ) -> anyhow::Result<Housekeeping> {
+        note_certificates(&app, &certificates);
         app.measure_storage_aside();
         app.reseal_aside(); // A stop or a crash may have broken it off.
         app.abandon_broken_imports().await?;
@@ -86,6 +87,10 @@ impl Housekeeping {
     }
 }
 
+fn note_certificates(app: &App, certificates: &[Arc<Certificates>]) {
+    app.lookout().note_certificate(certificates.iter().map(|it| it.validity().ends).min());
+}
+
 async fn perform(app: &App, certificates: &[Arc<Certificates>], chore: Chore) {
     match chore {
         Chore::Measure => app.measure_store(),
@@ -101,6 +106,7 @@ async fn perform(app: &App, certificates: &[Arc<Certificates>], chore: Chore) {
             for certificate in certificates {
                 certificate.refresh(app.clock().now());
             }
+            note_certificates(app, certificates);
         }
         Chore::CheckSchedules => {
             if let Err(error) = app.check_schedules().await {

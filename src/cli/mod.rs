@@ -227,6 +227,16 @@ fn perform(cli: Cli, form: Form) -> Result<(), Failure> {
         }
         _ => {} // Every other command speaks to an appliance.
     }
+    runtime()?.block_on(speak(command, cli.common, &loaded, printer))
+}
+
+/// Performs what an appliance is asked for: the one that serves, else one that is started for it.
+async fn speak(
+    command: Command,
+    common: Common,
+    loaded: &Loaded,
+    printer: Printer<'_>,
+) -> Result<(), Failure> {
     let absent = match &command {
         Command::Healthcheck
         | Command::Logs(_)
@@ -234,22 +244,20 @@ fn perform(cli: Cli, form: Form) -> Result<(), Failure> {
         | Command::Event(event::EventCommand::Tail(_)) => Absent::Refuse,
         _ => Absent::Start, // Everything else can be done without a server.
     };
-    runtime()?.block_on(async {
-        let tenant = cli.common.tenant;
-        // A tenant that is to go on is no tenant to act in.
-        let acts_in = tenant.clone().filter(|_| !matches!(command, Command::Resume(_)));
-        let target = Target {
-            url: cli.common.url,
-            key: client::key_from_environment()?,
-            ca_file: cli.common.ca_file,
-            tenant: acts_in,
-        };
-        let client = client::connect(target, &loaded, absent).await?;
-        let mut session = Session { client, printer };
-        let outcome = converse(command, tenant, &mut session).await;
-        session.client.close();
-        outcome
-    })
+    let tenant = common.tenant;
+    // A tenant that is to go on is no tenant to act in.
+    let acts_in = tenant.clone().filter(|_| !matches!(command, Command::Resume(_)));
+    let target = Target {
+        url: common.url,
+        key: client::key_from_environment()?,
+        ca_file: common.ca_file,
+        tenant: acts_in,
+    };
+    let client = client::connect(target, loaded, absent).await?;
+    let mut session = Session { client, printer };
+    let outcome = converse(command, tenant, &mut session).await;
+    session.client.close();
+    outcome
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {

@@ -121,7 +121,7 @@ async fn download(
         file.write_all(&piece).await.with_context(cannot)?;
         bytes += piece.len() as u64;
         reader.feed(&piece);
-        while reader.next().map_err(anyhow::Error::new)?.is_some() {}
+        while reader.take().map_err(anyhow::Error::new)?.is_some() {}
     }
     reader.end().map_err(anyhow::Error::new)?;
     file.sync_all().await.with_context(cannot)?;

@@ -34,6 +34,7 @@ mod secrets;
 mod seen;
 pub mod settings;
 mod shared;
+mod single;
 mod standing;
 mod supervisor;
 mod tasks;
@@ -88,6 +89,7 @@ pub use destinations::SeenDestination;
 pub use intake::{Accepted, IncomingEvent};
 pub use orders::Observation;
 pub use parcel::{Message, USER_AGENT};
+pub use single::SingleCall;
 pub use standing::{Activity, Load};
 pub use traces::TraceSettings;
 

@@ -43,10 +43,13 @@ pub(super) struct CloseTenant {
     pub(super) reply: oneshot::Sender<()>,
 }
 
+/// What is done with the ledger, of which there is none while the appliance stops.
+type WithLedger = Box<dyn FnOnce(Option<&Ledger>) + Send>;
+
 /// Writes rows of a tenant whose actors are not there.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct WriteClosed(pub(super) Box<dyn FnOnce(Option<&Ledger>) + Send>);
+pub(super) struct WriteClosed(pub(super) WithLedger);
 
 /// Stops taking work and answers when what was taken is durable.
 #[derive(Message)]

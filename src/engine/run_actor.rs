@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::activities::{Activity, OutsideCall, UndoCall};
 use crate::domain::activity::Settling;
+use crate::domain::id::RunId;
 use crate::domain::run::{Effect, Failure, Input, Status};
 use crate::domain::workflow::{Action, Undo};
 use crate::failpoint;
@@ -112,17 +113,11 @@ impl RunActor {
                 // Whoever asked may have gone; the run has moved all the same.
                 let _ = reply.send(outcome);
             }
-            if durable && is_over {
-                let took = tenant.shared.clock.now().since(run.created_at());
-                let slug = &tenant.facts.slug;
-                tenant.shared.metrics.run_reached(slug, &workflow.name, status.as_str());
-                if status == Status::Failed {
-                    tenant.shared.metrics.trouble(slug, Trouble::RunFailed);
-                }
-                tenant.shared.metrics.run_ended_after(took);
-            }
             if !durable {
                 return;
+            }
+            if is_over {
+                count_end(&tenant, run, &workflow.name, status);
             }
             failpoint::hit("result.durable");
             if is_told {
@@ -317,6 +312,15 @@ fn is_its_turn(live: &LiveRun, tx: &TenantTx<'_, '_>) -> Result<bool, StoreError
     let holders = tx.view().runs_of_key(&live.workflow.name, key)?;
     let limit = live.workflow.runs_at_once();
     Ok(holders.iter().take(limit).any(|holder| *holder == live.id()))
+}
+
+fn count_end(tenant: &TenantState, run: RunId, workflow: &str, status: Status) {
+    let (shared, slug) = (&tenant.shared, &tenant.facts.slug);
+    shared.metrics.run_reached(slug, workflow, status.as_str());
+    if status == Status::Failed {
+        shared.metrics.trouble(slug, Trouble::RunFailed);
+    }
+    shared.metrics.run_ended_after(shared.clock.now().since(run.created_at()));
 }
 
 fn is_call(effect: &Effect) -> bool {

@@ -120,6 +120,8 @@ pub struct EngineSettings {
     pub bulk_jobs_active_max: usize,
     /// How many bulk jobs that have ended are kept.
     pub bulk_jobs_kept_max: usize,
+    /// How many searches for runs one tenant may save under a name.
+    pub run_views_max: usize,
     /// How long a stop waits for calls in flight, in milliseconds.
     pub stop_ms: u64,
 }
@@ -181,6 +183,7 @@ impl Default for EngineSettings {
             bulk_members_max: 100_000,
             bulk_jobs_active_max: 10,
             bulk_jobs_kept_max: 100,
+            run_views_max: 200,
             stop_ms: 5_000,
         }
     }

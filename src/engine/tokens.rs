@@ -223,7 +223,9 @@ fn set(
 ) -> Result<(), StoreError> {
     let version = tx.next_number("connection secrets")?;
     let sealed = row.seal((&tenant.shared.sealer, tenant.id()), secret, version, value);
-    row.secrets.insert(secret.to_owned(), vec![SealedValue { version, sealed, valid_until }]);
+    let set_at = Some(tx.now());
+    let value = SealedValue { version, sealed, valid_until, set_at, set_by: None };
+    row.secrets.insert(secret.to_owned(), vec![value]);
     Ok(())
 }
 

@@ -17,6 +17,7 @@ use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 
 const CONNECTION: u8 = Row::Connection as u8;
+const CONNECTION_TEST: u8 = Row::ConnectionTest as u8;
 const HOOK: u8 = Meta::Hook as u8;
 
 /// A connection.
@@ -63,6 +64,28 @@ pub struct SealedValue {
     pub sealed: Sealed,
     /// Until when it holds; `None` for as long as it is there.
     pub valid_until: Option<Timestamp>,
+    /// When it was set; values of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_at: Option<Timestamp>,
+    /// Who set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_by: Option<String>,
+}
+
+/// What the last test of a connection found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionTestRow {
+    /// When it was tested.
+    pub at: Timestamp,
+    /// Who asked for it.
+    pub by: String,
+    /// Whether it worked.
+    pub ok: bool,
+    /// What was found, for a person.
+    pub detail: String,
+    /// How long the other system took, in milliseconds; `None` where nobody was asked.
+    pub latency_ms: Option<u64>,
 }
 
 impl ConnectionRow {
@@ -126,6 +149,14 @@ impl TenantView<'_> {
         self.json(Space::Row, &Key::of(self.tenant()).tag(CONNECTION).text(name).done())
     }
 
+    /// Returns what the last test of a connection found.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn connection_test(&self, name: &str) -> Result<Option<ConnectionTestRow>, StoreError> {
+        self.json(Space::Row, &Key::of(self.tenant()).tag(CONNECTION_TEST).text(name).done())
+    }
+
     /// Returns the tenant that answers to the short name of a hook.
     ///
     /// # Errors
@@ -163,7 +194,14 @@ impl TenantTx<'_, '_> {
     /// Removes a connection.
     pub fn remove_connection(&mut self, name: &str) {
         self.remove(Space::Row, Key::of(self.tenant()).tag(CONNECTION).text(name).done());
+        self.remove(Space::Row, Key::of(self.tenant()).tag(CONNECTION_TEST).text(name).done());
         self.note_workflows(Workflows::Changed);
+    }
+
+    /// Notes what a test of a connection found.
+    pub fn put_connection_test(&mut self, name: &str, row: &ConnectionTestRow) {
+        let key = Key::of(self.tenant()).tag(CONNECTION_TEST).text(name).done();
+        self.put_json(Space::Row, key, row);
     }
 
     /// Gives the short name of a hook to a tenant.

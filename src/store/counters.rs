@@ -11,8 +11,12 @@ use crate::domain::time::Timestamp;
 
 const TOTALS: u8 = Meta::Totals as u8;
 const HOUR: u8 = Meta::Hour as u8;
+const MINUTE: u8 = Meta::Minute as u8;
 const OF_WORKFLOW: u8 = Meta::CountOfWorkflow as u8;
 const HOUR_MS: i64 = 3_600_000;
+const MINUTE_MS: i64 = 60_000;
+/// How many minutes are kept; a later one takes the place of the one an hour before it.
+const MINUTES_KEPT: u64 = 60;
 
 /// A tenant's runs by their present status, and everything it ever accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -23,7 +27,7 @@ pub struct Totals {
     pub runs: [u64; 8],
 }
 
-/// What happened in one hour.
+/// What happened in one hour, or in one minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct HourCounts {
     /// Events accepted.
@@ -34,6 +38,13 @@ pub struct HourCounts {
     pub succeeded: u64,
     /// Runs that failed.
     pub failed: u64,
+}
+
+/// What happened in the minute that has this place in its hour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+struct MinuteRow {
+    minute: u64,
+    counts: HourCounts,
 }
 
 /// A workflow's runs since it exists.
@@ -76,6 +87,25 @@ impl TenantView<'_> {
                 Ok((Timestamp::from_millis(hour * HOUR_MS), counts))
             })
             .collect()
+    }
+
+    /// Returns the counts of each minute of the last hour from `since`, in no order; minutes
+    /// without any are left out.
+    ///
+    /// # Errors
+    /// Fails on an unreadable or damaged record.
+    pub fn minutes(&self, since: Timestamp) -> Result<Vec<(Timestamp, HourCounts)>, StoreError> {
+        let prefix = Prefix::new(Key::of(self.tenant()).tag(MINUTE));
+        let rows = self.scan(Space::Meta, prefix.after(None), Direction::Ascending, usize::MAX)?;
+        let mut minutes = Vec::with_capacity(rows.len());
+        for (key, row) in &rows {
+            let row: MinuteRow = codec::decode(row).map_err(|e| damaged(Space::Meta, key, e))?;
+            let at = Timestamp::from_millis(row.minute.cast_signed() * MINUTE_MS);
+            if at >= since {
+                minutes.push((at, row.counts));
+            }
+        }
+        Ok(minutes)
     }
 
     /// Returns the counts of a workflow.
@@ -143,7 +173,8 @@ impl Tally {
 }
 
 impl HourCounts {
-    fn add(&mut self, other: &HourCounts) {
+    /// Adds what happened in another span.
+    pub fn add(&mut self, other: &HourCounts) {
         self.events += other.events;
         self.started += other.started;
         self.succeeded += other.succeeded;
@@ -224,6 +255,7 @@ impl TenantTx<'_, '_> {
             let mut hour: HourCounts = self.view().counted(&key)?;
             hour.add(&tally.hour);
             self.put(Space::Meta, key, codec::encode(&hour));
+            self.add_minute(&tally.hour)?;
         }
         for (name, added) in &tally.workflows {
             let key = Key::of(self.tenant()).tag(OF_WORKFLOW).text(name).done();
@@ -232,6 +264,19 @@ impl TenantTx<'_, '_> {
             self.put(Space::Meta, key, codec::encode(&counts));
         }
         Ok(counted)
+    }
+
+    fn add_minute(&mut self, added: &HourCounts) -> Result<(), StoreError> {
+        let minute = (self.now().millis() / MINUTE_MS).max(0).unsigned_abs();
+        let key = Key::of(self.tenant()).tag(MINUTE).number(minute % MINUTES_KEPT).done();
+        let kept: MinuteRow = self.view().counted(&key)?;
+        let mut row = match kept.minute == minute {
+            true => kept,
+            false => MinuteRow { minute, counts: HourCounts::default() },
+        };
+        row.counts.add(added);
+        self.put(Space::Meta, key, codec::encode(&row));
+        Ok(())
     }
 }
 

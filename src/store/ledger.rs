@@ -243,6 +243,8 @@ pub enum Moved {
     Run(TenantId, RunId),
     /// What waits for the workers of a tenant.
     Tasks(TenantId),
+    /// Any event and any run of a tenant.
+    Any(TenantId),
 }
 
 impl Commit<'_> {
@@ -258,7 +260,9 @@ impl Commit<'_> {
         });
         let queues = self.layer.keys(Space::Vis).filter(|key| super::tasks::is_of_queue(key));
         let tasks = queues.filter_map(|key| tenant(key).map(Moved::Tasks));
-        events.chain(runs).chain(tasks).collect()
+        let all = self.layer.keys(Space::Event).chain(self.layer.keys(Space::Run));
+        let all = all.filter_map(|key| tenant(key).map(Moved::Any));
+        events.chain(runs).chain(tasks).chain(all).collect()
     }
 }
 

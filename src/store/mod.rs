@@ -39,6 +39,7 @@ pub mod rejected;
 pub mod reseal;
 pub mod retention;
 pub mod roofline;
+pub mod run_views;
 pub mod runs;
 pub mod schedules;
 pub mod seal;

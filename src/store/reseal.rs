@@ -267,6 +267,7 @@ mod tests {
             sealed,
             created_at: NOW,
             updated_at: NOW,
+            updated_by: None,
         }
     }
 

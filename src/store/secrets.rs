@@ -28,6 +28,9 @@ pub struct SecretRow {
     pub created_at: Timestamp,
     /// When it was put last.
     pub updated_at: Timestamp,
+    /// Who put it last; rows of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_by: Option<String>,
 }
 
 /// Returns where the seal of a named secret belongs.

@@ -112,7 +112,7 @@ fn of_row(letter: u8) -> Kind {
         Kind::Audit
     } else if is(Row::Delivery) || is(Row::Webhook) {
         Kind::Deliveries
-    } else if is(Row::Secret) || is(Row::Connection) {
+    } else if is(Row::Secret) || is(Row::Connection) || is(Row::ConnectionTest) {
         Kind::Secrets
     } else if is(Row::Workflow) || is(Row::Version) {
         Kind::Workflows

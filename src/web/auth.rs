@@ -22,6 +22,9 @@ pub const SESSION_COOKIE: &str = "ergane_session";
 /// The same where the browser can be told to take it from this very host over TLS alone.
 pub const HOST_COOKIE: &str = "__Host-ergane_session";
 
+/// The cookie that holds the tenant which a browser looks into.
+pub const TENANT_COOKIE: &str = "ergane_tenant";
+
 /// What a request shows of its caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
@@ -59,12 +62,24 @@ pub async fn identify(app: &App, request: &ServiceRequest) -> Result<Principal, 
         check_own_page(request)?;
     }
     let mut principal = principal_of(app, &shown).await?;
+    if matches!(shown, Credential::Session(_)) {
+        look_into(app, request.request(), &mut principal).await;
+    }
     request.extensions_mut().insert(shown);
     principal.origin = origin::of(request.request());
     if let Some(named) = text(request.headers(), "x-tenant") {
         principal.tenant = app.tenant_for(&principal, named).await?;
     }
     Ok(principal)
+}
+
+/// Takes the tenant that the browser has chosen; one that is gone or not theirs is as good as none.
+async fn look_into(app: &App, request: &HttpRequest, principal: &mut Principal) {
+    if let Some(chosen) = request.cookie(TENANT_COOKIE)
+        && let Ok(tenant) = app.tenant_for(principal, chosen.value()).await
+    {
+        principal.tenant = tenant;
+    }
 }
 
 /// Returns the caller that a credential stands for at this moment, in its own tenant.

@@ -18,6 +18,7 @@ use super::connection::{AtWork, Link, Tail};
 use super::crowd::Place;
 use super::error::{ApiError, of_framework};
 use super::origin;
+use super::pack::pack;
 use super::route::Route;
 use super::settings::WebSettings;
 use super::state::Front;
@@ -75,7 +76,7 @@ pub async fn wrap(
         front.metrics.refused(who, status);
     }
     log(&response, &id, began);
-    Ok(response.map_body(|_, body| held(body, at_work, proxied.flatten())))
+    Ok(pack(response).map_body(|_, body| held(body, at_work, proxied.flatten())))
 }
 
 fn tail(headers: &HeaderMap) -> Tail {

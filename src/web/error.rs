@@ -130,6 +130,19 @@ impl ApiError {
         &self.0.problems
     }
 
+    /// Returns a member that was added to the document, when it is a text.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<&str> {
+        self.0.extra.get(name)?.as_str()
+    }
+
+    /// Returns a header of the answer.
+    #[must_use]
+    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+        let found = self.0.headers.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// Answers with the whole document; `instance` is the path that was asked for.
     #[must_use]
     pub fn render(&self, instance: &str, request_id: &str) -> HttpResponse {

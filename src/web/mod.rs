@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod multipart;
 pub mod openapi;
 pub mod origin;
+mod pack;
 pub mod proof;
 pub mod query;
 pub mod route;
@@ -49,11 +50,15 @@ pub static GROUPS: &[&Group] = &[
     &api::workflows::GROUP,
     &api::authoring::GROUP,
     &api::runs::GROUP,
+    &api::run_lists::GROUP,
+    &api::run_insight::GROUP,
     &api::bulk::GROUP,
+    &api::dashboard::GROUP,
     &api::approvals::GROUP,
     &api::incidents::GROUP,
     &api::schedules::GROUP,
     &api::activities::GROUP,
+    &api::uses::GROUP,
     &api::apps::GROUP,
     &api::event_types::GROUP,
     &api::filters::GROUP,
@@ -64,6 +69,7 @@ pub static GROUPS: &[&Group] = &[
     &api::accounts::GROUP,
     &api::account_entries::GROUP,
     &api::contacts::GROUP,
+    &api::sheets::GROUP,
     &api::teams::GROUP,
     &api::users::GROUP,
     &api::tags::GROUP,
@@ -92,7 +98,13 @@ pub static GROUPS: &[&Group] = &[
     &thena::GROUP,
     &thena::mcp::GROUP,
     &ui::PAGES,
+    &ui::run_list::PAGES,
+    &ui::run_pages::PAGES,
+    &ui::rejected::PAGES,
     &ui::authoring::PAGES,
+    &ui::admin::GROUP,
+    &ui::desk::PAGES,
+    &ui::look::GROUP,
 ];
 
 /// Registers every route of the table under `base`.

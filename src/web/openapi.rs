@@ -98,6 +98,13 @@ fn operation(tag: &str, route: &Route) -> Value {
             "default": {"$ref": format!("#/components/responses/{refused}")},
         },
     });
+    for (status, schema) in route.other_answers {
+        let mut other = json!({"description": route.summary});
+        if !schema.is_empty() {
+            other["content"] = json!({route.media.1: {"schema": reference(schema)}});
+        }
+        operation["responses"][status.to_string()] = other;
+    }
     if status == 201 {
         let mut known = operation["responses"]["201"].clone();
         known["description"] = json!("It was there already, as it is wanted.");

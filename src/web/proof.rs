@@ -8,7 +8,7 @@
 use actix_web::dev::ServiceRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
-use actix_web::{HttpMessage as _, HttpRequest};
+use actix_web::{HttpMessage as _, HttpRequest, web};
 use ring::hmac;
 
 use super::auth;
@@ -18,27 +18,41 @@ use super::idempotency::put_back;
 use super::multipart;
 use super::route::{Access, Route};
 use super::settings::BodyLimits;
+use super::state::Front;
+use crate::clock::Clock;
 
 /// The field of a form that carries the token.
 pub const FIELD: &str = "_token";
 /// The header of a call that carries it.
 pub const HEADER: &str = "x-csrf-token";
 
+/// How many bytes the mask has, and the proof itself.
+const PROOF_BYTES: usize = 32;
 const PURPOSE: &[u8] = b"ergane: a page of this session, 1";
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Forms that anybody may send, and that do something to the session if there is one.
 const OF_ANY_SESSION: [&str; 2] = ["page_leave", "page_theme"];
 
-/// Returns the token of a session.
+/// Returns a token of a session, which looks different each time: pages are packed, and how well
+/// something packs beside what a visitor wrote would tell what it is (the attack named BREACH).
 #[must_use]
-pub fn of(session: &str) -> String {
-    hex::encode(hmac::sign(&key(session), PURPOSE))
+pub fn of(session: &str, clock: &Clock) -> String {
+    let mask: Vec<u8> = (0..PROOF_BYTES / 8).flat_map(|_| clock.random().to_be_bytes()).collect();
+    let proof = hmac::sign(&key(session), PURPOSE);
+    hex::encode([mask.as_slice(), &mixed(&mask, proof.as_ref())].concat())
 }
 
-/// Returns the token of the browser's session; empty without one.
+/// Puts a mask over a proof, or takes it off again.
+fn mixed(mask: &[u8], proof: &[u8]) -> Vec<u8> {
+    mask.iter().zip(proof).map(|(mask, byte)| mask ^ byte).collect()
+}
+
+/// Returns a token of the browser's session; empty without one.
 #[must_use]
 pub fn of_request(request: &HttpRequest) -> String {
-    auth::session_cookie(request).map(|session| of(&session)).unwrap_or_default()
+    let front = request.app_data::<web::Data<Front>>();
+    let session = front.zip(auth::session_cookie(request));
+    session.map(|(front, session)| of(&session, &front.clock)).unwrap_or_default()
 }
 
 fn key(session: &str) -> hmac::Key {
@@ -48,7 +62,8 @@ fn key(session: &str) -> hmac::Key {
 /// Compares in a time that tells nothing of how much is right.
 fn fits(session: &str, shown: &str) -> bool {
     let shown = hex::decode(shown).unwrap_or_default();
-    hmac::verify(&key(session), PURPOSE, &shown).is_ok()
+    let Some((mask, proof)) = shown.split_at_checked(PROOF_BYTES) else { return false };
+    proof.len() == PROOF_BYTES && hmac::verify(&key(session), PURPOSE, &mixed(mask, proof)).is_ok()
 }
 
 /// Lets a request through that changes nothing, comes with a key, or shows its session's token.
@@ -108,11 +123,14 @@ mod tests {
 
     #[test]
     fn a_token_fits_its_own_session_alone() {
-        let token = of("session-one");
+        let clock = Clock::system();
+        let token = of("session-one", &clock);
         assert!(fits("session-one", &token) && !fits("session-two", &token));
-        for wrong in ["", "00", "not hexadecimal", &token[..62], &format!("{token}00")] {
+        for wrong in ["", "00", "not hexadecimal", &token[..126], &format!("{token}00")] {
             assert!(!fits("session-one", wrong), "{wrong}");
         }
         assert!(!token.contains("session"), "it tells nothing of the session");
+        let another = of("session-one", &clock);
+        assert!(another != token && fits("session-one", &another), "each looks different");
     }
 }

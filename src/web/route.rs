@@ -56,6 +56,8 @@ pub struct Route {
     pub media: (&'static str, &'static str),
     /// The status and the schema's name of its answer; `""` for one without JSON.
     pub answer: (u16, &'static str),
+    /// What else it answers, in the same form; refusals need not be named.
+    pub other_answers: &'static [(u16, &'static str)],
     /// Makes the handler.
     pub handler: fn() -> actix_web::Route,
 }
@@ -164,6 +166,7 @@ impl Route {
             body: None,
             media: (JSON, JSON),
             answer: (200, ""),
+            other_answers: &[],
             handler,
         }
     }
@@ -232,6 +235,12 @@ impl Route {
     /// Sets the status and the schema of the answer.
     pub const fn answers(mut self, status: u16, schema: &'static str) -> Route {
         self.answer = (status, schema);
+        self
+    }
+
+    /// Sets further statuses that it answers with, each with its schema; without one, no body.
+    pub const fn or_answers(mut self, others: &'static [(u16, &'static str)]) -> Route {
+        self.other_answers = others;
         self
     }
 

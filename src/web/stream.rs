@@ -20,13 +20,15 @@ use super::auth::{self, Credential};
 use super::error::ApiError;
 use super::settings::WebSettings;
 use crate::app::error::Error;
-use crate::app::streams::{EventStream, Followed, RunStream};
+use crate::app::streams::{EventStream, Followed, Pulse, RunStream};
 use crate::app::system_log::LogStream;
 use crate::domain::id::TenantId;
 
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How often it is asked whether whoever follows may still do so.
 const ASK_EVERY: Duration = Duration::from_millis(500);
+/// How often a page is told at most that something has moved.
+const PULSE_EVERY: Duration = Duration::from_secs(1);
 /// How soon a client that lost its connection should come back, in milliseconds.
 const RECONNECT_MS: u32 = 1_000;
 
@@ -57,6 +59,12 @@ impl Streams {
         }
         *open += 1;
         Ok(Open { streams: Arc::clone(self), tenant, closing: self.closing.subscribe() })
+    }
+
+    /// Returns how many streams of a tenant are open.
+    #[must_use]
+    pub fn open_of(&self, tenant: TenantId) -> usize {
+        self.by_tenant.lock().get(&tenant).copied().unwrap_or(0)
     }
 
     /// Ends every stream, so that none holds up a stop; their clients come back later.
@@ -180,6 +188,16 @@ pub fn of_log(
 ) -> HttpResponse {
     let sent = stream.place().to_string();
     answer(Log { stream, sent }, (open, shown), settings)
+}
+
+/// Answers with a stream that tells a page when to look again.
+pub fn of_pulse(
+    pulse: Pulse,
+    (open, shown): (Open, Option<Credential>),
+    settings: &WebSettings,
+) -> HttpResponse {
+    let beats = Beats { pulse, due: None, next_at: Instant::now() };
+    answer(beats, (open, shown), settings)
 }
 
 /// Returns the id after which a client wants to go on.
@@ -352,6 +370,44 @@ impl Source for Run {
 
     fn place(&self) -> &str {
         &self.sent
+    }
+}
+
+/// What moves in quick succession is told once.
+struct Beats {
+    pulse: Pulse,
+    /// When to tell of what has moved; nothing when that was told.
+    due: Option<Instant>,
+    next_at: Instant,
+}
+
+impl Source for Beats {
+    fn followed(&self) -> &dyn Followed {
+        &self.pulse
+    }
+
+    async fn send_on(&mut self, line: &mut Line) -> Result<bool, Stop> {
+        if self.due.is_some_and(|due| due <= Instant::now()) {
+            self.due = None;
+            self.next_at = Instant::now() + PULSE_EVERY;
+            line.send(Message::new(None, None, &"moved")).await?;
+        }
+        Ok(false)
+    }
+
+    // It may be dropped at any time, so what was heard is kept before anything is awaited.
+    async fn news(&mut self) {
+        match self.due {
+            Some(due) => tokio::time::sleep_until(due.into()).await,
+            None => {
+                self.pulse.news().await;
+                self.due = Some(self.next_at.max(Instant::now()));
+            }
+        }
+    }
+
+    fn place(&self) -> &'static str {
+        ""
     }
 }
 

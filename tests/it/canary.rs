@@ -212,7 +212,7 @@ async fn exported(app: &TestApp, query: &str) -> Vec<u8> {
     let mut file = answer.bytes().await.expect("a file").to_vec();
     let mut reader = FrameReader::default();
     reader.feed(&file);
-    while let Some(frame) = reader.next().expect("sound") {
+    while let Some(frame) = reader.take().expect("sound") {
         if frame.kind == FrameKind::Rows {
             for row in unpack(&frame.payload).expect("rows") {
                 file.extend(row.key);

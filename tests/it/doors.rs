@@ -21,7 +21,7 @@ async fn connect(app: &TestApp) -> TcpStream {
 /// Reads until the server ends the connection; a reset ends it as well.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
-    let mut piece = [0; 16_384];
+    let mut piece = vec![0; 16_384];
     let reading = async {
         while let Ok(read) = stream.read(&mut piece).await {
             if read == 0 {
@@ -38,6 +38,38 @@ fn first_line(answer: &str) -> &str {
     answer.lines().next().unwrap_or_default()
 }
 
+/// Heads and bodies that end at one place for one reader and at another for a second, who finds the
+/// `size` bytes of a request hidden behind them.
+fn two_faced(size: usize) -> Vec<String> {
+    vec![
+        format!("Content-Length: 2\r\nContent-Length: {size}\r\n\r\n{{}}"),
+        format!("Content-Length: 2, {size}\r\n\r\n{{}}"),
+        "Content-Length: +2\r\n\r\n{}".to_owned(),
+        "Content-Length: 0x2\r\n\r\n{}".to_owned(),
+        "Content-Length: 2 \u{b}\r\n\r\n{}".to_owned(),
+        "Content-Length: -2\r\n\r\n{}".to_owned(),
+        "Content-Length: 18446744073709551618\r\n\r\n{}".to_owned(),
+        "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
+        "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n0\r\n\r\n".to_owned(),
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n".to_owned(),
+        "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n".to_owned(),
+        "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n".to_owned(),
+        "Transfer-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
+        "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n".to_owned(),
+        "Transfer-Encoding:\u{b}chunked\r\n\r\n0\r\n\r\n".to_owned(),
+        " Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
+        "X: a\r\n b\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
+        "X: a\r\n\tb\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
+        "X: a\0b\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
+        "X\0: a\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
+        "X: a\rb\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
+        "X: a\nContent-Length: 2\r\n\r\n{}".to_owned(),
+        "Content-Length: 2\n\r\n{}".to_owned(),
+        "Content-Length: 2\r\n\n{}".to_owned(),
+        "Host: y\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
+    ]
+}
+
 #[test]
 fn what_two_readers_could_read_as_two_requests_is_refused_and_ends_the_connection() {
     with_app(async |app| {
@@ -45,33 +77,7 @@ fn what_two_readers_could_read_as_two_requests_is_refused_and_ends_the_connectio
         let hidden = format!("{hidden}x-api-key: {}\r\n\r\n{{}}", app.key);
         let size = hidden.len();
         let head = format!("POST /v1/events/a:b HTTP/1.1\r\nHost: x\r\nx-api-key: {}\r\n", app.key);
-        for rest_of_it in [
-            format!("Content-Length: 2\r\nContent-Length: {size}\r\n\r\n{{}}"),
-            format!("Content-Length: 2, {size}\r\n\r\n{{}}"),
-            "Content-Length: +2\r\n\r\n{}".to_owned(),
-            "Content-Length: 0x2\r\n\r\n{}".to_owned(),
-            "Content-Length: 2 \u{b}\r\n\r\n{}".to_owned(),
-            "Content-Length: -2\r\n\r\n{}".to_owned(),
-            "Content-Length: 18446744073709551618\r\n\r\n{}".to_owned(),
-            "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
-            "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n0\r\n\r\n".to_owned(),
-            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n".to_owned(),
-            "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n".to_owned(),
-            "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n".to_owned(),
-            "Transfer-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
-            "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n".to_owned(),
-            "Transfer-Encoding:\u{b}chunked\r\n\r\n0\r\n\r\n".to_owned(),
-            " Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
-            "X: a\r\n b\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
-            "X: a\r\n\tb\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
-            "X: a\0b\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
-            "X\0: a\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
-            "X: a\rb\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
-            "X: a\nContent-Length: 2\r\n\r\n{}".to_owned(),
-            "Content-Length: 2\n\r\n{}".to_owned(),
-            "Content-Length: 2\r\n\n{}".to_owned(),
-            "Host: y\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
-        ] {
+        for rest_of_it in two_faced(size) {
             let mut stream = connect(&app).await;
             let sent = format!("{head}{rest_of_it}{hidden}");
             stream.write_all(sent.as_bytes()).await.expect("it is sent");

@@ -25,6 +25,7 @@ enum Class {
     Debatable,
 }
 
+#[expect(clippy::too_many_lines, reason = "a table, read as one")]
 fn corpus() -> Vec<(Class, Vec<u8>)> {
     let mut corpus: Vec<(Class, Vec<u8>)> = Vec::new();
     let mut add = |class: Class, text: &[u8]| {
@@ -307,6 +308,7 @@ fn every_reader_tells_json_from_what_is_none() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table, read as one")]
 fn yaml_is_read_within_bounds_and_without_surprises() {
     with_app(async |app| {
         let plain = "name: w\ntrigger: manual\nsteps: [{id: a, sleep: 1ms}]\n";

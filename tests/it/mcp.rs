@@ -37,7 +37,14 @@ fn row_118_a_client_introduces_itself_and_finds_the_eight_tools() {
         assert_eq!(ask(&app, "no/such", json!({})).await["error"]["code"], -32_601);
         let unknown = json!({"name": "no_such_tool", "arguments": {}});
         assert_eq!(ask(&app, "tools/call", unknown).await["error"]["code"], -32_602);
-        app.post("/mcp", json!([1])).await.expect(400);
+        for wrong in [
+            json!([1]),
+            json!({"jsonrpc": "1.0", "id": 1, "method": "ping"}),
+            json!({"jsonrpc": "2.0", "id": null, "method": "ping"}),
+        ] {
+            let fault = app.post("/mcp", wrong).await.expect(400);
+            assert_eq!(fault["error"]["code"], -32_600);
+        }
         assert_eq!(app.with_key("wrong-key-0123456789").post("/mcp", json!({})).await.status, 401);
         assert_eq!(app.get("/mcp").await.status, 405);
     });

@@ -95,6 +95,7 @@ struct Made {
 }
 
 /// Fills a tenant with every kind of thing that there is.
+#[expect(clippy::too_many_lines, reason = "one of everything, one after the other")]
 async fn furnish(acme: &TestApp) -> Made {
     let calls = Peer::start(|_, _| Reply::Status(200, json!({"fine": true}))).await;
     let secret = json!({"value": NAMED_SECRET, "hosts": ["127.0.0.1"]});
@@ -221,7 +222,7 @@ fn rows(file: &[u8]) -> BTreeSet<String> {
     let mut reader = FrameReader::default();
     reader.feed(file);
     let mut rows = BTreeSet::new();
-    while let Some(frame) = reader.next().expect("sound") {
+    while let Some(frame) = reader.take().expect("sound") {
         if frame.kind == FrameKind::Rows {
             rows.extend(unpack(&frame.payload).expect("rows").iter().map(row));
         }

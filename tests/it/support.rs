@@ -177,6 +177,12 @@ impl Answer {
         self.body
     }
 
+    /// Insists on a status and returns the page.
+    pub fn expect_text(self, status: u16) -> String {
+        assert_eq!(self.status, status, "answered {}", self.text);
+        self.text
+    }
+
     /// Insists on a refusal with `status` and `code`, and returns the problem.
     pub fn refused(self, status: u16, code: &str) -> Value {
         let problem = self.expect(status);

@@ -108,6 +108,7 @@ fn serve_with(directory: &Path, pair: &Pair) -> Command {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story")]
 fn a_certificate_is_exchanged_while_requests_run_and_none_of_them_fails() {
     let authority = Authority::new();
     let (pair, later) = (authority.pair("server", 1_000), authority.pair("later", 30_000));

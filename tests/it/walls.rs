@@ -51,6 +51,7 @@ async fn put_in(app: &TestApp, path: &str, body: Value) -> Value {
 }
 
 /// Fills every kind of field of a tenant.
+#[expect(clippy::too_many_lines, reason = "one of everything, one after the other")]
 async fn fill(app: &TestApp, canaries: &mut Canaries) {
     let mut c = || canaries.next();
     for _ in 0..7 {
@@ -187,6 +188,7 @@ fn look(asked: &str, (status, text): (u16, &str), found: &mut Vec<String>) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story")]
 fn nothing_of_a_tenant_is_seen_by_another_whatever_they_ask() {
     with_config(quick, async |app| {
         let (acme, evil) = (tenant(&app, "acme").await, tenant(&app, "evil").await);

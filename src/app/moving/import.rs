@@ -143,7 +143,7 @@ impl Import {
     /// `Invalid` when it is no sound export, `Conflict` when the name is taken.
     pub async fn take(&mut self, piece: &[u8]) -> Result<(), Error> {
         self.reader.feed(piece);
-        while let Some(frame) = self.reader.next()? {
+        while let Some(frame) = self.reader.take()? {
             match frame.kind {
                 FrameKind::Manifest => self.begin(&frame).await?,
                 FrameKind::Rows => self.rows(&frame).await?,
@@ -217,10 +217,18 @@ impl Import {
         }
         let tenant = taken.tenant;
         if !own.is_empty() {
-            self.app.engine().write_closed(tenant, move |tx| Ok(put_all(tx, own))).await?;
+            let put = move |tx: &mut TenantTx<'_, '_>| {
+                put_all(tx, own);
+                Ok(())
+            };
+            self.app.engine().write_closed(tenant, put).await?;
         }
         if !access.is_empty() {
-            self.app.write_of(APPLIANCE, move |tx| Ok(put_all(tx, access))).await?;
+            let put = move |tx: &mut TenantTx<'_, '_>| {
+                put_all(tx, access);
+                Ok(())
+            };
+            self.app.write_of(APPLIANCE, put).await?;
         }
         Ok(())
     }

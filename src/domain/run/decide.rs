@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::doing::Doing;
 use super::effect::Timer;
 use super::entry::{Compensation, Ending, Entry, Failure, Outcome, Record};
 use super::input::Input;
@@ -102,6 +103,7 @@ impl Deciding<'_> {
             Input::UndoLeft { by } => self.undo_left(by),
             Input::Cancel { by, compensate } => self.cancel(by, compensate),
             Input::Retry { by, from, input, version } => self.resume(by, from, input, version),
+            Input::TryNow { step } => self.try_now(step),
             Input::Migrate { by, version } => self.migrate(by, version),
         }
         self.proceed();
@@ -160,6 +162,18 @@ impl Deciding<'_> {
             Timer::Work { step } => self.work_is_late(step),
             Timer::Deadline => self.note(Entry::DeadlineReached),
         }
+    }
+
+    /// Does what the timer of a pause would; its later ring then finds nothing to do.
+    fn try_now(&mut self, step: String) {
+        let timer = match self.run.step(&step).map(|state| &state.doing) {
+            Some(Doing::Pausing { attempt, .. }) => Timer::Retry { step, attempt: *attempt },
+            Some(Doing::UndoPausing { attempt, .. }) => {
+                Timer::UndoRetry { step, attempt: *attempt }
+            }
+            _ => return, // The pause is over already.
+        };
+        self.wake(timer);
     }
 
     fn wait_is_over(&mut self, step: String) {

@@ -194,6 +194,12 @@ pub enum Input {
         /// The version to go on with; the workflow given to `decide` is that version.
         version: Option<u32>,
     },
+    /// Somebody wants the next attempt of a step that pauses between two, or of its undoing, made
+    /// at once.
+    TryNow {
+        /// The step's path.
+        step: String,
+    },
     /// Somebody moves the run to another version; the workflow given to `decide` is that version,
     /// and `migration_refusals` found nothing.
     Migrate {
@@ -253,6 +259,7 @@ impl Input {
             | Input::UndoLeft { .. }
             | Input::Cancel { .. }
             | Input::Retry { .. }
+            | Input::TryNow { .. }
             | Input::Migrate { .. } => None,
         }
     }

@@ -14,4 +14,5 @@ mod sample;
 pub mod stage;
 
 pub use case::{CaseOutcome, CaseResult, Miss, Seat, play_case};
+pub use sample::sample;
 pub use stage::{FailAt, Jump, Origin, Played, Recording, Script, Shown, play};

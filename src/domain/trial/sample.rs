@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 const DEPTH_MAX: usize = 8;
 
 /// Makes a value that fits a schema, as far as types, examples and choices tell.
-pub(super) fn sample(schema: &Value, depth: usize) -> Value {
+/// Objects in each other are made to a depth of eight; `depth` is how deep `schema` lies.
+#[must_use]
+pub fn sample(schema: &Value, depth: usize) -> Value {
     if let Some(value) = schema.get("const").or_else(|| schema.get("default")) {
         return value.clone();
     }

@@ -146,6 +146,14 @@ impl Workflow {
         })
     }
 
+    /// Returns the filters by which events of any type start it.
+    pub fn filters(&self) -> impl Iterator<Item = &Filter> {
+        self.triggers.iter().filter_map(|trigger| match trigger {
+            Trigger::Event { filter, .. } => Some(filter),
+            Trigger::Lasting(_) | Trigger::Schedule { .. } => None,
+        })
+    }
+
     /// Returns the team whose events alone start it.
     #[must_use]
     pub fn team(&self) -> Option<&str> {

@@ -343,12 +343,15 @@ impl Departure<'_> {
     }
 }
 
+/// Takes the key and value of a row, and says whether another one is wanted.
+type Take<'t> = dyn FnMut(&[u8], &[u8]) -> Result<Wanted, MoveFault> + 't;
+
 /// Reads every row of a prefix, however many there are.
 fn each(
     reads: &dyn Reads,
     space: Space,
     prefix: &Prefix,
-    take: &mut dyn FnMut(&[u8], &[u8]) -> Result<Wanted, MoveFault>,
+    take: &mut Take<'_>,
 ) -> Result<(), MoveFault> {
     let mut after: Option<Vec<u8>> = None;
     loop {

@@ -113,7 +113,7 @@ impl FrameReader {
     ///
     /// # Errors
     /// Says what is wrong with the file.
-    pub fn next(&mut self) -> Result<Option<Frame>, MoveFault> {
+    pub fn take(&mut self) -> Result<Option<Frame>, MoveFault> {
         if self.place == Place::Magic && !self.take_magic()? {
             return Ok(None);
         }
@@ -229,7 +229,7 @@ mod tests {
         let mut kinds = Vec::new();
         for piece in file.chunks(piece) {
             reader.feed(piece);
-            while let Some(frame) = reader.next()? {
+            while let Some(frame) = reader.take()? {
                 kinds.push(frame.kind);
             }
         }

@@ -275,7 +275,7 @@ impl Writer {
         copy_own_tables(&snapshot, &new.database)?;
         drop(snapshot);
         new.file.sync_all().map_err(|error| error.to_string())?;
-        let synced = file::put_in_place(&self.shared.path)?;
+        let synced = self.shared.put_in_place()?;
         let (old, readers) = self.shared.replace(new.database);
         if let Err(error) = synced {
             // The new file is in its place and goes on; only a power cut now could undo that.

@@ -81,7 +81,7 @@ impl RedbStore {
             health: RwLock::new(Health::Healthy),
             board: Board::new(Clock::system(), Duration::from_millis(settings.stalled_after_ms)),
             reserve: Reserve::in_directory(&settings.data_dir),
-            identity: identity_of(&opened.path),
+            identity: RwLock::new(identity_of(&opened.path)),
             places: RwLock::new(HashMap::new()),
             settings: settings.clone(),
             path: opened.path,

@@ -1,5 +1,6 @@
 //! What the store's handles, its owners and its writer share.
 
+use super::file;
 use super::queue::Queue;
 use super::reserve::Reserve;
 use super::settings::StoreSettings;
@@ -12,6 +13,7 @@ use redb::{
     Database, ReadTransaction, ReadableDatabase, StorageError, TransactionError, WriteTransaction,
 };
 use std::collections::HashMap;
+use std::io;
 use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -36,7 +38,7 @@ pub struct Shared {
     pub board: Board,
     pub reserve: Reserve,
     /// The device and the number of the file that was opened.
-    pub identity: Option<(u64, u64)>,
+    pub identity: RwLock<Option<(u64, u64)>>,
     /// Where tenants were placed.
     pub places: RwLock<HashMap<u32, Part>>,
     pub settings: StoreSettings,
@@ -101,6 +103,15 @@ impl Shared {
         (old, std::mem::take(&mut *self.readers.write()))
     }
 
+    /// Puts the new file in the place of the present one, as the one that belongs there; returns
+    /// what else can go wrong once it is there.
+    pub fn put_in_place(&self) -> Result<io::Result<()>, String> {
+        let mut identity = self.identity.write();
+        let synced = file::put_in_place(&self.path)?;
+        *identity = identity.and_then(|_| identity_of(&self.path));
+        Ok(synced)
+    }
+
     /// Begins the one write transaction.
     pub fn begin_write(&self) -> Result<WriteTransaction, String> {
         let database = self.database.read();
@@ -111,7 +122,9 @@ impl Shared {
     /// Returns whether the file is still where it was opened, and notes it where everybody looks.
     /// What is written to a file without a name is gone with the process.
     pub fn check_identity(&self) -> Result<(), String> {
-        if self.identity.is_none() || identity_of(&self.path) == self.identity {
+        // Held while looking, so that a new file is never seen before it is known.
+        let identity = self.identity.read();
+        if identity.is_none() || identity_of(&self.path) == *identity {
             self.board.lift(Condition::FileReplaced);
             return Ok(());
         }

@@ -23,6 +23,10 @@ pub static GROUP: Group = Group {
             .scope("workflows:read")
             .query(&[
                 Param::text("category", "Only this category."),
+                Param::text(
+                    "q",
+                    "Only those with this text in identifier, name, description or source.",
+                ),
                 Param::number("limit", "Taken for likeness with other lists; all are answered."),
             ])
             .answers(200, "ActivityPage"),
@@ -72,7 +76,10 @@ pub static GROUP: Group = Group {
             r#"{"type":"object","required":["uniqueIdentifier","name","version","category"],
                 "properties":{
                 "uniqueIdentifier":{"type":"string"},"name":{"type":"string"},
-                "version":{"type":"integer"},"category":{"type":"string"},
+                "version":{"type":"integer"},
+                "versions":{"type":"array","items":{"type":"integer"},
+                    "description":"Those that steps may pin."},
+                "category":{"type":"string"},
                 "source":{"type":"string"},"description":{"type":"string"},
                 "inputSchema":{},"outputSchema":{},
                 "throttle":{"type":["object","null"]},"timeout":{"type":"string"},
@@ -109,6 +116,7 @@ pub static GROUP: Group = Group {
 
 async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
     let mut data = app.activities(&who, query.text("category"));
+    data.retain(|activity| query.text("q").is_none_or(|text| activity.has_text(text)));
     app.show_throttles(&who, &mut data)?;
     Ok(HttpResponse::Ok().json(json!({"data": data, "nextCursor": null})))
 }

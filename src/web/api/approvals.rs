@@ -21,7 +21,11 @@ pub static GROUP: Group = Group {
             .named("approvals_list", "Lists approvals, those of the newest runs first.")
             .scope("approvals:read")
             .query(&[
-                Param::text("status", "pending (unless told otherwise), or decided."),
+                Param::text(
+                    "status",
+                    "`pending` (unless told otherwise), `mine` for those that the caller may \
+                     decide, or `decided`.",
+                ),
                 LIMIT,
                 CURSOR,
             ])
@@ -48,7 +52,9 @@ pub static GROUP: Group = Group {
                 "reason":{"type":["string","null"]},
                 "requestedAt":{"type":"string","format":"date-time"},
                 "until":{"type":["string","null"]},"decidedBy":{"type":["string","null"]},
-                "decidedAt":{"type":["string","null"]},"comment":{"type":["string","null"]}}}"#,
+                "decidedAt":{"type":["string","null"]},"comment":{"type":["string","null"]},
+                "subject":{"type":["string","null"]},"mayDecide":{"type":"boolean"},
+                "escalatesAt":{"type":["string","null"]}}}"#,
         ),
         (
             "ApprovalPage",
@@ -68,9 +74,10 @@ pub static GROUP: Group = Group {
 async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
     let list = match query.text("status") {
         None | Some("pending") => Approvals::Pending,
+        Some("mine") => Approvals::Mine,
         Some("decided") => Approvals::Decided,
         Some(other) => {
-            let detail = format!("`{other}` is no status; it must be one of pending, decided");
+            let detail = format!("`{other}` is no status; it must be pending, mine or decided");
             return Err(ApiError::bad_parameter("status", detail));
         }
     };

@@ -25,6 +25,7 @@ pub static GROUP: Group = Group {
         Route::post("/v1/apps", || web::to(create))
             .named("apps_create", "Makes an app of a manifest.")
             .scope("apps:write")
+            .query(&[Param::flag("dryRun", "Tells what it would be (`ManifestCheck`), with 200.")])
             .body("AppManifest")
             .answers(201, "MadeApp"),
         Route::get("/v1/apps/{app}", || web::to(show))
@@ -70,6 +71,19 @@ pub static GROUP: Group = Group {
             r##"{"allOf":[{"$ref":"#/components/schemas/App"},{"type":"object","properties":{
                 "webhookSecret":{"type":["string","null"],
                     "description":"Shown this once."}}}]}"##,
+        ),
+        (
+            "ManifestCheck",
+            r#"{"type":"object","required":["name","slug","exists"],"properties":{
+                "name":{"type":"string"},"slug":{"type":"string"},"version":{"type":"string"},
+                "description":{"type":"string"},
+                "exists":{"type":"boolean","description":"Whether the slug is taken."},
+                "activities":{"type":"array","items":{"type":"string"}},
+                "publishes":{"type":"array","items":{"type":"string"}},
+                "subscribes":{"type":"array","items":{"type":"string"}},
+                "scopesRequired":{"type":"array","items":{"type":"string"}},
+                "scopesOptional":{"type":"array","items":{"type":"string"}},
+                "settings":{"type":"array","items":{"type":"string"}}}}"#,
         ),
         (
             "ChangedApp",
@@ -120,7 +134,11 @@ async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer 
     Ok(HttpResponse::Ok().json(query.seal(page)))
 }
 
-async fn create(app: web::Data<App>, Caller(who): Caller, body: Json) -> Answer {
+async fn create(app: web::Data<App>, Caller(who): Caller, query: Query, body: Json) -> Answer {
+    if query.flag("dryRun")? == Some(true) {
+        let check = app.check_manifest(&who, &manifest_in(body))?;
+        return Ok(HttpResponse::Ok().json(check));
+    }
     let made = app.create_app(&who, manifest_in(body)).await?;
     let mut answer = json!(made.view);
     answer["webhookSecret"] = json!(made.webhook_secret);

@@ -1,13 +1,30 @@
 //! The audit: who changed what, and whether the record of it is whole.
 
+use std::future::ready;
+
+use actix_web::http::header;
 use actix_web::{HttpResponse, web};
+use bytes::Bytes;
+use futures_util::stream::unfold;
 
 use super::super::auth::Caller;
-use super::super::error::Answer;
+use super::super::error::{Answer, ApiError};
 use super::super::query::Query;
-use super::super::route::{CURSOR, Group, LIMIT, Param, Route};
+use super::super::route::{CURSOR, Group, JSON, LIMIT, Param, Route};
 use crate::app::App;
 use crate::app::audit::AuditFilter;
+use crate::app::page::PageRequest;
+use crate::app::principal::Principal;
+
+const NDJSON: &str = "application/x-ndjson";
+/// How many records an export reads at once.
+const EXPORTED_AT_ONCE: usize = 200;
+const ACTOR: Param = Param::text("actor", "The id or the name of who made the change.");
+const ACTION: Param =
+    Param::text("action", "What was done: `workflow.save`, or `workflow` for all.");
+const TARGET: Param = Param::text("target", "What it was done to.");
+const SINCE: Param = Param::text("since", "Not earlier than a time, or than a span ago: `24h`.");
+const FILTERS: &[Param] = &[ACTOR, ACTION, TARGET, SINCE];
 
 /// The audit.
 pub static GROUP: Group = Group {
@@ -17,15 +34,14 @@ pub static GROUP: Group = Group {
         Route::get("/v1/audit", || web::to(list))
             .named("audit_list", "Lists what was changed, newest first.")
             .scope("audit:read")
-            .query(&[
-                Param::text("actor", "The id or the name of who made the change."),
-                Param::text("action", "What was done: `workflow.save`, or `workflow` for all."),
-                Param::text("target", "What it was done to."),
-                Param::text("since", "Not earlier than a time, or than a span ago: `24h`."),
-                LIMIT,
-                CURSOR,
-            ])
+            .query(&[ACTOR, ACTION, TARGET, SINCE, LIMIT, CURSOR])
             .answers(200, "AuditPage"),
+        Route::get("/v1/audit/export", || web::to(export))
+            .named("audit_export", "Writes every record, newest first, one in a line.")
+            .scope("audit:read")
+            .query(FILTERS)
+            .media(JSON, NDJSON)
+            .answers(200, "AuditRecord"),
         Route::get("/v1/audit/verify", || web::to(verify))
             .named("audit_verify", "Checks that no record was changed, moved, added or taken out.")
             .scope("audit:read")
@@ -64,16 +80,50 @@ pub static GROUP: Group = Group {
     made: &[],
 };
 
-async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
+fn filter_of(query: &Query) -> Result<AuditFilter, ApiError> {
     let text = |name| query.text(name).map(str::to_owned);
-    let filter = AuditFilter {
+    Ok(AuditFilter {
         actor: text("actor"),
         action: text("action"),
         target: text("target"),
         since: query.time("since")?,
-    };
-    let page = app.audit(&who, &filter, &query.page()?)?;
+    })
+}
+
+async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
+    let page = app.audit(&who, &filter_of(&query)?, &query.page()?)?;
     Ok(HttpResponse::Ok().json(query.seal(page)))
+}
+
+async fn export(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
+    let filter = filter_of(&query)?;
+    let first = Some(PageRequest { limit: EXPORTED_AT_ONCE, after: None });
+    let lines = unfold(first, move |wanted| {
+        let piece = wanted.map(|page| piece(&app, &who, &filter, &page));
+        ready(piece)
+    });
+    Ok(HttpResponse::Ok()
+        .content_type(NDJSON)
+        .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"audit.ndjson\""))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .streaming(lines))
+}
+
+type Piece = (Result<Bytes, actix_web::Error>, Option<PageRequest>);
+
+/// Writes some records as lines; an error cuts the file off.
+fn piece(app: &App, who: &Principal, filter: &AuditFilter, page: &PageRequest) -> Piece {
+    let found = match app.audit(who, filter, page) {
+        Ok(found) => found,
+        Err(error) => return (Err(actix_web::error::ErrorInternalServerError(error)), None),
+    };
+    let mut text = String::new();
+    for record in &found.data {
+        text.push_str(&serde_json::to_string(record).unwrap_or_default());
+        text.push('\n');
+    }
+    let next = found.next_cursor.map(|after| PageRequest { after: Some(after), ..page.clone() });
+    (Ok(text.into()), next)
 }
 
 async fn verify(app: web::Data<App>, Caller(who): Caller) -> Answer {

@@ -15,11 +15,13 @@ use crate::app::App;
 use crate::app::bulk::{BulkChoice, BulkRequest, BulkWish};
 use crate::app::error::Error;
 use crate::app::events::EventFilter;
+use crate::app::run_words::RunWords;
 use crate::app::runs::RunFilter;
 use crate::domain::bulk::{BulkAction, BulkOptions, BulkSubject};
 use crate::domain::event_type::Pattern;
 use crate::domain::problem::{Problem, nearest};
 use crate::domain::run::Status;
+use crate::domain::run_search::FIELDS;
 use crate::domain::time::Timestamp;
 
 /// Bulk jobs.
@@ -66,7 +68,9 @@ pub static GROUP: Group = Group {
                         "description":"Without it, those that the action is for."},
                     "workflow":{"type":"string"},"event":{"type":"string"},
                     "since":{"type":"string"},"until":{"type":"string"},"q":{"type":"string"},
-                    "errorCode":{"type":"string"},"type":{"type":"string"},
+                    "errorCode":{"type":"string"},"step":{"type":"string"},"error":{"type":"string"},
+                    "attempts":{"type":"string"},"undo":{"type":"string"},
+                    "waitingFor":{"type":"string"},"type":{"type":"string"},
                     "source":{"type":"string"},"subject":{"type":"string"},
                     "matched":{"type":"boolean"}}},
                 "ids":{"type":"array","items":{"type":"string"},"description":"Instead of a filter."},
@@ -179,15 +183,7 @@ fn choice(
 ) -> Result<BulkChoice, Error> {
     let mut inner = Fields::new(Value::Object(filter));
     let choice = match action.subject() {
-        BulkSubject::Runs => BulkChoice::Runs(RunFilter {
-            statuses: statuses(&mut inner),
-            workflow: inner.text("workflow"),
-            event: inner.text("event"),
-            since: inner.time_or_ago("since", now),
-            until: inner.time_or_ago("until", now),
-            text: inner.text("q"),
-            code: inner.text("errorCode"),
-        }),
+        BulkSubject::Runs => BulkChoice::Runs(runs(&mut inner, now)?),
         BulkSubject::Events => BulkChoice::Events(EventFilter {
             kind: inner.text("type").map(|text| Pattern::restore(&text)),
             source: inner.text("source"),
@@ -195,10 +191,31 @@ fn choice(
             since: inner.time_or_ago("since", now),
             until: inner.time_or_ago("until", now),
             matched: inner.flag("matched"),
+            text: inner.text("q"),
         }),
     };
     inner.end().map_err(|error| below("/filter", error))?;
     Ok(choice)
+}
+
+/// Reads which runs are meant: fields, a typed search, or both.
+fn runs(fields: &mut Fields, now: Timestamp) -> Result<RunFilter, Error> {
+    let statuses = statuses(fields);
+    let named = statuses.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(",");
+    let since = fields.time_or_ago("since", now);
+    let until = fields.time_or_ago("until", now);
+    let mut texts: Vec<(&str, Option<String>)> = Vec::new();
+    for name in FIELDS.into_iter().chain(["q"]) {
+        let value = match name {
+            "status" => Some(named.clone()),
+            "since" => since.map(|at| at.to_string()),
+            "until" => until.map(|at| at.to_string()),
+            name => fields.text(name),
+        };
+        texts.push((name, value));
+    }
+    let words = RunWords::of(&|name| texts.iter().find(|it| it.0 == name)?.1.clone());
+    words.filter(now).map_err(|problems| below("/filter", Error::Invalid(problems)))
 }
 
 /// Reads one status, several with commas, or a list of them.

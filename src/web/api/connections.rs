@@ -106,7 +106,12 @@ pub static GROUP: Group = Group {
             "ConnectionTest",
             r#"{"type":"object","properties":{"ok":{"type":"boolean"},
                 "detail":{"type":"string"},"facts":{"type":"object"},
-                "signingSecretSet":{"type":"boolean"},"hookPath":{"type":"string"}}}"#,
+                "signingSecretSet":{"type":"boolean"},"hookPath":{"type":"string"},
+                "latencyMs":{"type":["integer","null"]},
+                "request":{"type":["object","null"],"description":"What was asked.",
+                    "properties":{"method":{"type":"string"},"url":{"type":"string"}}},
+                "response":{"type":["object","null"],"description":"What was answered.",
+                    "properties":{"status":{"type":"integer"},"body":{}}}}}"#,
         ),
         (
             "DeliveryPage",

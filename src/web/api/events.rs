@@ -45,6 +45,7 @@ pub static GROUP: Group = Group {
                 Param::text("since", "Only events accepted since this time, or this long ago."),
                 Param::text("until", "Only events accepted before this time."),
                 Param::flag("matched", "Only events that did, or did not, start a run."),
+                Param::text("q", "Only events with this text in the id, subject or payload."),
                 LIMIT,
                 CURSOR,
             ])
@@ -237,6 +238,7 @@ async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer 
         since: query.time("since")?,
         until: query.time("until")?,
         matched: query.flag("matched")?,
+        text: query.text("q").map(str::to_owned),
     };
     let page = app.events(&who, &filter, &query.page()?)?;
     Ok(HttpResponse::Ok().json(query.seal(page)))

@@ -9,6 +9,7 @@ use super::super::query::Query;
 use super::super::route::{CURSOR, Group, LIMIT, Param, Route};
 use super::runs::run_id;
 use crate::app::App;
+use crate::app::causes::Cause;
 use crate::app::error::Error;
 use crate::app::incidents::{IncidentFilter, Settlement, resolution};
 
@@ -27,6 +28,15 @@ pub static GROUP: Group = Group {
                 CURSOR,
             ])
             .answers(200, "IncidentPage"),
+        Route::get("/v1/incidents/causes", || web::to(causes))
+            .named("incidents_causes", "Tells what the open incidents have in common.")
+            .scope("runs:read")
+            .answers(200, "IncidentCauses"),
+        Route::post("/v1/incidents/resolve", || web::to(settle))
+            .named("incidents_resolve", "Says how every run goes on whose incident has one cause.")
+            .scope("runs:write")
+            .body("CauseSettlement")
+            .answers(202, "CauseSettled"),
         Route::post("/v1/runs/{id}/steps/{step}/resolve", || web::to(resolve))
             .named("runs_resolve", "Says how a run goes on whose step waits for somebody.")
             .scope("runs:write")
@@ -56,6 +66,34 @@ pub static GROUP: Group = Group {
                 "nextCursor":{"type":["string","null"]}}}"##,
         ),
         (
+            "IncidentCauses",
+            r##"{"type":"object","required":["data","partial"],"properties":{
+                "data":{"type":"array","items":{"type":"object","properties":{
+                    "workflow":{"type":"string"},"step":{"type":"string"},
+                    "code":{"type":"string"},"kind":{"enum":["incident","doubt"]},
+                    "message":{"type":"string"},"count":{"type":"integer"},
+                    "firstAt":{"type":"string","format":"date-time"},
+                    "lastAt":{"type":"string","format":"date-time"},
+                    "newest":{"type":"array","items":{"$ref":"#/components/schemas/Incident"}}}}},
+                "partial":{"type":"boolean",
+                    "description":"Whether there are more than were looked at."}}}"##,
+        ),
+        (
+            "CauseSettlement",
+            r#"{"type":"object","required":["workflow","step","code","action"],"properties":{
+                "workflow":{"type":"string"},"step":{"type":"string"},"code":{"type":"string"},
+                "action":{"enum":["retry","skip","complete","fail"]},
+                "output":{"description":"With complete: what the steps answered."},
+                "comment":{"type":"string"}}}"#,
+        ),
+        (
+            "CauseSettled",
+            r#"{"type":"object","properties":{"settled":{"type":"integer"},
+                "left":{"type":"integer","description":"How many another request may settle."},
+                "refused":{"type":"array","items":{"type":"object","properties":{
+                    "run":{"type":"string"},"detail":{"type":"string"}}}}}}"#,
+        ),
+        (
             "Settlement",
             r#"{"type":"object","required":["action"],"properties":{
                 "action":{"enum":["retry","skip","complete","fail"],
@@ -75,6 +113,22 @@ async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer 
     };
     let page = app.incidents(&who, &filter, &query.page()?)?;
     Ok(HttpResponse::Ok().json(query.seal(page)))
+}
+
+async fn causes(app: web::Data<App>, Caller(who): Caller) -> Answer {
+    Ok(HttpResponse::Ok().json(app.causes(&who)?))
+}
+
+async fn settle(app: web::Data<App>, Caller(who): Caller, body: Json) -> Answer {
+    let mut fields = body.fields();
+    let [workflow, step, code, action] =
+        ["workflow", "step", "code", "action"].map(|name| fields.required_text(name));
+    let output = fields.value("output");
+    let comment = fields.text("comment").unwrap_or_default();
+    fields.end()?;
+    let resolution = resolution(&action, None, output).map_err(|it| Error::Invalid(vec![it]))?;
+    let (cause, settlement) = (Cause { workflow, step, code }, Settlement { resolution, comment });
+    Ok(HttpResponse::Accepted().json(app.settle_cause(&who, &cause, &settlement).await?))
 }
 
 async fn resolve(

@@ -15,7 +15,9 @@ use super::super::route::{Group, JSON, Param, Route};
 use super::super::state::Front;
 use crate::app::App;
 use crate::app::error::Error;
-use crate::app::moving::{Farewell, Import, ImportOptions, KeptSecrets, MovedKeys, Rehearsal};
+use crate::app::moving::{
+    Export, Farewell, Import, ImportOptions, KeptSecrets, MovedKeys, Rehearsal,
+};
 use crate::domain::secret::Secret;
 
 const PASSPHRASE: &str = "x-passphrase";
@@ -113,19 +115,23 @@ async fn export(
 ) -> Answer {
     let passphrase = passphrase(request.headers())?;
     let secrets = KeptSecrets::asked_for(passphrase.as_deref(), query.text("secrets"))?;
-    let export = app.export_tenant(&who, &slug, secrets).await?;
+    Ok(sent(app.export_tenant(&who, &slug, secrets).await?))
+}
+
+/// Answers with an export as a file.
+pub fn sent(export: Export) -> HttpResponse {
     let name = format!("attachment; filename=\"{}\"", export.file_name);
     let pieces = unfold(export.pieces, async |mut pieces| {
         // An error cuts the file off, and one without an end is never taken for a whole one.
         let piece = pieces.recv().await?.map_err(actix_web::error::ErrorInternalServerError);
         Some((piece, pieces))
     });
-    Ok(HttpResponse::Ok()
+    HttpResponse::Ok()
         .content_type(EXPORT)
         .insert_header((header::CONTENT_DISPOSITION, name))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::CONTENT_ENCODING, "identity"))
-        .streaming(Box::pin(pieces)))
+        .streaming(Box::pin(pieces))
 }
 
 async fn import(

@@ -10,6 +10,7 @@ use super::super::origin;
 use super::super::proof;
 use super::super::query::Query;
 use super::super::route::{Access, Group, PAGED, Route};
+use super::super::state::Front;
 use super::super::ui::door::session_cookie;
 use super::super::ui::visit;
 use crate::app::App;
@@ -238,7 +239,12 @@ async fn sessions(app: web::Data<App>, Caller(who): Caller, query: Query) -> Ans
 }
 
 /// Takes JSON alone, which no form of another site can send.
-async fn sign_in(request: HttpRequest, app: web::Data<App>, body: Json) -> Answer {
+async fn sign_in(
+    request: HttpRequest,
+    app: web::Data<App>,
+    front: web::Data<Front>,
+    body: Json,
+) -> Answer {
     let mut fields = body.fields();
     let shown = Credentials {
         email: fields.required_text("email"),
@@ -251,7 +257,7 @@ async fn sign_in(request: HttpRequest, app: web::Data<App>, body: Json) -> Answe
     let body = json!({
         "id": entered.id,
         "expiresAt": entered.expires_at,
-        "csrfToken": proof::of(&entered.token),
+        "csrfToken": proof::of(&entered.token, &front.clock),
     });
     Ok(HttpResponse::Created().cookie(cookie).json(body))
 }

@@ -12,15 +12,25 @@ use super::super::query::Query;
 use super::super::route::{CURSOR, Group, LIMIT, Param, Route};
 use super::super::state::Front;
 use super::super::stream;
-use super::redo;
+use super::{redo, run_lists};
 use crate::app::App;
 use crate::app::error::Error;
-use crate::app::runs::{Cancel, RunFilter};
+use crate::app::runs::Cancel;
 use crate::domain::id::RunId;
-use crate::domain::problem::nearest;
-use crate::domain::run::Status;
 
 const WAIT: Param = Param::text("wait", "Answers at the end of the run, or after this long: 30s.");
+
+/// Which runs are listed, and which part of the list.
+const LISTED: [Param; 14] = {
+    let mut listed = [LIMIT; 14];
+    let fields = run_lists::fields_and(CURSOR);
+    let mut index = 0;
+    while index < fields.len() {
+        listed[index] = fields[index];
+        index += 1;
+    }
+    listed
+};
 
 /// Runs.
 pub static GROUP: Group = Group {
@@ -30,20 +40,7 @@ pub static GROUP: Group = Group {
         Route::get("/v1/runs", || web::to(list))
             .named("runs_list", "Lists runs, newest first.")
             .scope("runs:read")
-            .query(&[
-                Param::text("status", "One status, or several with commas."),
-                Param::text("workflow", "Only runs of this workflow."),
-                Param::text(
-                    "event",
-                    "Only runs that this event, or an event of this type, started.",
-                ),
-                Param::text("since", "Only runs created since this time, or this long ago."),
-                Param::text("until", "Only runs created before this time."),
-                Param::text("q", "Only runs whose id, workflow, subject or error has this text."),
-                Param::text("errorCode", "Only runs whose error has this code."),
-                LIMIT,
-                CURSOR,
-            ])
+            .query(&LISTED)
             .answers(200, "RunPage"),
         Route::get("/v1/runs/{id}", || web::to(show))
             .named("runs_get", "Returns one run with its steps, attempts and compensations.")
@@ -128,31 +125,8 @@ pub fn run_id(text: &str) -> Result<RunId, Error> {
     text.parse().map_err(|_| Error::NotFound { what: "run", id: text.to_owned() })
 }
 
-fn statuses(query: &Query) -> Result<Vec<Status>, ApiError> {
-    query.list("status").into_iter().map(status).collect()
-}
-
-fn status(name: &str) -> Result<Status, ApiError> {
-    Status::parse(name).ok_or_else(|| {
-        let known = Status::ALL.map(Status::as_str);
-        let hint = match nearest(name, known) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("it must be one of {}", known.join(", ")),
-        };
-        ApiError::bad_parameter("status", format!("`{name}` is no status; {hint}"))
-    })
-}
-
 async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {
-    let filter = RunFilter {
-        statuses: statuses(&query)?,
-        workflow: query.text("workflow").map(str::to_owned),
-        event: query.text("event").map(str::to_owned),
-        since: query.time("since")?,
-        until: query.time("until")?,
-        text: query.text("q").map(str::to_owned),
-        code: query.text("errorCode").map(str::to_owned),
-    };
+    let filter = run_lists::filter(&app, &query)?;
     let page = app.runs(&who, &filter, &query.page()?)?;
     Ok(HttpResponse::Ok().json(query.seal(page)))
 }

@@ -54,6 +54,10 @@ pub static GROUP: Group = Group {
             .scope("schedules:write")
             .query(TRIGGER)
             .answers(200, "Schedule"),
+        Route::get("/v1/agenda", || web::to(agenda))
+            .named("schedules_agenda", "Tells when schedules fire in the next 24 hours.")
+            .scope("schedules:read")
+            .answers(200, "Agenda"),
         Route::post("/v1/cron/preview", || web::to(preview))
             .named("cron_preview", "Tells the next times of a schedule that need not be saved.")
             .scope("schedules:read")
@@ -61,6 +65,17 @@ pub static GROUP: Group = Group {
             .answers(200, "CronPreview"),
     ],
     schemas: &[
+        (
+            "Agenda",
+            r#"{"type":"object","properties":{"from":{"type":"string","format":"date-time"},
+                "quarters":{"type":"array","items":{"type":"integer"},
+                "description":"How many fire in each quarter of an hour from then on."},
+                "firings":{"type":"integer"},"schedules":{"type":"integer"},
+                "piles":{"type":"array","items":{"type":"object","properties":{
+                    "at":{"type":"string","format":"date-time"},
+                    "workflows":{"type":"array","items":{"type":"string"}}}},
+                "description":"The minutes in which several fire, the fullest first."}}}"#,
+        ),
         ("Schedule", include_str!("schemas/schedule.json")),
         (
             "SchedulePage",
@@ -102,6 +117,10 @@ fn named(workflow: &str, query: &Query) -> Result<ScheduleName, ApiError> {
     let wrong = || ApiError::bad_parameter("trigger", "must be a whole number from 0");
     let trigger = query.text("trigger").map(|text| text.parse().map_err(|_| wrong()));
     Ok(ScheduleName { workflow: workflow.to_owned(), trigger: trigger.transpose()? })
+}
+
+async fn agenda(app: web::Data<App>, Caller(who): Caller) -> Answer {
+    Ok(HttpResponse::Ok().json(app.agenda(&who)?))
 }
 
 async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer {

@@ -47,7 +47,8 @@ pub static GROUP: Group = Group {
                 "hosts":{"type":"array","items":{"type":"string"}},
                 "version":{"type":"integer"},
                 "createdAt":{"type":"string","format":"date-time"},
-                "updatedAt":{"type":"string","format":"date-time"}}}"#,
+                "updatedAt":{"type":"string","format":"date-time"},
+                "updatedBy":{"type":["string","null"]}}}"#,
         ),
         (
             "SecretPage",

@@ -221,10 +221,21 @@ async fn description(front: web::Data<Front>) -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(text)
 }
 
-async fn viewer(front: web::Data<Front>) -> HttpResponse {
+/// The page is large and the same until the binary is another, so a browser may keep it and ask
+/// whether it still holds.
+async fn viewer(request: HttpRequest, front: web::Data<Front>) -> HttpResponse {
     let make = || docs::page(GROUPS, &front.settings.base()).into();
     let page = front.viewer.get_or_init(make).clone();
-    HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page)
+    let digest = ring::digest::digest(&ring::digest::SHA256, &page);
+    let tag = format!("\"{}\"", hex::encode(&digest.as_ref()[..8]));
+    let known = request.headers().get("if-none-match").and_then(|value| value.to_str().ok());
+    // What was packed came with a weak tag.
+    let is_known = known.is_some_and(|known| known.trim_start_matches("W/") == tag);
+    let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    // Also where nothing is sent: a browser takes the headers of that for those of what it has.
+    answer.content_type("text/html; charset=utf-8");
+    answer.insert_header(("cache-control", "private, no-cache")).insert_header(("etag", tag));
+    if is_known { answer.finish() } else { answer.body(page) }
 }
 
 async fn style() -> HttpResponse {

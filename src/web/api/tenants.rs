@@ -72,7 +72,9 @@ pub static GROUP: Group = Group {
                 "suspendedAt":{"type":"string","format":"date-time"},
                 "people":{"type":"integer"},"keys":{"type":"integer"},
                 "workflows":{"type":"integer"},"activeRuns":{"type":"integer"},
-                "waitingRuns":{"type":"integer"},
+                "waitingRuns":{"type":"integer"},"events":{"type":"integer"},
+                "runs":{"type":"integer"},"first":{"type":"boolean",
+                "description":"Whether the appliance itself lives in it."},
                 "storedBytes":{"type":"integer","description":"An estimate, without indexes."}}}"#,
         ),
         (

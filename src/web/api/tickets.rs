@@ -54,6 +54,11 @@ pub static GROUP: Group = Group {
             .named("tickets_delete", "Removes a ticket and its comments.")
             .scope("tickets:write")
             .answers(204, ""),
+        Route::post("/v1/tickets/{id}/preview", || web::to(preview))
+            .named("tickets_preview", "Tells what a change of a ticket would set off.")
+            .scope("tickets:read")
+            .body("TicketPatch")
+            .answers(200, "Foresight"),
         Route::get("/v1/tickets/{id}/comments", || comments::of(RecordKind::Ticket))
             .named("tickets_comments", "Lists the comments on a ticket, oldest first.")
             .scope("tickets:read")
@@ -118,6 +123,15 @@ pub static GROUP: Group = Group {
                 "comment":{"type":["string","null"]}}}"#,
         ),
         (
+            "Foresight",
+            r#"{"type":"object","properties":{"events":{"type":"array","items":{"type":"object",
+                "properties":{"type":{"type":"string"},"workflows":{"type":"array",
+                "items":{"type":"object","properties":{"workflow":{"type":"string"},
+                "version":{"type":"integer"},"matches":{"type":"boolean",
+                "description":"Whether its filter holds; a limit could still hold it back."},
+                "trace":{}}}}}}}}}"#,
+        ),
+        (
             "TagNames",
             r#"{"type":"object","required":["tags"],"properties":{
                 "tags":{"type":"array","items":{"type":"string"}}}}"#,
@@ -146,6 +160,16 @@ async fn list(app: web::Data<App>, Caller(who): Caller, query: Query) -> Answer 
     };
     let page = app.tickets(&who, wanted, &query.page()?)?;
     Ok(HttpResponse::Ok().json(query.seal(page)))
+}
+
+async fn preview(
+    app: web::Data<App>,
+    Caller(who): Caller,
+    id: web::Path<String>,
+    body: Json,
+) -> Answer {
+    let patch = records::object(body)?;
+    Ok(HttpResponse::Ok().json(app.foresee(&who, (RecordKind::Ticket, &id), &patch)?))
 }
 
 fn act(read: fn(Json) -> Result<TicketAction, ApiError>) -> actix_web::Route {

@@ -28,7 +28,8 @@ pub static GROUP: Group = Group {
         .named("mcp", "Answers `initialize`, `ping`, `tools/list` and `tools/call`.")
         .known()
         .body("McpRequest")
-        .answers(200, "McpResponse")],
+        .answers(200, "McpResponse")
+        .or_answers(&[(202, ""), (400, "McpResponse")])],
     schemas: &[
         (
             "McpRequest",
@@ -55,12 +56,13 @@ struct Fault {
 }
 
 async fn answer(app: web::Data<App>, Caller(who): Caller, Json(request): Json) -> Answer {
-    let id = request.get("id").filter(|id| id.is_string() || id.is_i64() || id.is_u64());
-    let Some(id) = id else {
+    let is_request = request["jsonrpc"] == "2.0" && request["method"].is_string();
+    if is_request && request.get("id").is_none() {
         // A notification asks for no answer, whatever it says.
-        if request["jsonrpc"] == "2.0" && request["method"].is_string() {
-            return Ok(HttpResponse::Accepted().finish());
-        }
+        return Ok(HttpResponse::Accepted().finish());
+    }
+    let id = request.get("id").filter(|id| id.is_string() || id.is_i64() || id.is_u64());
+    let Some(id) = id.filter(|_| is_request) else {
         let message = "must be one request of JSON-RPC 2.0, with `jsonrpc`, `id` and `method`";
         let fault = Fault { code: INVALID_REQUEST, message: message.to_owned() };
         return Ok(HttpResponse::BadRequest().json(refused(&Value::Null, &fault)));

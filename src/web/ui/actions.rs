@@ -11,7 +11,6 @@ use super::visit::Visit;
 use crate::app::App;
 use crate::app::error::Error;
 use crate::app::incidents::{Settlement, resolution};
-use crate::app::redo::Retry;
 use crate::app::runs::Cancel;
 use crate::app::workflows::{Activation, RunRequest};
 use crate::domain::problem::Problem;
@@ -106,15 +105,21 @@ pub async fn compensate(app: web::Data<App>, visit: Visit, id: web::Path<String>
     Ok(back(&visit.shell, &format!("/runs/{id}")))
 }
 
-/// Goes on from the step that failed.
-pub async fn retry(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
-    let again = app.retry_run(&visit.who, run_id(&id)?, Retry::default()).await?;
-    Ok(back(&visit.shell, &format!("/runs/{}", again.summary.id)))
+/// Where a replay goes.
+#[derive(Deserialize)]
+pub struct ReplayForm {
+    workflow: Option<String>,
 }
 
-/// Makes an event like this one and shows it.
-pub async fn replay(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
-    let accepted = app.replay_event(&visit.who, &id, None).await?;
+/// Makes an event like this one, for all or for one workflow, and shows it.
+pub async fn replay(
+    app: web::Data<App>,
+    visit: Visit,
+    id: web::Path<String>,
+    form: web::Form<ReplayForm>,
+) -> Answer {
+    let workflow = form.workflow.as_deref().filter(|name| !name.is_empty());
+    let accepted = app.replay_event(&visit.who, &id, workflow).await?;
     Ok(back(&visit.shell, &format!("/events/{}", encoded(&accepted.id))))
 }
 

@@ -3,7 +3,8 @@
 use actix_web::web;
 use askama::Template;
 
-use super::parts::list::Empty;
+use super::admin::Outcome;
+use super::parts::list::{Address, Chip, Empty, Tab};
 use super::parts::moment::Moment;
 use super::run::encoded;
 use super::shell::Shell;
@@ -25,6 +26,7 @@ pub struct AppRow {
 }
 
 struct Row {
+    href: String,
     name: String,
     slug: String,
     version: String,
@@ -54,25 +56,59 @@ struct Deliveries {
 #[template(path = "apps.html")]
 pub struct AppsPage {
     shell: Shell,
+    outcome: Outcome,
     rows: Vec<Row>,
+    tabs: Vec<Tab>,
+    chips: Vec<Chip>,
     empty: Empty,
+    address: Address,
     next: Option<String>,
     first: Option<String>,
+    can_write: bool,
     curl: String,
 }
 
 /// Makes the page of one part of the list.
+#[cfg(test)]
 pub fn page(shell: Shell, cursor: Option<&str>, list: Page<AppRow>) -> AppsPage {
-    let here = shell.url("/apps");
-    let rows: Vec<Row> = list.data.into_iter().map(|found| row(&shell, found)).collect();
+    let pairs = vec![("cursor", cursor.map(str::to_owned))];
+    found(shell, Address::new("/apps", pairs), list, Outcome::default())
+}
+
+/// Makes the page of what of one part of the list passes the filters.
+pub fn found(shell: Shell, address: Address, list: Page<AppRow>, outcome: Outcome) -> AppsPage {
+    let admitted = list.data.into_iter().filter(|found| admits(&address, &found.app));
+    let rows: Vec<Row> = admitted.map(|found| row(&shell, found)).collect();
+    let mut chips = address.chips(&shell);
+    chips.retain(|chip| chip.name != "cursor");
+    let choices = [("", "All"), ("installed", "Installed"), ("not", "Not installed")];
     AppsPage {
-        empty: Empty::of(&rows, &[]),
-        next: list.next_cursor.as_ref().map(|next| format!("{here}?cursor={}", encoded(next))),
-        first: cursor.map(|_| here),
+        tabs: address.tabs(&shell, "state", &choices),
+        empty: Empty::of(&rows, &chips),
+        next: list.next_cursor.as_ref().map(|next| address.with(&shell, "cursor", next)),
+        first: match address.value("cursor") {
+            "" => None,
+            _ => Some(address.with(&shell, "cursor", "")),
+        },
+        can_write: shell.viewer.as_ref().is_some_and(|viewer| viewer.may("apps:write")),
         curl: shell.curl("/v1/apps"),
+        outcome,
         shell,
         rows,
+        chips,
+        address,
     }
+}
+
+fn admits(address: &Address, app: &AppView) -> bool {
+    let text = address.value("q").to_lowercase();
+    let fields = [&app.name, &app.slug, &app.description];
+    let state = match address.value("state") {
+        "installed" => app.installation.is_some(),
+        "not" => app.installation.is_none(),
+        _ => true,
+    };
+    state && fields.iter().any(|field| field.to_lowercase().contains(&text))
 }
 
 fn row(shell: &Shell, AppRow { app, webhooks }: AppRow) -> Row {
@@ -84,6 +120,7 @@ fn row(shell: &Shell, AppRow { app, webhooks }: AppRow) -> Row {
         stopped: webhook.disabled_reason.unwrap_or_default(),
     });
     Row {
+        href: shell.url(&format!("/apps/{}", encoded(&app.slug))),
         deliveries: deliveries.collect(),
         installed: app.installation.map(|installation| Installed {
             teams: installation.team_ids.len(),
@@ -110,5 +147,8 @@ pub async fn list(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
         AppRow { app: found, webhooks }
     };
     let list = query.seal(list.map(with_webhooks));
-    html(&page(visit.shell, query.text("cursor"), list))
+    let owned = |name| query.text(name).map(str::to_owned);
+    let pairs = ["state", "q", "cursor"].map(|name| (name, owned(name)));
+    let address = Address::new("/apps", pairs.into());
+    html(&found(visit.shell, address, list, Outcome::of(&query)))
 }

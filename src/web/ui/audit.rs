@@ -9,9 +9,9 @@ use super::parts::moment::Moment;
 use super::shell::Shell;
 use super::visit::{Visit, html};
 use crate::app::App;
-use crate::app::audit::{AuditFilter, AuditView};
+use crate::app::audit::{AuditCheck, AuditFilter, AuditView};
 use crate::app::views::Page;
-use crate::web::error::Answer;
+use crate::web::error::{Answer, ApiError};
 use crate::web::query::Query;
 
 /// The page.
@@ -26,6 +26,15 @@ pub struct AuditPage {
     curl: String,
     next: Option<String>,
     first: Option<String>,
+    export: String,
+    check: Option<AuditCheck>,
+}
+
+impl AuditPage {
+    /// Shows what a check of the whole audit found.
+    pub fn checked(&mut self, check: AuditCheck) {
+        self.check = Some(check);
+    }
 }
 
 /// A record as the page shows it.
@@ -67,6 +76,7 @@ pub fn page(shell: Shell, query: &AuditQuery, list: &Page<AuditView>) -> AuditPa
         ("target", query.target.clone()),
         ("since", query.since.clone()),
     ];
+    let export = Address::new("/v1/audit/export", pairs.clone()).here(&shell);
     let address = Address::new("/audit", pairs);
     let chips = address.chips(&shell);
     let row = |view: &AuditView| Row {
@@ -80,6 +90,8 @@ pub fn page(shell: Shell, query: &AuditQuery, list: &Page<AuditView>) -> AuditPa
         curl: shell.curl("/v1/audit"),
         next: list.next_cursor.as_ref().map(|cursor| address.with(&shell, "cursor", cursor)),
         first: query.cursor.as_ref().map(|_| address.here(&shell)),
+        check: None,
+        export,
         shell,
         address,
         chips,
@@ -110,6 +122,18 @@ fn changes(before: &Value, after: &Value) -> Vec<Changed> {
 
 /// Shows the records.
 pub async fn show(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
+    html(&shown(&app, visit, &query)?)
+}
+
+/// Checks every record and shows what was found.
+pub async fn verify(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
+    let check = app.verify_audit(&visit.who).await?;
+    let mut page = shown(&app, visit, &query)?;
+    page.checked(check);
+    html(&page)
+}
+
+fn shown(app: &App, visit: Visit, query: &Query) -> Result<AuditPage, ApiError> {
     let text = |name| query.text(name).map(str::to_owned);
     let asked = AuditQuery {
         actor: text("actor"),
@@ -125,5 +149,5 @@ pub async fn show(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
         since: query.time("since")?,
     };
     let list = query.seal(app.audit(&visit.who, &filter, &query.page()?)?);
-    html(&page(visit.shell, &asked, &list))
+    Ok(page(visit.shell, &asked, &list))
 }

@@ -2,39 +2,29 @@
 
 use actix_web::web;
 use askama::Template;
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value};
 
-use super::pages::{back, status};
-use super::parts::list::Address;
+use super::pages::back;
 use super::parts::mark::capital;
 use super::parts::moment::Moment;
 use super::run::encoded;
+use super::run_list::listed;
 use super::runs::{self, RunRow};
 use super::shell::Shell;
 use super::visit::{Visit, html};
 use crate::app::App;
 use crate::app::bulk::{BulkChoice, BulkRequest, BulkSample, BulkSelection, BulkView, BulkWish};
 use crate::app::error::Error;
-use crate::app::runs::RunFilter;
+use crate::app::run_words::RunWords;
 use crate::app::views::RunSummary;
 use crate::domain::bulk::{BulkAction, BulkOptions, BulkStatus};
-use crate::domain::time::Timestamp;
+use crate::domain::run_search::statuses;
+use crate::web::api::run_lists::{refused, words};
 use crate::web::beside::beside;
 use crate::web::error::{Answer, ApiError};
 use crate::web::query::Query;
 
-/// Which runs are meant, as a form or an address says it.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct BulkForm {
-    action: String,
-    status: Option<String>,
-    workflow: Option<String>,
-    event: Option<String>,
-    since: Option<String>,
-    q: Option<String>,
-}
+const ACTIONS: [BulkAction; 3] = [BulkAction::Retry, BulkAction::Restart, BulkAction::Cancel];
 
 #[derive(Template)]
 #[template(path = "bulk.html")]
@@ -43,6 +33,8 @@ struct ConfirmPage {
     title: String,
     button: String,
     note: &'static str,
+    /// Which runs are meant.
+    filter: Vec<(&'static str, String)>,
     total: u64,
     rows: Vec<RunRow>,
     fields: Vec<(&'static str, String)>,
@@ -78,23 +70,23 @@ struct Reason {
 
 /// Shows what would be done to whom.
 pub async fn confirm(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
-    let text = |name: &str| query.text(name).map(str::to_owned);
-    let form = BulkForm {
-        action: text("action").unwrap_or_default(),
-        status: text("status"),
-        workflow: text("workflow"),
-        event: text("event"),
-        // From here on it is the same instant, however long somebody thinks.
-        since: query.time("since")?.map(|since| since.to_string()),
-        q: text("q"),
-    };
-    let found = select(&app, &visit, request(&form)?).await?;
-    html(&confirm_page(visit.shell, &form, found))
+    let asked = words(&query).unfolded().map_err(refused)?;
+    // From here on it is the same instant, however long somebody thinks.
+    let asked = asked.pinned(app.now());
+    let name = query.text("action").unwrap_or_default();
+    let found = select(&app, &visit, request(&app, name, &asked)?).await?;
+    html(&confirm_page(visit.shell, &asked, found))
 }
 
 /// Starts the job and shows it.
-pub async fn start(app: web::Data<App>, visit: Visit, form: web::Form<BulkForm>) -> Answer {
-    let request = request(&form)?;
+pub async fn start(
+    app: web::Data<App>,
+    visit: Visit,
+    form: web::Form<Vec<(String, String)>>,
+) -> Answer {
+    let value = |name: &str| form.iter().find(|pair| pair.0 == name).map(|pair| pair.1.clone());
+    let asked = RunWords::of(&|name| value(name));
+    let request = request(&app, &value("action").unwrap_or_default(), &asked)?;
     let found = select(&app, &visit, request.clone()).await?;
     let job = app.start_bulk(&visit.who, request, found).await?;
     Ok(back(&visit.shell, &format!("/bulk/{}", encoded(&job.id))))
@@ -128,49 +120,44 @@ async fn select(app: &App, visit: &Visit, request: BulkRequest) -> Result<BulkSe
     beside(move || app.select_bulk(&who, &request)).await
 }
 
-fn request(form: &BulkForm) -> Result<BulkRequest, ApiError> {
-    let refused = || ApiError::bad_parameter("action", "must be retry or cancel");
-    let known = [BulkAction::Retry, BulkAction::Cancel];
-    let action = BulkAction::named(&form.action).filter(|action| known.contains(action));
-    let since = form.since.as_deref().map(str::parse::<Timestamp>).transpose();
-    let filter = RunFilter {
-        statuses: form.status.as_deref().map(status).transpose()?.into_iter().collect(),
-        workflow: form.workflow.clone(),
-        event: form.event.clone(),
-        since: since.map_err(|fault| ApiError::bad_parameter("since", fault.to_string()))?,
-        text: form.q.clone(),
-        ..RunFilter::default()
-    };
-    let asked = json!({
-        "status": form.status, "workflow": form.workflow, "event": form.event,
-        "since": form.since, "q": form.q,
-    });
+fn request(app: &App, name: &str, asked: &RunWords) -> Result<BulkRequest, ApiError> {
+    let refusal = || ApiError::bad_parameter("action", "must be retry, restart or cancel");
+    let action = BulkAction::named(name).filter(|action| ACTIONS.contains(action));
+    let pairs = asked.pairs().iter();
+    let said: Map<String, Value> =
+        pairs.map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
     Ok(BulkRequest {
-        action: action.ok_or_else(refused)?,
+        action: action.ok_or_else(refusal)?,
         options: BulkOptions::default(),
-        choice: BulkChoice::Runs(filter),
-        asked,
+        choice: BulkChoice::Runs(asked.filter(app.now()).map_err(refused)?),
+        asked: Value::Object(said),
     })
 }
 
-/// Returns what can be done to all runs of a list of this status, with its words.
-pub fn offered(
-    shell: &Shell,
-    status: &str,
-    list: &[(&'static str, Option<String>)],
-) -> Option<(String, String)> {
-    let action = match status {
-        "failed" => "retry",
-        "waiting" | "queued" | "running" | "retrying" => "cancel",
-        _ => return None, // There is nothing that all of them need.
+/// Returns what can be done to all runs of a list, with its words.
+pub fn offered(shell: &Shell, asked: &RunWords) -> Vec<(String, &'static str)> {
+    let statuses = asked.value("status").and_then(|text| statuses(text).ok()).unwrap_or_default();
+    let fits = |action: &BulkAction| {
+        let possible = action.acts_on();
+        statuses.iter().all(|status| possible.contains(status))
     };
-    let mut address = vec![("action", Some(action.to_owned()))];
-    address.extend(list.iter().cloned());
-    let href = Address::new("/bulk", address).here(shell);
-    Some((href, format!("{} all of them…", capital(action))))
+    let offer = |action: BulkAction| {
+        let mut address = asked.clone();
+        address.set("action", action.as_str().to_owned());
+        let word = match (action, statuses.is_empty()) {
+            (BulkAction::Retry, true) => "Retry those that failed…",
+            (BulkAction::Retry, false) => "Retry all…",
+            (BulkAction::Restart, true) => "Restart those that failed…",
+            (BulkAction::Restart, false) => "Restart all…",
+            (_, true) => "Cancel those that go on…",
+            (_, false) => "Cancel all…",
+        };
+        (listed("/bulk", &address).here(shell), word)
+    };
+    ACTIONS.into_iter().filter(fits).map(offer).collect()
 }
 
-fn confirm_page(shell: Shell, form: &BulkForm, found: BulkSelection) -> ConfirmPage {
+fn confirm_page(shell: Shell, asked: &RunWords, found: BulkSelection) -> ConfirmPage {
     let action = found.action.as_str();
     let runs = |count: u64| if count == 1 { "1 run".to_owned() } else { format!("{count} runs") };
     let sample: Vec<RunSummary> = found
@@ -181,16 +168,14 @@ fn confirm_page(shell: Shell, form: &BulkForm, found: BulkSelection) -> ConfirmP
             BulkSample::Event(_) => None,
         })
         .collect();
-    let given = [
-        ("action", Some(form.action.clone())),
-        ("status", form.status.clone()),
-        ("workflow", form.workflow.clone()),
-        ("event", form.event.clone()),
-        ("since", form.since.clone()),
-        ("q", form.q.clone()),
-    ];
-    let list: Vec<_> = given[1..].to_vec();
-    let fields = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let meant = found.action.meant();
+    let meant: Vec<&str> = meant.into_iter().map(|status| status.as_str()).collect();
+    let mut said = asked.clone();
+    if said.value("status").is_none() {
+        said.set("status", meant.join(","));
+    }
+    let mut fields = asked.pairs().to_vec();
+    fields.push(("action", action.to_owned()));
     ConfirmPage {
         title: format!("{} {}", capital(action), runs(found.total)),
         button: format!("{} {}", capital(action), runs(found.total)),
@@ -198,15 +183,18 @@ fn confirm_page(shell: Shell, form: &BulkForm, found: BulkSelection) -> ConfirmP
             BulkAction::Cancel => {
                 "Finished steps are undone. Those that end meanwhile are left alone."
             }
-            _ => {
-                "Each goes on from the step that failed, with its own version. The newest are shown."
+            BulkAction::Restart => {
+                "For each a new run begins with the same event and the version that is active now; \
+                 the old one stays as it is."
             }
+            _ => "Each goes on from the step that failed, with its own version.",
         },
+        filter: said.pairs().to_vec(),
         total: found.total,
         rows: runs::rows(&shell, &sample),
-        fields: fields.collect(),
+        fields,
         dangerous: found.action == BulkAction::Cancel,
-        back: Address::new("/runs", list).here(&shell),
+        back: listed("/runs", asked).here(&shell),
         shell,
     }
 }

@@ -1,22 +1,41 @@
 //! The dashboard: what happens now, what needs a person, and where each number comes from.
 
+use actix_web::web;
 use askama::Template;
 
-use super::parts::hours::HourChart;
+use super::pages::back;
+use super::parts::chart::{Chart, Each};
 use super::parts::icon::Icon;
+use super::parts::mark::capital;
 use super::parts::moment::Moment;
+use super::run::encoded;
 use super::runs::{self, RunRow};
 use super::shell::Shell;
+use super::visit::{Part, Visit, html};
+use crate::app::App;
+use crate::app::doctor::{Depth, Diagnosis};
 use crate::app::views::{CauseView, DashboardView};
+use crate::domain::doctor::Grade;
+use crate::web::error::Answer;
+
+/// How many of the doctor's findings stand on the dashboard.
+const FINDINGS_SHOWN: usize = 3;
+/// From this count on a list is counted no further.
+const COUNTED_MAX: u64 = 500;
 
 /// The page.
 #[derive(Template)]
 #[template(path = "dashboard.html")]
 pub struct DashboardPage {
     shell: Shell,
+    health: Option<Health>,
     tiles: Vec<Tile>,
-    chart: HourChart,
+    minutes: Chart,
+    hours: Chart,
     causes: Vec<Cause>,
+    may_retry: bool,
+    upcoming: Vec<Upcoming>,
+    changed: Vec<Changed>,
     rows: Vec<RunRow>,
     fresh: bool,
     send: String,
@@ -27,6 +46,7 @@ pub struct DashboardPage {
 struct Tile {
     name: &'static str,
     figure: String,
+    span: &'static str,
     icon: Icon,
     tone: &'static str,
     loud: bool,
@@ -42,16 +62,69 @@ struct Cause {
     code: String,
     message: String,
     first: Moment,
+    last: Moment,
     newest: String,
     all: String,
+    retry: String,
+}
+
+/// What the doctor says, in a line.
+#[derive(Clone, Debug)]
+struct Health {
+    tone: &'static str,
+    icon: Icon,
+    sentence: String,
+    findings: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Upcoming {
+    workflow: String,
+    href: String,
+    words: String,
+    at: Moment,
+    local: String,
+}
+
+#[derive(Clone, Debug)]
+struct Changed {
+    name: String,
+    href: String,
+    version: u32,
+    active: bool,
+    at: Moment,
+    by: String,
+}
+
+/// Shows the dashboard; what the doctor says is asked for with the whole page alone.
+pub async fn show(app: web::Data<App>, visit: Visit) -> Answer {
+    let view = app.dashboard(&visit.who)?;
+    let asks = visit.part == Part::Whole && visit.who.scopes.allow("system:read");
+    let health = match asks {
+        true => app.doctor(&visit.who, Depth::Shallow).await.ok(),
+        false => None,
+    };
+    html(&page(visit.shell, &view, health))
+}
+
+/// Retries all runs that failed for one cause, and shows the job.
+pub async fn retry(app: web::Data<App>, visit: Visit, cause: web::Path<String>) -> Answer {
+    let job = app.retry_cause(&visit.who, &cause).await?;
+    Ok(back(&visit.shell, &format!("/bulk/{}", encoded(&job.id))))
 }
 
 /// Makes the page.
-pub fn page(shell: Shell, view: &DashboardView) -> DashboardPage {
+pub fn page(shell: Shell, view: &DashboardView, health: Option<Diagnosis>) -> DashboardPage {
+    let viewer = shell.viewer.as_ref();
     DashboardPage {
+        health: health.map(read_health),
         tiles: tiles(&shell, view),
-        chart: HourChart::new(&view.hours),
+        minutes: Chart::new(Each::Minute, &view.minutes),
+        hours: Chart::new(Each::Hour, &view.hours),
         causes: view.attention.iter().map(|cause| read_cause(&shell, cause)).collect(),
+        may_retry: viewer.is_some_and(|viewer| viewer.may("runs:write")),
+        upcoming: upcoming(&shell, view),
+        changed: changed(&shell, view),
         rows: runs::rows(&shell, &view.recent),
         fresh: view.recent.is_empty() && view.events_24h == 0,
         send: format!(
@@ -71,6 +144,7 @@ fn tiles(shell: &Shell, view: &DashboardView) -> Vec<Tile> {
     let tile = |name, count: u64, icon, tone, path: &str| Tile {
         name,
         figure: grouped(count),
+        span: if path.contains("since=24h") { "24 hours" } else { "now" },
         icon: Icon::new(icon),
         tone,
         loud: false,
@@ -79,7 +153,7 @@ fn tiles(shell: &Shell, view: &DashboardView) -> Vec<Tile> {
     };
     let failed = tile("Failed", view.failed_24h, "failed", "bad", "/runs?status=failed&since=24h");
     let done = tile("Succeeded", 1, "succeeded", "ok", "/runs?status=succeeded&since=24h");
-    vec![
+    let mut tiles = vec![
         tile("Events", view.events_24h, "events", "idle", "/events?since=24h"),
         tile("Runs", view.runs_24h, "runs", "idle", "/runs?since=24h"),
         Tile { figure: rate, ..done },
@@ -89,7 +163,22 @@ fn tiles(shell: &Shell, view: &DashboardView) -> Vec<Tile> {
         tile("Waiting", view.waiting, "waiting", "wait", "/runs?status=waiting"),
         tile("Queued", view.queued, "queued", "wait", "/runs?status=queued"),
         tile("Undoing", view.compensating, "compensating", "undo", "/runs?status=compensating"),
-    ]
+    ];
+    // These wait for a person, so they are shown where the person can go and decide.
+    for (name, count, icon, path) in [
+        ("Approvals", view.approvals, "approval", "/approvals"),
+        ("Incidents", view.incidents, "warning", "/incidents"),
+    ] {
+        if shell.leads_to(path) {
+            let counted = tile(name, count, icon, "retry", path);
+            let figure = match count {
+                COUNTED_MAX.. => format!("{COUNTED_MAX}+"),
+                _ => counted.figure.clone(),
+            };
+            tiles.push(Tile { figure, loud: count > 0, ..counted });
+        }
+    }
+    tiles
 }
 
 /// Writes a share so that 100 % means all and nothing less.
@@ -125,10 +214,52 @@ fn read_cause(shell: &Shell, cause: &CauseView) -> Cause {
         step: cause.step.clone().unwrap_or_default(),
         code: cause.code.clone(),
         message: cause.message.clone(),
-        first: Moment::relative(cause.first_at, shell.now),
+        first: shell.ago(&cause.first_at),
+        last: shell.ago(&cause.last_at),
         newest: shell.url(&format!("/runs/{}", cause.newest)),
         all: shell.url(&format!("/runs?{}", query.finish())),
+        retry: shell.url(&format!("/attention/{}/retry", encoded(&cause.id))),
     }
+}
+
+fn read_health(found: Diagnosis) -> Health {
+    let troubles: Vec<_> = found.data.iter().filter(|it| it.status != Grade::Ok).collect();
+    let (tone, icon) = match found.status {
+        Grade::Ok => ("ok", "succeeded"),
+        Grade::Warn => ("retry", "warning"),
+        Grade::Fail => ("bad", "failed"),
+    };
+    let sentence = match troubles.len() {
+        0 => format!("Healthy: {} checks found nothing", found.data.len()),
+        1 => "The doctor has found something".to_owned(),
+        count => format!("The doctor has found {count} things"),
+    };
+    let shown = troubles.iter().take(FINDINGS_SHOWN);
+    let findings = shown.map(|finding| capital(&finding.detail)).collect();
+    Health { tone, icon: Icon::new(icon), sentence, findings }
+}
+
+fn upcoming(shell: &Shell, view: &DashboardView) -> Vec<Upcoming> {
+    let row = |next: &crate::app::views::UpcomingView| Upcoming {
+        workflow: next.workflow.clone(),
+        href: shell.url(&format!("/workflows/{}", encoded(&next.workflow))),
+        words: next.description.clone(),
+        at: shell.ago(&next.at),
+        local: next.local.clone(),
+    };
+    view.upcoming.iter().map(row).collect()
+}
+
+fn changed(shell: &Shell, view: &DashboardView) -> Vec<Changed> {
+    let row = |change: &crate::app::views::ChangedView| Changed {
+        name: change.name.clone(),
+        href: shell.url(&format!("/workflows/{}", encoded(&change.name))),
+        version: change.version,
+        active: change.active,
+        at: shell.ago(&change.at),
+        by: change.by.clone(),
+    };
+    view.changed.iter().map(row).collect()
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use actix_web::web;
 use askama::Template;
 use serde::Deserialize;
 
-use super::pages::back;
-use super::parts::list::Empty;
+use super::admin::{Outcome, back_with};
+use super::parts::list::{Address, Chip, Empty, Tab};
 use super::parts::mark::Mark;
 use super::parts::moment::Moment;
 use super::run::encoded;
@@ -19,6 +19,8 @@ use crate::web::query::Query;
 
 struct Row {
     name: String,
+    /// The connection that it is, if it is one.
+    href: Option<String>,
     mark: Mark,
     since: Moment,
     until: Option<Moment>,
@@ -37,30 +39,63 @@ struct Row {
 #[template(path = "destinations.html")]
 pub struct DestinationsPage {
     shell: Shell,
+    outcome: Outcome,
     rows: Vec<Row>,
+    tabs: Vec<Tab>,
+    chips: Vec<Chip>,
     empty: Empty,
+    address: Address,
     next: Option<String>,
     first: Option<String>,
     curl: String,
 }
 
 /// Makes the page of one part of the list.
+#[cfg(test)]
 pub fn page(shell: Shell, cursor: Option<&str>, list: &Page<DestinationView>) -> DestinationsPage {
-    let rows: Vec<Row> = list.data.iter().map(|view| row(&shell, view)).collect();
-    let here = shell.url("/destinations");
+    let pairs = vec![("cursor", cursor.map(str::to_owned))];
+    found(shell, Address::new("/destinations", pairs), list, Outcome::default())
+}
+
+/// Makes the page of what of one part of the list passes the filters.
+pub fn found(
+    shell: Shell,
+    address: Address,
+    list: &Page<DestinationView>,
+    outcome: Outcome,
+) -> DestinationsPage {
+    let rows = list.data.iter().map(|view| row(&shell, view));
+    let rows: Vec<Row> = rows.filter(|row| admits(&address, row)).collect();
+    let mut chips = address.chips(&shell);
+    chips.retain(|chip| chip.name != "cursor");
     DestinationsPage {
-        empty: Empty::of(&rows, &[]),
-        next: list.next_cursor.as_ref().map(|next| format!("{here}?cursor={}", encoded(next))),
-        first: cursor.map(|_| here),
+        tabs: address.tabs(&shell, "state", &[("", "All"), ("trouble", "In trouble")]),
+        empty: Empty::of(&rows, &chips),
+        next: list.next_cursor.as_ref().map(|next| address.with(&shell, "cursor", next)),
+        first: match address.value("cursor") {
+            "" => None,
+            _ => Some(address.with(&shell, "cursor", "")),
+        },
         curl: shell.curl("/v1/destinations"),
+        outcome,
         shell,
         rows,
+        chips,
+        address,
     }
+}
+
+fn admits(address: &Address, row: &Row) -> bool {
+    let text = address.value("q").to_lowercase();
+    let in_trouble = row.is_held || row.failures > 0;
+    row.name.to_lowercase().contains(&text) && (address.value("state") != "trouble" || in_trouble)
 }
 
 fn row(shell: &Shell, view: &DestinationView) -> Row {
     let is_paused = view.paused_until.is_some();
     Row {
+        href: (!view.name.contains("://"))
+            .then(|| shell.url(&format!("/connections/{}", encoded(&view.name)))),
         name: view.name.clone(),
         mark: Mark::of(match view.state {
             "closed" if is_paused => "paused",
@@ -84,7 +119,10 @@ fn row(shell: &Shell, view: &DestinationView) -> Row {
 /// Shows the list.
 pub async fn list(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
     let list = app.destinations(&visit.who, &query.page()?).await?;
-    html(&page(visit.shell, query.text("cursor"), &query.seal(list)))
+    let owned = |name| query.text(name).map(str::to_owned);
+    let pairs = ["state", "q", "cursor"].map(|name| (name, owned(name)));
+    let address = Address::new("/destinations", pairs.into());
+    html(&found(visit.shell, address, &query.seal(list), Outcome::of(&query)))
 }
 
 /// Which destination is meant.
@@ -96,5 +134,5 @@ pub struct ResetForm {
 /// Lets calls go there again.
 pub async fn reset(app: web::Data<App>, visit: Visit, form: web::Form<ResetForm>) -> Answer {
     app.reset_destination(&visit.who, &form.name).await?;
-    Ok(back(&visit.shell, "/destinations"))
+    Ok(back_with(&visit.shell, "/destinations", "reset"))
 }

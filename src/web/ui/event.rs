@@ -2,7 +2,7 @@
 //! start.
 
 use askama::Template;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::parts::json_tree::JsonTree;
 use super::parts::mark::Mark;
@@ -10,7 +10,8 @@ use super::parts::moment::Moment;
 use super::parts::rules::brief;
 use super::parts::trace::Trace;
 use super::run::encoded;
-use super::shell::Shell;
+use super::shell::{Shell, quoted};
+use crate::app::explain::EventExplanation;
 use crate::app::views::{EventView, Explanation};
 
 /// The page.
@@ -32,6 +33,13 @@ pub struct EventPage {
     metadata: Option<JsonTree>,
     verdicts: Vec<Verdict>,
     summary: String,
+    /// Workflows that listen to another type and were probably meant: name, hint, where.
+    near: Vec<(String, String, String)>,
+    /// The workflows that a replay can go to.
+    targets: Vec<String>,
+    duplicates: String,
+    /// The command that sends the same payload again.
+    send: String,
     curl: String,
 }
 
@@ -54,12 +62,19 @@ struct Verdict {
     reason: String,
     run: Option<String>,
     trace: Option<Trace>,
+    /// Where its filter is built.
+    builder: String,
+    /// A test case of this event for the workflow, as JSON.
+    case: String,
 }
 
 /// Makes the page.
-pub fn page(shell: Shell, event: &EventView, explanations: &[Explanation]) -> EventPage {
+pub fn page(shell: Shell, event: &EventView, explained: &EventExplanation) -> EventPage {
     let path = format!("/events/{}", encoded(&event.id));
-    let mut verdicts: Vec<_> = explanations.iter().map(|why| verdict(&shell, why)).collect();
+    let apart = |why: &&Explanation| matches!(why.outcome.as_str(), "other-type" | "unreadable");
+    let explanations: Vec<&Explanation> = explained.data.iter().filter(|it| !apart(it)).collect();
+    let near = explained.data.iter().filter(apart);
+    let mut verdicts: Vec<_> = explanations.iter().map(|why| verdict(&shell, event, why)).collect();
     verdicts.sort_by_key(|verdict| verdict.run.is_none());
     EventPage {
         id: event.id.clone(),
@@ -81,7 +96,13 @@ pub fn page(shell: Shell, event: &EventView, explanations: &[Explanation]) -> Ev
             .as_object()
             .filter(|fields| !fields.is_empty())
             .map(|_| JsonTree::new("trigger.metadata", &event.metadata)),
-        summary: summary(explanations),
+        summary: summary(&explanations),
+        near: near.filter_map(|why| miss(&shell, why)).collect(),
+        targets: explained.data.iter().map(|why| why.workflow.clone()).collect(),
+        duplicates: explained.duplicates.map_or_else(String::new, |repeats| {
+            format!("delivered again {} times; the repeats started nothing", repeats.count)
+        }),
+        send: send(&shell, event),
         curl: shell.curl(&format!("/v1{path}/explain")),
         verdicts,
         shell,
@@ -115,7 +136,35 @@ fn actor(event: &EventView) -> String {
     known.join(" · ")
 }
 
-fn verdict(shell: &Shell, why: &Explanation) -> Verdict {
+/// Tells of a workflow that listens to something else and was probably meant.
+fn miss(shell: &Shell, why: &Explanation) -> Option<(String, String, String)> {
+    let hint = match why.outcome.as_str() {
+        "unreadable" => Some(&why.reason),
+        _ => why.hint.as_ref(),
+    };
+    let href = shell.url(&format!("/workflows/{}", encoded(&why.workflow)));
+    Some((why.workflow.clone(), hint?.clone(), href))
+}
+
+/// Writes the command that sends an event of this type with the same payload.
+fn send(shell: &Shell, event: &EventView) -> String {
+    let payload = quoted(&event.payload.to_string());
+    let path = format!("/v1/events/{}", encoded(&event.kind));
+    format!("{} -H 'Content-Type: application/json' -d {payload}", shell.curl(&path))
+}
+
+/// Writes a test case: whether the workflow starts for this event, as it did.
+fn case(event: &EventView, why: &Explanation) -> String {
+    let matches = why.trace.get("result").and_then(Value::as_bool);
+    let case = json!({
+        "name": format!("{} {}", event.kind, event.id),
+        "event": { "type": event.kind, "subject": event.subject, "payload": event.payload },
+        "expect": { "matches": matches.unwrap_or(why.outcome == "started") },
+    });
+    serde_json::to_string_pretty(&case).unwrap_or_default()
+}
+
+fn verdict(shell: &Shell, event: &EventView, why: &Explanation) -> Verdict {
     let trace = Trace::read(&why.trace);
     let refusal = trace.as_ref().and_then(Trace::first_refusal);
     Verdict {
@@ -129,11 +178,13 @@ fn verdict(shell: &Shell, why: &Explanation) -> Verdict {
             _ => why.reason.clone(),
         },
         run: why.run_id.map(|id| shell.url(&format!("/runs/{id}"))),
+        builder: shell.url(&format!("/workflows/{}/match", encoded(&why.workflow))),
+        case: case(event, why),
         trace,
     }
 }
 
-fn summary(explanations: &[Explanation]) -> String {
+fn summary(explanations: &[&Explanation]) -> String {
     let started = explanations.iter().filter(|why| why.outcome == "started").count();
     match (explanations.len(), started) {
         (0, _) => "No workflow listens to this type.".to_owned(),
@@ -161,9 +212,15 @@ mod tests {
 
     #[test]
     fn a_workflow_that_did_not_start_says_which_test_refused() {
-        let page =
-            page(Shell::for_tests(""), &samples::event(), &samples::explanations()).to_string();
-        for part in ["1 of 3 workflows", "but was medium", "decisive"] {
+        let mut data = samples::explanations();
+        data.push(Explanation {
+            outcome: "other-type".to_owned(),
+            hint: Some("its filter would hold".to_owned()),
+            ..data[1].clone()
+        });
+        let explained = EventExplanation { data, duplicates: None };
+        let page = page(Shell::for_tests(""), &samples::event(), &explained).to_string();
+        for part in ["1 of 3 workflows", "but was medium", "decisive", "its filter would hold"] {
             assert!(page.contains(part), "{part}");
         }
     }

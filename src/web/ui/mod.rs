@@ -1,14 +1,16 @@
 //! The pages for people: parse, call, render. Each page is listed once, in `PAGES`.
 
 mod actions;
+pub mod admin;
 pub mod apps;
 pub mod assets;
 pub mod audit;
 pub mod authoring;
 pub mod backups;
 mod bulk;
+mod cures;
 pub mod dashboard;
-mod desk;
+pub mod desk;
 pub mod destinations;
 pub mod door;
 pub mod editor;
@@ -17,11 +19,20 @@ pub mod event;
 pub mod events;
 mod form;
 pub mod join;
+pub mod look;
+pub mod navigation;
 mod pages;
 pub mod parts;
 pub mod people;
 pub mod profile;
+pub mod rejected;
 pub mod run;
+mod run_bars;
+mod run_lane;
+pub mod run_list;
+pub mod run_pages;
+mod run_panels;
+mod run_sentence;
 pub mod runs;
 #[cfg(test)]
 mod samples;
@@ -32,6 +43,7 @@ pub mod shell;
 pub mod sign_in;
 pub mod storage;
 pub mod system;
+pub mod taste;
 #[cfg(test)]
 mod tests;
 pub mod ticket;
@@ -42,34 +54,8 @@ pub mod workflows;
 
 use actix_web::web;
 
+use crate::web::api::run_lists;
 use crate::web::route::{CURSOR, Group, Param, Route};
-
-/// A page's place in the navigation.
-#[derive(Clone, Copy, Debug)]
-pub struct NavEntry {
-    /// Its path.
-    pub path: &'static str,
-    /// Its name.
-    pub title: &'static str,
-    /// The drawing.
-    pub icon: &'static str,
-    /// The letter that follows `g`.
-    pub key: char,
-}
-
-const fn entry(path: &'static str, title: &'static str, icon: &'static str, key: char) -> NavEntry {
-    NavEntry { path, title, icon, key }
-}
-
-/// What the navigation leads to, in its order.
-pub const NAVIGATION: [NavEntry; 6] = [
-    entry("/", "Dashboard", "dashboard", 'd'),
-    entry("/workflows", "Workflows", "workflows", 'w'),
-    entry("/runs", "Runs", "runs", 'r'),
-    entry("/events", "Events", "events", 'e'),
-    entry("/schedules", "Schedules", "waiting", 's'),
-    entry("/tickets", "Tickets", "tickets", 't'),
-];
 
 const Q: Param = Param::text("q", "A text to look for.");
 const SINCE: Param = Param::text("since", "Not older than a time or a span such as `24h`.");
@@ -79,7 +65,7 @@ pub static PAGES: Group = Group {
     tag: "pages",
     about: "What people see and press.",
     routes: &[
-        Route::get("/", || web::to(pages::dashboard))
+        Route::get("/", || web::to(dashboard::show))
             .named("page_dashboard", "Shows what happens now and what needs a person.")
             .page("runs:read"),
         Route::get("/workflows", || web::to(workflows::list))
@@ -108,24 +94,24 @@ pub static PAGES: Group = Group {
         Route::post("/workflows/{name}/run", || web::to(actions::run))
             .named("page_workflow_run", "Starts one run.")
             .page("runs:write"),
-        Route::get("/runs", || web::to(pages::runs))
+        Route::get("/runs", || web::to(run_list::show))
             .named("page_runs", "Lists runs.")
             .page("runs:read")
-            .query(&[
-                Param::text("status", "A status."),
-                Param::text("workflow", "A workflow's name."),
-                Param::text("event", "The event that started it."),
-                SINCE,
-                Q,
-                CURSOR,
-            ]),
-        Route::get("/runs/{id}", || web::to(pages::run))
+            .query(&run_lists::fields_and(CURSOR)),
+        Route::get("/runs/{id}", || web::to(run_pages::show))
             .named("page_run", "Shows a run.")
-            .page("runs:read"),
+            .page("runs:read")
+            .query(&[
+                Param::text("tab", "`timeline`, `context`, `history`, `compare` or `redo`."),
+                Param::text("step", "The step that is open."),
+                Param::number("at", "The journal record after which the context is shown."),
+                Param::text("expression", "What is evaluated on the context."),
+                Param::text("diff", "The run to compare with."),
+            ]),
         Route::post("/runs/{id}/cancel", || web::to(actions::cancel))
             .named("page_run_cancel", "Cancels a run.")
             .page("runs:write"),
-        Route::post("/runs/{id}/retry", || web::to(actions::retry))
+        Route::post("/runs/{id}/retry", || web::to(run_pages::retry))
             .named("page_run_retry", "Goes on from the step that failed.")
             .page("runs:write"),
         Route::post("/runs/{id}/compensate", || web::to(actions::compensate))
@@ -137,14 +123,10 @@ pub static PAGES: Group = Group {
         Route::get("/bulk", || web::to(bulk::confirm))
             .named("page_bulk", "Shows what would be done to all runs of a list.")
             .page("runs:write")
-            .query(&[
-                Param::text("action", "`retry` or `cancel`."),
-                Param::text("status", "A status."),
-                Param::text("workflow", "A workflow's name."),
-                Param::text("event", "The event that started it."),
-                SINCE,
-                Q,
-            ]),
+            .query(&run_lists::fields_and(Param::text(
+                "action",
+                "`retry`, `restart` or `cancel`.",
+            ))),
         Route::post("/bulk", || web::to(bulk::start))
             .named("page_bulk_start", "Does it to all of them.")
             .page("runs:write"),
@@ -159,8 +141,12 @@ pub static PAGES: Group = Group {
             .page("events:read")
             .query(&[
                 Param::text("type", "An event type."),
+                Param::text("source", "Who sent it."),
+                Param::text("subject", "What it is about."),
+                Q,
                 Param::flag("matched", "Whether it started a run."),
                 SINCE,
+                Param::text("live", "`off` for a list that stands still."),
                 CURSOR,
             ]),
         Route::get("/events/{id}", || web::to(pages::event))
@@ -270,7 +256,12 @@ pub static PAGES: Group = Group {
         Route::get("/apps", || web::to(apps::list))
             .named("page_apps", "Lists apps, where they are installed and what they can do.")
             .page("apps:read")
-            .query(&[CURSOR]),
+            .query(&[
+                Param::text("state", "`installed` or `not`."),
+                Q,
+                CURSOR,
+                Param::text("done", "What a form did that led here."),
+            ]),
         Route::get("/system/storage", || web::to(storage::show))
             .named("page_storage", "Shows how much of the disk everything takes, and what is kept.")
             .page("system:read"),
@@ -312,7 +303,12 @@ pub static PAGES: Group = Group {
         Route::get("/destinations", || web::to(destinations::list))
             .named("page_destinations", "Lists where calls go and how that fares.")
             .page("destinations:read")
-            .query(&[CURSOR]),
+            .query(&[
+                Param::text("state", "`trouble` for those that calls do not reach."),
+                Q,
+                CURSOR,
+                Param::text("done", "What a form did that led here."),
+            ]),
         Route::post("/destinations/reset", || web::to(destinations::reset))
             .named("page_destination_reset", "Lets calls go to a destination again.")
             .page("destinations:write"),

@@ -5,12 +5,10 @@ use actix_web::{HttpResponse, web};
 use super::event;
 use super::events::{self, EventsQuery};
 use super::parts::list::Address;
-use super::run;
-use super::runs::{self, RunsQuery};
+use super::run::encoded;
 use super::shell::Shell;
-use super::visit::{Part, Visit, html, see_other};
+use super::visit::{Visit, html, see_other};
 use super::workflow::{self, Surroundings, WorkflowQuery};
-use super::{dashboard as board, run::encoded};
 use crate::app::App;
 use crate::app::events::EventFilter;
 use crate::app::explain::Breadth;
@@ -19,9 +17,7 @@ use crate::app::runs::RunFilter;
 use crate::domain::desk::RecordKind;
 use crate::domain::event_type::Pattern;
 use crate::domain::id::RunId;
-use crate::domain::run::Status;
-use crate::web::api::runs::run_id;
-use crate::web::error::{Answer, ApiError};
+use crate::web::error::Answer;
 use crate::web::query::Query;
 
 /// How many runs a page about something else shows.
@@ -29,11 +25,6 @@ const RUNS_BESIDE: usize = 10;
 
 fn owned(query: &Query, name: &str) -> Option<String> {
     query.text(name).map(str::to_owned)
-}
-
-pub async fn dashboard(app: web::Data<App>, visit: Visit) -> Answer {
-    let view = app.dashboard(&visit.who)?;
-    html(&board::page(visit.shell, &view))
 }
 
 pub async fn workflow(
@@ -67,61 +58,35 @@ pub fn beside() -> PageRequest {
     PageRequest { limit: RUNS_BESIDE, after: None }
 }
 
-pub async fn runs(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
-    let asked = RunsQuery {
-        status: owned(&query, "status"),
-        workflow: owned(&query, "workflow"),
-        event: owned(&query, "event"),
-        since: owned(&query, "since"),
-        q: owned(&query, "q"),
-        cursor: owned(&query, "cursor"),
-    };
-    let filter = RunFilter {
-        statuses: asked.status.as_deref().map(status).transpose()?.into_iter().collect(),
-        workflow: asked.workflow.clone(),
-        event: asked.event.clone(),
-        since: query.time("since")?,
-        until: None,
-        text: asked.q.clone(),
-        code: None,
-    };
-    let list = app.runs(&visit.who, &filter, &query.page()?)?;
-    html(&runs::page(visit.shell, &asked, &query.seal(list)))
-}
-
-pub(super) fn status(name: &str) -> Result<Status, ApiError> {
-    let refused = || ApiError::bad_parameter("status", format!("`{name}` is no status"));
-    Status::parse(name).ok_or_else(refused)
-}
-
-pub async fn run(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
-    let view = app.run(&visit.who, run_id(&id)?)?;
-    match visit.part {
-        Part::Whole => html(&run::page(visit.shell, &view)),
-        Part::Live => html(&run::live(visit.shell, &view)),
-    }
-}
-
 pub async fn events(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
     let asked = EventsQuery {
         kind: owned(&query, "type"),
         matched: owned(&query, "matched"),
+        source: owned(&query, "source"),
+        subject: owned(&query, "subject"),
+        q: owned(&query, "q"),
         since: owned(&query, "since"),
+        live: owned(&query, "live"),
         cursor: owned(&query, "cursor"),
     };
     let filter = EventFilter {
+        source: asked.source.clone(),
+        subject: asked.subject.clone(),
+        text: asked.q.clone(),
         kind: asked.kind.as_deref().map(Pattern::restore),
         since: query.time("since")?,
         matched: query.flag("matched")?.filter(|_| asked.matched.is_some()),
         ..EventFilter::default()
     };
     let list = app.events(&visit.who, &filter, &query.page()?)?;
-    html(&events::page(visit.shell, &asked, &query.seal(list)))
+    let kinds: Vec<&str> = list.data.iter().map(|event| event.kind.as_str()).collect();
+    let listeners = app.listeners(&visit.who, &kinds)?;
+    html(&events::page(visit.shell, &asked, &query.seal(list), &listeners))
 }
 
 pub async fn event(app: web::Data<App>, visit: Visit, id: web::Path<String>) -> Answer {
     let view = app.event(&visit.who, &id)?;
-    let explanations = app.explain_event(&visit.who, &id, Breadth::Listening)?.data;
+    let explanations = app.explain_event(&visit.who, &id, Breadth::All)?;
     html(&event::page(visit.shell, &view, &explanations))
 }
 

@@ -1,17 +1,21 @@
 //! One run: a sentence, a chart of its steps and attempts, and everything that went in and out.
 
 use askama::Template;
-use askama::filters::HtmlSafe;
 use serde_json::Value;
 
-use super::parts::hours::percent;
+use super::cures::cure;
 use super::parts::json_tree::JsonTree;
+use super::parts::list::Tab;
 use super::parts::mark::Mark;
 use super::parts::moment::{Moment, span};
 use super::parts::trace::Trace;
-use super::runs::{is_over, reason, undo_mark};
-use super::settle::{Stuck, left, stuck};
-use super::shell::Shell;
+use super::run_lane::{Frame, Lane, arrow, bar_hatch, lane, pause_lane, queue_bar, slept};
+use super::run_panels::Panel;
+use super::run_sentence::sentence;
+use super::runs::{is_over, undo_mark};
+use super::settle::{Asked, Stuck, asked, left, stuck};
+use super::shell::{Shell, quoted};
+use crate::app::run_insight::RunRelations;
 use crate::app::views::{AttemptView, CompensationView, RunView, StepErrorView, StepView};
 use crate::domain::time::Timestamp;
 
@@ -59,6 +63,15 @@ struct RunModel {
     /// The steps that followed its failure.
     followed: Vec<Row>,
     stuck: Vec<Stuck>,
+    /// The steps that wait for somebody's approval.
+    asked: Vec<Asked>,
+    /// The part that is shown, and the way to the others.
+    panel: Panel,
+    tabs: Vec<Tab>,
+    /// This very page.
+    here: String,
+    /// Runs and events that it belongs to: what, a name, where.
+    relations: Vec<(&'static str, String, String)>,
     /// What could not be undone, when the run is over.
     left: Option<String>,
     trigger: Option<JsonTree>,
@@ -85,6 +98,33 @@ struct Row {
     output: Option<JsonTree>,
     tries: Vec<Try>,
     skipped: Option<Trace>,
+    /// Whether the address asks for it open.
+    open: bool,
+    /// The address at which it is open.
+    link: String,
+    /// The request that it makes, as a command.
+    curl: Option<String>,
+    /// Where it is said that the next attempt is to be made at once.
+    try_now: Option<String>,
+    /// The step that it undoes: its place on the page and its name.
+    undoes: Option<(String, String)>,
+}
+
+/// What surrounds a run on its page.
+#[derive(Clone, Debug)]
+pub(super) struct Around {
+    /// Where it comes from and what it started.
+    pub(super) relations: RunRelations,
+    /// The path of the step that the address asks for.
+    pub(super) step: String,
+    /// The part that is shown.
+    pub(super) panel: Panel,
+}
+
+impl Default for Around {
+    fn default() -> Around {
+        Around { relations: RunRelations::default(), step: String::new(), panel: Panel::Timeline }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -92,6 +132,8 @@ struct Fault {
     code: String,
     class: &'static str,
     message: String,
+    /// What probably helps.
+    cure: Option<&'static str>,
     details: Option<JsonTree>,
 }
 
@@ -104,87 +146,29 @@ struct Try {
     error: String,
 }
 
-/// A row's bars, in percent of the run's time.
-#[derive(Clone, Debug, Template)]
-#[template(path = "components/lane.html")]
-struct Lane {
-    bars: Vec<Bar>,
-    gaps: Vec<(String, String)>,
-    tone: &'static str,
-}
-
-impl HtmlSafe for Lane {}
-
-#[derive(Clone, Debug)]
-struct Bar {
-    tone: &'static str,
-    hatch: &'static str,
-    x: String,
-    width: String,
-    title: String,
-}
-
-/// The span of time that the chart shows.
-#[derive(Clone, Copy, Debug)]
-struct Frame {
-    start: Timestamp,
-    end: Timestamp,
-}
-
 /// How far steps inside others are moved to the right at most.
 const DEPTH_MAX: usize = 6;
-const NARROWEST_PERCENT: f64 = 0.9;
-
-impl Frame {
-    fn of(run: &RunView, now: Timestamp) -> Frame {
-        let start = run.summary.created_at;
-        let end = run.summary.ended_at.unwrap_or(now).max(start);
-        Frame { start, end }
-    }
-
-    fn place(self, at: Timestamp) -> f64 {
-        let whole = self.end.since(self.start).as_millis().max(1) as f64;
-        (at.since(self.start).as_millis() as f64 * 100.0 / whole).min(100.0)
-    }
-
-    fn bar(self, from: Timestamp, to: Timestamp) -> (String, String) {
-        let width = (self.place(to) - self.place(from)).max(NARROWEST_PERCENT);
-        let x = self.place(from).min(100.0 - width);
-        (percent(x), percent(width))
-    }
-
-    fn ticks(self) -> Vec<(String, &'static str, String)> {
-        let whole = self.end.since(self.start).as_millis() as i64;
-        let tick = |quarter: i64| {
-            let anchor = match quarter {
-                0 => "start",
-                4 => "end",
-                _ => "middle",
-            };
-            let text = if quarter == 0 { "0".to_owned() } else { span(whole * quarter / 4) };
-            ((quarter * 25).to_string(), anchor, text)
-        };
-        if whole < 8 { vec![tick(0), tick(4)] } else { (0..=4).map(tick).collect() }
-    }
-}
 
 /// Makes the page.
-pub fn page(shell: Shell, run: &RunView) -> RunPage {
-    let run = model(&shell, run);
+pub(super) fn page(shell: Shell, run: &RunView, around: Around) -> RunPage {
+    let run = model(&shell, run, around);
     RunPage { shell, run }
 }
 
 /// Makes the part that is fetched again while the run goes on.
-pub fn live(shell: Shell, run: &RunView) -> RunLive {
-    let run = model(&shell, run);
+pub(super) fn live(shell: Shell, run: &RunView, around: Around) -> RunLive {
+    let run = model(&shell, run, around);
     RunLive { shell, run }
 }
 
-fn model(shell: &Shell, run: &RunView) -> RunModel {
+fn model(shell: &Shell, run: &RunView, around: Around) -> RunModel {
+    let Around { relations, step: open, panel } = around;
     let summary = &run.summary;
     let frame = Frame::of(run, shell.now);
     let path = format!("/runs/{}", summary.id);
     let until = summary.waiting_for.as_ref().and_then(|waiting| waiting.until);
+    let asked = asked(shell, &path, run);
+    let open = open.as_str();
     RunModel {
         id: summary.id.to_string(),
         href: shell.url(&path),
@@ -207,30 +191,88 @@ fn model(shell: &Shell, run: &RunView) -> RunModel {
         took: span(summary.duration_ms),
         // What somebody writes into a form is not to be swept away.
         moving: !is_over(&summary.status),
-        polls: !is_over(&summary.status) && run.aftermath.incidents.is_empty(),
+        polls: !is_over(&summary.status)
+            && run.aftermath.incidents.is_empty()
+            && asked.is_empty()
+            && matches!(panel, Panel::Timeline),
+        tabs: tabs(shell, &path, &panel, run),
+        here: match open.is_empty() {
+            true => shell.url(&path),
+            false => shell.url(&format!("{path}?step={}", encoded(&open))),
+        },
+        relations: related(shell, &relations),
+        panel,
+        asked,
         cancel_requested: run.cancel_requested,
         can_retry: run.can_retry,
         ticks: frame.ticks(),
-        steps: rows(shell, frame, run),
+        steps: rows(shell, frame, run, open),
         followed: match run.aftermath.on_failure.is_empty() {
             true => vec![],
             // They stand on their own, so that they are shown as a run of their own would be.
             false => {
                 let steps = run.aftermath.on_failure.clone();
-                rows(shell, frame, &RunView { steps, ..run.clone() })
+                rows(shell, frame, &RunView { steps, ..run.clone() }, open)
             }
         },
         stuck: run.aftermath.incidents.iter().map(|it| stuck(shell, &path, it)).collect(),
         left: left(run),
-        undone: run.compensations.iter().map(|undo| undo_row(shell, frame, undo)).collect(),
+        undone: run.compensations.iter().map(|undo| undo_row(shell, frame, run, undo)).collect(),
         trigger: run.trigger.as_ref().map(|trigger| JsonTree::new("trigger", trigger)),
         curl: shell.curl(&format!("/v1{path}")),
         journal_curl: shell.curl(&format!("/v1{path}/journal")),
     }
 }
 
-fn rows(shell: &Shell, frame: Frame, run: &RunView) -> Vec<Row> {
-    (0..run.steps.len()).map(|index| step(shell, frame, run, index)).collect()
+fn rows(shell: &Shell, frame: Frame, run: &RunView, open: &str) -> Vec<Row> {
+    let mut rows: Vec<Row> = (0..run.steps.len())
+        .map(|index| Row { open: run.steps[index].id == open, ..step(shell, frame, run, index) })
+        .collect();
+    let begun = run.steps.iter().position(|step| !step.attempts.is_empty());
+    if let (Some(index), Some(started)) = (begun, run.summary.started_at) {
+        rows[index].lane.bars.extend(queue_bar(frame, run.summary.created_at, started));
+    }
+    rows
+}
+
+/// Returns the parts of the page as links.
+fn tabs(shell: &Shell, path: &str, panel: &Panel, run: &RunView) -> Vec<Tab> {
+    let tab = |word: &str, query: &str, chosen: bool| Tab {
+        word: word.to_owned(),
+        href: shell.url(&format!("{path}{query}")),
+        chosen,
+    };
+    let may_write = shell.viewer.as_ref().is_some_and(|viewer| viewer.may("runs:write"));
+    let redo = if run.can_retry { "Retry with changes" } else { "Run again" };
+    let mut tabs = vec![
+        tab("Timeline", "", matches!(panel, Panel::Timeline)),
+        tab("Context", "?tab=context", matches!(panel, Panel::Context(_))),
+        tab("History", "?tab=history", matches!(panel, Panel::History(_))),
+        tab("Compare", "?tab=compare", matches!(panel, Panel::Compare(_))),
+    ];
+    if may_write {
+        tabs.push(tab(redo, "?tab=redo", matches!(panel, Panel::Redo(_))));
+    }
+    tabs
+}
+
+/// Lists where the run comes from and what its steps started.
+fn related(shell: &Shell, relations: &RunRelations) -> Vec<(&'static str, String, String)> {
+    let run = |word: &'static str, id: String| {
+        let href = shell.url(&format!("/runs/{id}"));
+        (word, id, href)
+    };
+    let mut all = vec![];
+    all.extend(relations.parent.map(|id| run("Started by a step of", id.to_string())));
+    let caused = relations.caused_by.filter(|id| relations.parent != Some(*id));
+    all.extend(caused.map(|id| run("Its event comes from", id.to_string())));
+    all.extend(relations.restart_of.clone().map(|id| run("Restart of", id)));
+    all.extend(relations.replay_of.clone().map(|id| {
+        let href = shell.url(&format!("/events/{}", encoded(&id)));
+        ("Replay of the event", id, href)
+    }));
+    all.extend(relations.children.iter().map(|child| run("Started", child.run.to_string())));
+    all
 }
 
 /// Percent-encodes a segment of a path.
@@ -275,8 +317,46 @@ fn step(shell: &Shell, frame: Frame, run: &RunView, index: usize) -> Row {
         output: step.output.as_ref().map(|value| JsonTree::new(&format!("{root}.output"), value)),
         tries: step.attempts.iter().map(|attempt| read_try(shell.now, attempt)).collect(),
         skipped: step.skipped_because.as_ref().and_then(Trace::read),
+        open: false,
+        link: shell.url(&format!("/runs/{}?step={}", run.summary.id, encoded(&step.id))),
+        curl: request(step),
+        try_now: try_now(shell, run, &step.id, step.status == "retrying"),
+        undoes: None,
         mark,
     }
+}
+
+/// Returns where the next attempt is asked for, while one waits for its time.
+fn try_now(shell: &Shell, run: &RunView, step: &str, pauses: bool) -> Option<String> {
+    let waiting = run.summary.waiting_for.as_ref()?;
+    let is_it = waiting.kind == "retry" && waiting.step.as_deref() == Some(step);
+    let may = shell.viewer.as_ref().is_some_and(|viewer| viewer.may("runs:write"));
+    let path = format!("/runs/{}/steps/{}/try-now", run.summary.id, encoded(step));
+    (pauses && is_it && may).then(|| shell.url(&path))
+}
+
+/// Writes the request of a step that calls an address as a command; secrets stand in it as they do
+/// in the input, by their names.
+fn request(step: &StepView) -> Option<String> {
+    if !step.activity.contains("http-request") {
+        return None;
+    }
+    let input = step.input.as_ref()?;
+    let url = input.get("url").and_then(Value::as_str)?;
+    let method = input.get("method").and_then(Value::as_str).unwrap_or("GET");
+    let mut command = format!("curl -X {} {}", quoted(method), quoted(url));
+    for (name, value) in input.get("headers").and_then(Value::as_object).into_iter().flatten() {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        command.push_str(&format!(" -H {}", quoted(&format!("{name}: {value}"))));
+    }
+    if let Some(body) = input.get("body").filter(|body| !body.is_null()) {
+        let text = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
+        if !body.is_string() {
+            command.push_str(" -H 'Content-Type: application/json'");
+        }
+        command.push_str(&format!(" -d {}", quoted(&text)));
+    }
+    Some(command)
 }
 
 /// Puts a number before the name of a step that stands in no other.
@@ -301,54 +381,25 @@ fn named_approvers(approvers: &[String]) -> String {
     if approvers.is_empty() { "for approval".to_owned() } else { approvers.join(", ") }
 }
 
-/// Returns when a pause without attempts of its own began and ended: between its neighbours.
-fn slept(run: &RunView, index: usize, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
-    let step = &run.steps[index];
-    let has_begun = matches!(step.status.as_str(), "succeeded" | "waiting" | "cancelled");
-    if !step.attempts.is_empty() {
-        return None;
-    }
-    // A step around others, a wait and a sleep know themselves when they began.
-    if let Some(from) = step.started_at {
-        return Some((from, step.ended_at.unwrap_or(now)));
-    }
-    if bar_hatch(step).is_empty() || !has_begun {
-        return None;
-    }
-    let ends = run.steps[..index].iter().flat_map(|step| &step.attempts);
-    let from = ends.filter_map(|attempt| attempt.ended_at).max();
-    let starts = run.steps[index + 1..].iter().flat_map(|step| &step.attempts);
-    let to = starts.map(|attempt| attempt.started_at).min().or(run.summary.ended_at);
-    Some((from.unwrap_or(run.summary.created_at), to.unwrap_or(now)))
-}
-
-fn pause_lane(frame: Frame, step: &StepView, from: Timestamp, to: Timestamp) -> Lane {
-    let (x, width) = frame.bar(from, to);
-    let word = match step.activity.as_str() {
-        "branch" | "forEach" | "parallel" => "Went on",
-        "waitFor" => "Waited",
-        _ => "Asleep",
-    };
-    let title = format!("{word} for {}", span(to.since(from).as_millis() as i64));
-    let bar = Bar { tone: "wait", hatch: "hatch-wait", x, width, title };
-    Lane { bars: vec![bar], gaps: vec![], tone: "wait" }
-}
-
 fn is_open(step: &StepView) -> bool {
     matches!(step.status.as_str(), "waiting" | "retrying" | "running")
 }
 
-fn bar_hatch(step: &StepView) -> &'static str {
-    let waits = matches!(step.activity.as_str(), "sleep" | "waitFor" | "run");
-    if waits || step.activity.contains(":sleep-") { "hatch-wait" } else { "" }
-}
-
-fn undo_row(shell: &Shell, frame: Frame, undo: &CompensationView) -> Row {
+fn undo_row(shell: &Shell, frame: Frame, run: &RunView, undo: &CompensationView) -> Row {
     let mark = Mark::of_undo(&undo.status);
+    let place = run.steps.iter().position(|step| step.id == undo.step);
+    let ended = place.and_then(|index| {
+        let step = &run.steps[index];
+        step.ended_at.or_else(|| step.attempts.last().and_then(|attempt| attempt.ended_at))
+    });
+    let begun = undo.attempts.first().map(|attempt| attempt.started_at);
     Row {
         anchor: format!("undo-{}", undo.step.replace(['.', '[', ']'], "-")),
         depth: 0,
-        lane: lane(frame, shell.now, &undo.attempts, (mark.tone, "hatch-undo")),
+        lane: Lane {
+            arrow: arrow(frame, ended, begun),
+            ..lane(frame, shell.now, &undo.attempts, (mark.tone, "hatch-undo"))
+        },
         name: format!("↩ {}", undo.step),
         what: match undo.activity.as_str() {
             "auto" => "puts back what the step changed".to_owned(),
@@ -366,6 +417,14 @@ fn undo_row(shell: &Shell, frame: Frame, undo: &CompensationView) -> Row {
         output: undo.output.as_ref().map(|value| JsonTree::new("", value)),
         tries: undo.attempts.iter().map(|attempt| read_try(shell.now, attempt)).collect(),
         skipped: None,
+        open: false,
+        link: String::new(),
+        curl: None,
+        try_now: try_now(shell, run, &undo.step, undo.status == "retrying"),
+        undoes: place.map(|index| {
+            let anchor = format!("step-{}", undo.step.replace(['.', '[', ']'], "-"));
+            (anchor, numbered(run, index, &undo.step))
+        }),
         mark,
     }
 }
@@ -383,6 +442,7 @@ fn fault(root: &str, error: &StepErrorView) -> Fault {
             _ => "trying again would not help",
         },
         message: error.message.clone(),
+        cure: cure(&error.code),
         details: shown(&error.details)
             .map(|value| JsonTree::new(&format!("{root}.details"), value)),
     }
@@ -412,118 +472,6 @@ fn took(now: Timestamp, attempts: &[AttemptView]) -> String {
     }
 }
 
-fn lane(
-    frame: Frame,
-    now: Timestamp,
-    attempts: &[AttemptView],
-    (tone, hatch): (&'static str, &'static str),
-) -> Lane {
-    let bars = attempts.iter().map(|attempt| {
-        let (x, width) = frame.bar(attempt.started_at, attempt.ended_at.unwrap_or(now));
-        let mark = Mark::of(&attempt.outcome);
-        let tone = if hatch.is_empty() || mark.tone == "bad" { mark.tone } else { tone };
-        let title = format!("Attempt {}: {}", attempt.number, mark.word);
-        Bar { tone, hatch: if mark.tone == "bad" { "" } else { hatch }, x, width, title }
-    });
-    let gaps = attempts.windows(2).filter_map(|pair| {
-        let from = frame.place(pair[0].ended_at?);
-        Some((percent(from), percent(frame.place(pair[1].started_at))))
-    });
-    let pause = attempts.last().filter(|_| tone == "retry").and_then(|last| last.ended_at);
-    let pause = pause.map(|end| (percent(frame.place(end)), percent(frame.place(now))));
-    Lane { bars: bars.collect(), gaps: gaps.chain(pause).collect(), tone }
-}
-
-/// Says in a sentence how the run stands.
-fn sentence(run: &RunView) -> String {
-    let summary = &run.summary;
-    let place = place(run);
-    let at = if place.is_empty() { String::new() } else { format!(" at {place}") };
-    match summary.status.as_str() {
-        "queued" => "Queued, waiting for its turn".to_owned(),
-        "running" if place.is_empty() => "Running".to_owned(),
-        "running" => format!("Running {place} of {}", summary.steps_total),
-        "retrying" => format!("Retrying {place}{}", tries_so_far(run)),
-        "waiting" => {
-            let kind = summary.waiting_for.as_ref().map(|waiting| reason(&waiting.kind));
-            format!("Waiting{at}: {}", kind.unwrap_or_else(|| "asleep".to_owned()))
-        }
-        "compensating" if !run.aftermath.on_failure.is_empty() => {
-            format!("Failed{at}; the steps that follow a failure are at work{}", undone(run))
-        }
-        "compensating" => format!("Undoing after it failed{at}; {}", undone_so_far(run)),
-        "succeeded" => succeeded(run),
-        "failed" => format!("Failed{at}{}{}", after_attempts(run), undone(run)),
-        "cancelled" => format!("Cancelled{at}{}", undone(run)),
-        other => super::parts::mark::capital(other),
-    }
-}
-
-/// Names the step where the run stands or failed: `step 2 notify`.
-fn place(run: &RunView) -> String {
-    let failed = run.summary.error.as_ref().and_then(|error| error.step.as_ref());
-    let Some(id) = failed.or(run.summary.current_step.as_ref()) else {
-        return String::new();
-    };
-    match run.steps.iter().position(|step| &step.id == id) {
-        Some(index) if run.steps[index].depth == 0 => {
-            let before = run.steps[..index].iter().filter(|step| step.depth == 0).count();
-            format!("step {} {id}", before + 1)
-        }
-        Some(_) | None => format!("step {id}"),
-    }
-}
-
-fn stands(run: &RunView) -> Option<&StepView> {
-    let failed = run.summary.error.as_ref().and_then(|error| error.step.as_ref());
-    let id = failed.or(run.summary.current_step.as_ref())?;
-    run.steps.iter().find(|step| &step.id == id)
-}
-
-fn after_attempts(run: &RunView) -> String {
-    match stands(run).map_or(0, |step| step.attempts.len()) {
-        0 | 1 => String::new(),
-        many => format!(" after {many} attempts"),
-    }
-}
-
-fn tries_so_far(run: &RunView) -> String {
-    match stands(run).map_or(0, |step| step.attempts.len()) {
-        0 => String::new(),
-        many => format!("; {} failed", counted(many, "attempt")),
-    }
-}
-
-fn succeeded(run: &RunView) -> String {
-    let skipped = run.steps.iter().filter(|step| step.status == "skipped").count();
-    let took = span(run.summary.duration_ms);
-    match skipped {
-        0 => format!("Succeeded in {took}"),
-        some => format!("Succeeded in {took}; {} skipped", counted(some, "step")),
-    }
-}
-
-fn undone_so_far(run: &RunView) -> String {
-    let done = run.compensations.iter().filter(|undo| undo.status == "done").count();
-    let begun = run.steps.iter().filter(|step| step.compensation.is_some()).count();
-    let all = begun.max(run.compensations.len());
-    format!("{done} of {} undone", counted(all, "step"))
-}
-
-fn undone(run: &RunView) -> String {
-    let done = run.compensations.iter().filter(|undo| undo.status == "done").count();
-    let broken = run.compensations.iter().filter(|undo| undo.status == "failed").count();
-    match (done, broken) {
-        (0, 0) => String::new(),
-        (done, 0) => format!("; {} undone", counted(done, "step")),
-        (done, broken) => format!("; {} undone, {broken} could not be", counted(done, "step")),
-    }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::samples;
@@ -551,9 +499,37 @@ mod tests {
     }
 
     #[test]
+    fn the_step_of_the_address_is_open_and_says_what_helps() {
+        let around = Around { step: "notify".to_owned(), ..Around::default() };
+        let html = page(Shell::for_tests("/ops"), &samples::failed_run(), around).to_string();
+        for part in [
+            "id=\"step-notify\" open",
+            "Invite the bot",
+            "/ops/runs/",
+            "?tab=context",
+            "marker-end",
+            "href=\"#step-",
+        ] {
+            assert!(html.contains(part), "{part} in {html}");
+        }
+    }
+
+    #[test]
+    fn a_call_can_be_made_again_by_hand() {
+        let mut step = samples::failed_run().steps.remove(0);
+        step.activity = "workflows:http-request-platform".to_owned();
+        step.input = Some(serde_json::json!({
+            "method": "POST", "url": "https://example.com/a'b", "body": {"a": 1},
+        }));
+        let wanted = r#"curl -X 'POST' 'https://example.com/a'\''b' -H 'Content-Type: application/json' -d '{"a":1}'"#;
+        assert_eq!(request(&step).as_deref(), Some(wanted));
+    }
+
+    #[test]
     fn a_finished_run_asks_for_nothing_more() {
         let shell = Shell::for_tests("");
-        assert!(!page(shell.clone(), &samples::failed_run()).to_string().contains("hx-get"));
-        assert!(page(shell, &samples::waiting_run()).to_string().contains("every 2s"));
+        let show = |run: &RunView| page(shell.clone(), run, Around::default()).to_string();
+        assert!(!show(&samples::failed_run()).contains("hx-get"));
+        assert!(show(&samples::waiting_run()).contains("moved"));
     }
 }

@@ -1,31 +1,9 @@
-//! The list of runs, and the rows of runs that other pages show too.
+//! The rows of runs that several pages show, and the words for how runs stand.
 
-use askama::Template;
-
-use super::bulk;
-use super::parts::list::{Address, Chip, Empty, Tab};
 use super::parts::mark::{Mark, capital};
 use super::parts::moment::{Moment, span};
 use super::shell::Shell;
-use crate::app::views::{Page, RunSummary, WaitingForView};
-
-/// What the list of runs can be filtered by, as it stands in the address.
-#[derive(Clone, Debug, Default, serde::Deserialize)]
-#[serde(default)]
-pub struct RunsQuery {
-    /// A status.
-    pub status: Option<String>,
-    /// A workflow's name.
-    pub workflow: Option<String>,
-    /// The id of the event that started it.
-    pub event: Option<String>,
-    /// Not older than an instant or a span such as `24h`.
-    pub since: Option<String>,
-    /// A text in the subject, the id or the error.
-    pub q: Option<String>,
-    /// Where the page begins.
-    pub cursor: Option<String>,
-}
+use crate::app::views::RunSummary;
 
 /// One run in a table.
 #[derive(Clone, Debug)]
@@ -54,6 +32,10 @@ pub struct RunRow {
     pub took: String,
     /// `2/5`.
     pub progress: String,
+    /// The step where it stands, unless its note or its error names it.
+    pub step: String,
+    /// How many attempts were made at all its steps.
+    pub attempts: u32,
     /// Where it stands, or why it does not move.
     pub note: String,
     /// When it will move by itself.
@@ -78,25 +60,22 @@ fn row(shell: &Shell, run: &RunSummary) -> RunRow {
         workflow: run.workflow.clone(),
         version: run.version,
         event_type: run.event_type.clone().unwrap_or_else(|| "by hand".to_owned()),
-        subject_short: short(run.subject.as_deref().unwrap_or_default()),
+        subject_short: match &run.subject_name {
+            Some(name) => name.clone(),
+            None => short(run.subject.as_deref().unwrap_or_default()),
+        },
         subject: run.subject.clone().unwrap_or_default(),
         created: Moment::relative(run.created_at, shell.now),
         took: span(run.duration_ms),
         progress: format!("{}/{}", run.steps_done, run.steps_total),
-        note: note(run, waiting),
+        step: run.current_step.clone().filter(|_| !is_over(&run.status)).unwrap_or_default(),
+        attempts: run.attempts,
+        note: waiting.map(|waiting| reason(&waiting.kind)).unwrap_or_default(),
         until: until.map(|until| Moment::relative(until, shell.now)),
         error: run.error.as_ref().map(|error| {
             let step = error.step.as_ref().map_or_else(String::new, |step| format!("{step}: "));
             format!("{step}{} {}", error.code, error.message)
         }),
-    }
-}
-
-fn note(run: &RunSummary, waiting: Option<&WaitingForView>) -> String {
-    match waiting {
-        Some(waiting) => reason(&waiting.kind),
-        None if is_over(&run.status) => String::new(),
-        None => run.current_step.clone().unwrap_or_default(),
     }
 }
 
@@ -135,74 +114,4 @@ pub fn reason(kind: &str) -> String {
 /// Returns the mark of a run's undo, unless nothing was undone.
 pub fn undo_mark(compensation: &str) -> Option<Mark> {
     (compensation != "none" && !compensation.is_empty()).then(|| Mark::of_undo(compensation))
-}
-
-/// The page.
-#[derive(Template)]
-#[template(path = "runs.html")]
-pub struct RunsPage {
-    shell: Shell,
-    rows: Vec<RunRow>,
-    tabs: Vec<Tab>,
-    windows: Vec<Tab>,
-    chips: Vec<Chip>,
-    empty: Empty,
-    address: Address,
-    here: String,
-    live: bool,
-    next: Option<String>,
-    first: Option<String>,
-    curl: String,
-    /// What can be done to all of them: its page and its words.
-    bulk: Option<(String, String)>,
-}
-
-const STATUSES: [(&str, &str); 9] = [
-    ("", "All"),
-    ("running", "Running"),
-    ("retrying", "Retrying"),
-    ("waiting", "Waiting"),
-    ("queued", "Queued"),
-    ("compensating", "Undoing"),
-    ("succeeded", "Succeeded"),
-    ("failed", "Failed"),
-    ("cancelled", "Cancelled"),
-];
-
-const WINDOWS: [(&str, &str); 4] =
-    [("", "Any time"), ("1h", "1 h"), ("24h", "24 h"), ("7d", "7 d")];
-
-/// Makes the page of one part of the list.
-pub fn page(shell: Shell, query: &RunsQuery, runs: &Page<RunSummary>) -> RunsPage {
-    let asked = vec![
-        ("status", query.status.clone()),
-        ("workflow", query.workflow.clone()),
-        ("event", query.event.clone()),
-        ("since", query.since.clone()),
-        ("q", query.q.clone()),
-    ];
-    let status = query.status.as_deref().unwrap_or_default();
-    let bulk = bulk::offered(&shell, status, &asked).filter(|_| !runs.data.is_empty());
-    let address = Address::new("/runs", asked);
-    let rows = rows(&shell, &runs.data);
-    let chips = address.chips(&shell);
-    let here = address.here(&shell);
-    let api = here[shell.base.len()..].to_owned();
-    let next = runs.next_cursor.as_ref().map(|cursor| address.with(&shell, "cursor", cursor));
-    let later = query.cursor.is_some();
-    RunsPage {
-        tabs: address.tabs(&shell, "status", &STATUSES),
-        windows: address.tabs(&shell, "since", &WINDOWS),
-        empty: Empty::of(&rows, &chips),
-        curl: shell.curl(&format!("/v1{api}")),
-        live: !later,
-        first: later.then(|| here.clone()),
-        shell,
-        rows,
-        chips,
-        address,
-        here,
-        next,
-        bulk,
-    }
 }

@@ -73,6 +73,8 @@ pub fn summary(number: u64, workflow: &str, status: &str) -> RunSummary {
         event_id: Some(format!("evt_01KAQ{number:05}")),
         event_type: Some("ticket:escalated".to_owned()),
         subject: Some(format!("TCK-{}", 100 + number)),
+        subject_name: (number % 2 == 1).then(|| format!("BIL-{number}")),
+        attempts: 5,
         created_at: created,
         started_at: Some(created),
         ended_at: over.then(|| created + std::time::Duration::from_millis(1_240)),
@@ -297,6 +299,7 @@ pub fn event() -> EventView {
         metadata: json!({"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}),
         cause: Some(Cause { run_id: id(9), depth: 2 }),
         runs: vec![id(3)],
+        withheld: vec![],
     }
 }
 
@@ -426,9 +429,27 @@ fn definition(name: &str) -> Value {
     })
 }
 
+/// What the doctor says of an appliance that is nearly well.
+pub fn health() -> Diagnosis {
+    let finding = |check: &'static str, status, detail: &str| Finding {
+        check,
+        status,
+        tenant: None,
+        detail: detail.to_owned(),
+        cure: None,
+    };
+    Diagnosis {
+        status: Grade::Warn,
+        data: vec![
+            finding("backups", Grade::Warn, "the last backup is 3 days old"),
+            finding("disk", Grade::Ok, "there is room"),
+        ],
+    }
+}
+
 pub fn dashboard() -> DashboardView {
     let hours = (0..24)
-        .map(|n: i64| HourView {
+        .map(|n: i64| SpanView {
             at: ago((23 - n) * 3_600_000),
             events: 90,
             succeeded: (30.0 + 22.0 * (n as f64 / 3.4).sin()) as u64 + (n as u64 * 7 % 9),
@@ -436,6 +457,7 @@ pub fn dashboard() -> DashboardView {
         })
         .collect();
     let cause = |workflow: &str, step: &str, code: &str, message: &str, count| CauseView {
+        id: code.to_owned(),
         workflow: workflow.to_owned(),
         step: Some(step.to_owned()),
         code: code.to_owned(),
@@ -443,6 +465,29 @@ pub fn dashboard() -> DashboardView {
         count,
         newest: id(3),
         first_at: ago(2_900_000),
+        last_at: ago(90_000),
+    };
+    let minutes = (0..60)
+        .map(|n: i64| SpanView {
+            at: ago((59 - n) * 60_000),
+            events: 4,
+            succeeded: n as u64 * 13 % 7,
+            failed: u64::from(n % 11 == 3),
+        })
+        .collect();
+    let upcoming = UpcomingView {
+        workflow: "nightly-report".to_owned(),
+        trigger: 0,
+        description: "at 02:30 every day".to_owned(),
+        at: NOW + Duration::from_secs(5_400),
+        local: "2026-11-24 02:30 +01:00".to_owned(),
+    };
+    let changed = ChangedView {
+        name: "escalate-urgent".to_owned(),
+        version: 13,
+        active: true,
+        at: ago(7_200_000),
+        by: "Ana".to_owned(),
     };
     DashboardView {
         events_24h: 20_416,
@@ -454,7 +499,12 @@ pub fn dashboard() -> DashboardView {
         retrying: 4,
         waiting: 212,
         compensating: 1,
+        incidents: 2,
+        approvals: 500,
+        minutes,
         hours,
+        upcoming: vec![upcoming],
+        changed: vec![changed],
         attention: vec![
             cause("escalate-urgent", "notify", "not_in_channel", "the bot is not in #support", 37),
             cause("nightly-report", "mail", "timeout", "no answer within 30 s", 2),

@@ -4,12 +4,14 @@ use actix_web::web;
 use askama::Template;
 
 use super::pages::back;
+use super::parts::day::DayStrip;
 use super::parts::list::Empty;
 use super::parts::moment::Moment;
 use super::run::encoded;
 use super::shell::Shell;
 use super::visit::{Visit, html};
 use crate::app::App;
+use crate::app::agenda::AgendaView;
 use crate::app::schedules::{ScheduleChange, ScheduleName, ScheduleView};
 use crate::app::views::Page;
 use crate::domain::schedule::DAYLIGHT_SAVING_RULE;
@@ -46,7 +48,32 @@ pub struct SchedulesPage {
     next: Option<String>,
     first: Option<String>,
     rule: &'static str,
+    day: Option<Day>,
     curl: String,
+}
+
+/// The next 24 hours of all schedules.
+struct Day {
+    strip: DayStrip,
+    schedules: usize,
+    firings: u64,
+    piles: Vec<(Moment, usize, String)>,
+}
+
+impl SchedulesPage {
+    /// Shows the next 24 hours above the list.
+    pub fn look_ahead(&mut self, agenda: &AgendaView) {
+        let piles = agenda.piles.iter().map(|pile| {
+            let names = pile.workflows.join(", ");
+            (self.shell.at(&pile.at), pile.workflows.len(), names)
+        });
+        self.day = Some(Day {
+            strip: DayStrip::new(agenda),
+            schedules: agenda.schedules,
+            firings: agenda.firings,
+            piles: piles.collect(),
+        });
+    }
 }
 
 /// Makes the page of one part of the list.
@@ -58,6 +85,7 @@ pub fn page(shell: Shell, cursor: Option<&str>, list: &Page<ScheduleView>) -> Sc
         next: list.next_cursor.as_ref().map(|next| format!("{here}?cursor={}", encoded(next))),
         first: cursor.map(|_| here),
         rule: DAYLIGHT_SAVING_RULE,
+        day: None,
         curl: shell.curl("/v1/schedules"),
         shell,
         rows,
@@ -92,7 +120,12 @@ fn row(shell: &Shell, schedule: &ScheduleView) -> Row {
 /// Shows the list.
 pub async fn list(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
     let list = app.schedules(&visit.who, &query.page()?)?;
-    html(&page(visit.shell, query.text("cursor"), &query.seal(list)))
+    let mut page = page(visit.shell, query.text("cursor"), &query.seal(list));
+    let agenda = app.agenda(&visit.who)?;
+    if agenda.firings > 0 {
+        page.look_ahead(&agenda);
+    }
+    html(&page)
 }
 
 fn named(path: web::Path<(String, u32)>) -> ScheduleName {

@@ -3,7 +3,7 @@
 use super::parts::moment::Moment;
 use super::run::encoded;
 use super::shell::Shell;
-use crate::app::views::{IncidentView, RunView};
+use crate::app::views::{ApprovalView, IncidentView, RunView};
 
 /// A step that waits for somebody.
 #[derive(Clone, Debug)]
@@ -44,6 +44,42 @@ pub(super) fn stuck(shell: &Shell, path: &str, incident: &IncidentView) -> Stuck
                 ("fail", "End the run and undo what was done"),
             ],
         },
+    }
+}
+
+/// A step that waits for an approval.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    /// Names its form on the page.
+    pub(super) anchor: String,
+    pub(super) href: String,
+    pub(super) sentence: String,
+    pub(super) reason: Option<String>,
+    pub(super) until: Option<Moment>,
+}
+
+/// Lists the approvals that somebody may still give, for whoever may give any.
+pub(super) fn asked(shell: &Shell, path: &str, run: &RunView) -> Vec<Asked> {
+    if !shell.viewer.as_ref().is_some_and(|viewer| viewer.may("approvals:write")) {
+        return vec![];
+    }
+    let approvals = run.steps.iter().filter_map(|step| step.approval.as_ref());
+    let pending = approvals.filter(|approval| approval.status == "pending");
+    pending.map(|approval| one_asked(shell, path, approval)).collect()
+}
+
+fn one_asked(shell: &Shell, path: &str, approval: &ApprovalView) -> Asked {
+    let step = &approval.step;
+    let whom = match approval.approvers.is_empty() {
+        true => String::new(),
+        false => format!(" by {}", approval.approvers.join(", ")),
+    };
+    Asked {
+        anchor: format!("decide-{}", step.replace(['.', '[', ']'], "-")),
+        href: shell.url(&format!("{path}/steps/{}/decide", encoded(step))),
+        sentence: format!("Step {step} waits for an approval{whom}"),
+        reason: approval.reason.clone(),
+        until: approval.until.map(|until| Moment::relative(until, shell.now)),
     }
 }
 

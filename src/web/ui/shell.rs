@@ -1,12 +1,15 @@
 //! What every page needs around its content: where it is served, for whom, and in which theme.
 
 use super::assets;
+use super::navigation::{self, NavArea, NavLink};
 use super::parts::copy::Copy;
+use super::parts::frame::{Foot, Side, Stripes, Top, Traits};
 use super::parts::icon::Icon;
 use super::parts::mark::Mark;
 use super::parts::moment::Moment;
 use super::parts::proof::Proof;
-use super::{NAVIGATION, NavEntry};
+use super::parts::twin::Twin;
+use super::taste::Taste;
 use crate::app::principal::Scopes;
 use crate::domain::condition::Reason;
 use crate::domain::time::Timestamp;
@@ -61,6 +64,8 @@ pub struct Viewer {
     pub scopes: Scopes,
     /// Whether a person signed in and not a key.
     pub is_person: bool,
+    /// The tenants to choose from, by slug and name; none for whoever has but one.
+    pub tenants: Vec<(String, String)>,
 }
 
 impl Viewer {
@@ -83,6 +88,8 @@ pub struct Shell {
     pub viewer: Option<Viewer>,
     /// What was chosen.
     pub theme: Option<Theme>,
+    /// How the viewer likes pages.
+    pub taste: Taste,
     /// Whether to warn that nothing here is real.
     pub data: Data,
     /// Why nothing goes on by itself, since a restore.
@@ -93,21 +100,6 @@ pub struct Shell {
     pub troubles: Vec<Reason>,
     /// When the page is made.
     pub now: Timestamp,
-}
-
-/// One entry of the navigation as the page shows it.
-#[derive(Clone, Debug)]
-pub struct NavLink {
-    /// The word.
-    pub title: &'static str,
-    /// The drawing.
-    pub icon: Icon,
-    /// The letter that follows `g`.
-    pub key: char,
-    /// Where it leads.
-    pub href: String,
-    /// Whether this page belongs to it.
-    pub current: bool,
 }
 
 impl Shell {
@@ -190,20 +182,49 @@ impl Shell {
         self.data == Data::Demo
     }
 
-    /// Returns the navigation with the entry of this page marked.
-    pub fn nav(&self) -> Vec<NavLink> {
-        let path = self.here.split('?').next().unwrap_or_default();
-        let link = |entry: &NavEntry| NavLink {
-            title: entry.title,
-            icon: Icon::new(entry.icon),
-            key: entry.key,
-            href: self.url(entry.path),
-            current: match entry.path {
-                "/" => path == "/",
-                start => path == start || path.starts_with(&format!("{start}/")),
-            },
-        };
-        NAVIGATION.iter().map(link).collect()
+    /// Returns the areas of the navigation, with the entry of this page marked.
+    pub fn areas(&self) -> Vec<NavArea> {
+        navigation::areas(self)
+    }
+
+    /// Returns what stands at the foot of a small screen.
+    pub fn dock(&self) -> Vec<NavLink> {
+        navigation::dock(self)
+    }
+
+    /// Returns whether there is such a page and the viewer may see it.
+    pub fn leads_to(&self, path: &str) -> bool {
+        navigation::leads_to(self.viewer.as_ref(), path)
+    }
+
+    /// Returns the attributes of the root element.
+    pub fn traits(&self) -> Traits<'_> {
+        Traits { shell: self }
+    }
+
+    /// Returns what is out of the ordinary.
+    pub fn stripes(&self) -> Stripes<'_> {
+        Stripes { shell: self }
+    }
+
+    /// Returns the navigation.
+    pub fn side(&self) -> Side<'_> {
+        Side { shell: self }
+    }
+
+    /// Returns the line above the page.
+    pub fn top(&self) -> Top<'_> {
+        Top { shell: self }
+    }
+
+    /// Returns what small screens have at their foot, and what opens over the page.
+    pub fn foot(&self) -> Foot<'_> {
+        Foot { shell: self }
+    }
+
+    /// Returns the question to the API that this page answers.
+    pub fn twin(&self) -> Option<Twin> {
+        Twin::of(self)
     }
 
     #[cfg(test)]
@@ -217,8 +238,10 @@ impl Shell {
                 tenant: "acme".to_owned(),
                 scopes: Scopes::owner(),
                 is_person: true,
+                tenants: Vec::new(),
             }),
             theme: None,
+            taste: Taste::default(),
             troubles: Vec::new(),
             data: Data::Real,
             paused: None,
@@ -262,13 +285,5 @@ mod tests {
         ] {
             assert_eq!(safe_return(path), safe, "{path}");
         }
-    }
-
-    #[test]
-    fn the_page_of_a_run_belongs_to_runs() {
-        let shell = Shell { here: "/runs/run_1?a=b".to_owned(), ..Shell::for_tests("") };
-        let current: Vec<_> = shell.nav().into_iter().filter(|link| link.current).collect();
-        assert_eq!(current.len(), 1);
-        assert_eq!(current[0].title, "Runs");
     }
 }

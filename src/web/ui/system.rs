@@ -10,15 +10,19 @@ use super::parts::moment::Moment;
 use super::shell::Shell;
 use super::visit::{Visit, html};
 use crate::app::App;
+use crate::app::error::Error;
 use crate::app::lookout::SettingView;
 use crate::app::notices::{NoticeTest, NoticeView};
 use crate::app::overview::{Figure, Overview};
+use crate::app::principal::Principal;
+use crate::app::workers::WorkerView;
 use crate::domain::alert::Alert;
-use crate::domain::doctor::{Finding, Grade};
+use crate::domain::doctor::{Finding, Grade, bytes};
 use crate::logs::LogLine;
 use crate::web::api::watch::line_filter;
 use crate::web::error::Answer;
 use crate::web::query::Query;
+use crate::web::state::Front;
 
 /// An alert as the page shows it.
 struct AlertRow {
@@ -62,7 +66,41 @@ pub struct SystemPage {
     wanted: String,
     stream: String,
     tested: Vec<NoticeTest>,
+    workers: Vec<(WorkerView, Moment)>,
+    streams: usize,
+    tables: Vec<(&'static str, u64, String)>,
+    agenda: Option<(u64, usize)>,
     curl: String,
+}
+
+/// What stands on the page beside the overview.
+#[derive(Default)]
+pub struct Machinery {
+    /// Who works at tasks outside.
+    pub workers: Vec<WorkerView>,
+    /// How many streams of events are open.
+    pub streams: usize,
+    /// What the store holds: a family of rows, how many there are and their bytes.
+    pub tables: Vec<(&'static str, u64, u64)>,
+    /// How many firings of how many schedules come in the next 24 hours.
+    pub agenda: Option<(u64, usize)>,
+}
+
+impl SystemPage {
+    /// Shows the parts of the machine.
+    pub fn with(mut self, parts: Machinery) -> SystemPage {
+        let shell = &self.shell;
+        let seen = |worker: WorkerView| {
+            let at = shell.ago(&worker.last_seen_at);
+            (worker, at)
+        };
+        self.workers = parts.workers.into_iter().map(seen).collect();
+        self.streams = parts.streams;
+        let told = |(name, rows, size): (&'static str, u64, u64)| (name, rows, bytes(size));
+        self.tables = parts.tables.into_iter().map(told).collect();
+        self.agenda = parts.agenda;
+        self
+    }
 }
 
 /// Makes the page; `asked` is the least level and the text of the lines that are shown.
@@ -113,6 +151,10 @@ pub fn page(
         wanted: wanted.to_owned(),
         stream: shell.url(&format!("/v1/system/logs/stream?{}", query.finish())),
         tested,
+        workers: Vec::new(),
+        streams: 0,
+        tables: Vec::new(),
+        agenda: None,
         curl: shell.curl("/v1/system/doctor"),
         shell,
     }
@@ -150,11 +192,40 @@ fn row(line: &LogLine) -> LineRow {
 }
 
 /// Shows it.
-pub async fn show(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
+pub async fn show(
+    app: web::Data<App>,
+    front: web::Data<Front>,
+    visit: Visit,
+    query: Query,
+) -> Answer {
     let filter = line_filter(&query)?;
     let overview = app.overview(&visit.who, filter).await?;
+    let parts = machinery(&app, &front, &visit.who)?;
     let asked = (query.text("level").unwrap_or_default(), query.text("q").unwrap_or_default());
-    html(&page(visit.shell, overview, asked, Vec::new()))
+    html(&page(visit.shell, overview, asked, Vec::new()).with(parts))
+}
+
+fn machinery(app: &App, front: &Front, who: &Principal) -> Result<Machinery, Error> {
+    let workers = match who.scopes.allow("tasks:read") {
+        true => app.workers(who)?,
+        false => Vec::new(),
+    };
+    let agenda = match who.scopes.allow("schedules:read") {
+        true => {
+            let agenda = app.agenda(who)?;
+            Some((agenda.firings, agenda.schedules))
+        }
+        false => None,
+    };
+    let mut tables: Vec<(&'static str, u64, u64)> = Vec::new();
+    for kind in app.storage(who)?.tenants.into_iter().flat_map(|tenant| tenant.kinds) {
+        match tables.iter_mut().find(|(name, ..)| *name == kind.kind) {
+            Some((_, rows, bytes)) => (*rows, *bytes) = (*rows + kind.rows, *bytes + kind.bytes),
+            None => tables.push((kind.kind, kind.rows, kind.bytes)),
+        }
+    }
+    tables.sort_by_key(|(_, _, bytes)| std::cmp::Reverse(*bytes));
+    Ok(Machinery { workers, streams: front.streams.open_of(who.tenant), tables, agenda })
 }
 
 /// Tries whether notices arrive, and shows what came of it.

@@ -1,5 +1,6 @@
 //! Every page, rendered from samples: complete, escaped, and without anything inline.
 
+use askama::Template as _;
 use serde_json::{Value, json};
 
 use super::samples::{self, HOSTILE};
@@ -10,12 +11,31 @@ use crate::app::backups::{
 };
 use crate::app::destinations::{DestinationView, FailureView, WindowView};
 use crate::app::error::Error;
+use crate::app::explain::EventExplanation;
 use crate::app::pulse::WorkflowPulse;
+use crate::app::run_words::RunWords;
 use crate::app::schedules::ScheduleView;
-use crate::app::views::{DashboardView, Page, RunView};
+use crate::app::views::{DashboardView, Explanation, Page, RunSummary, RunView};
 
 fn shell(here: &str) -> Shell {
     Shell { here: here.to_owned(), ..Shell::for_tests("") }
+}
+
+fn list_of_runs(typed: &str, runs: Page<RunSummary>) -> String {
+    let words = RunWords::typed(typed).expect("a search");
+    let found = run_list::Found {
+        words,
+        runs,
+        histogram: None,
+        views: vec![],
+        is_later: false,
+        problems: vec![],
+    };
+    run_list::page(shell("/runs"), found).render().expect("a page")
+}
+
+fn explained(data: Vec<Explanation>) -> EventExplanation {
+    EventExplanation { data, duplicates: None }
 }
 
 fn no_page<T>() -> Page<T> {
@@ -118,14 +138,16 @@ fn pages() -> Vec<(&'static str, String)> {
     let list = list.iter().map(|name| samples::pulse(name, *name != "nightly-report")).collect();
     let list = Page { data: list, next_cursor: None };
     let json_query = workflow::WorkflowQuery { source: Some("json".to_owned()), version: None };
-    let failed = runs::RunsQuery { status: Some("failed".to_owned()), ..Default::default() };
     let tickets = Page { data: (0..9).map(samples::ticket).collect(), next_cursor: None };
-    let missing = Error::NotFound { what: "run", id: "run_01".to_owned() };
-    let away = Shell { viewer: None, ..shell("/sign-in") };
-    let wrong = Some("This key is not known, or it was revoked.".to_owned());
     let pages = vec![
-        ("dashboard", dashboard::page(shell("/"), &samples::dashboard()).to_string()),
-        ("dashboard-empty", dashboard::page(shell("/"), &DashboardView::default()).to_string()),
+        (
+            "dashboard",
+            dashboard::page(shell("/"), &samples::dashboard(), Some(samples::health())).to_string(),
+        ),
+        (
+            "dashboard-empty",
+            dashboard::page(shell("/"), &DashboardView::default(), None).to_string(),
+        ),
         ("workflows", workflows::page(shell("/workflows"), &Default::default(), &list).to_string()),
         (
             "workflows-empty",
@@ -139,17 +161,31 @@ fn pages() -> Vec<(&'static str, String)> {
             "workflow-json",
             workflow::page(shell("/workflows/a"), &json_query, &open, &around).to_string(),
         ),
-        ("runs", runs::page(shell("/runs"), &Default::default(), &samples::runs()).to_string()),
-        ("runs-none", runs::page(shell("/runs"), &failed, &no_page()).to_string()),
-        ("run-failed", run::page(shell("/runs/a"), &samples::failed_run()).to_string()),
-        ("run-waiting", run::page(shell("/runs/a"), &samples::waiting_run()).to_string()),
+        ("ui", look::page(shell("/ui")).to_string()),
+        ("runs", list_of_runs("", samples::runs())),
+        ("runs-none", list_of_runs("status:failed", no_page())),
+        (
+            "run-failed",
+            run::page(shell("/runs/a"), &samples::failed_run(), run::Around::default()).to_string(),
+        ),
+        (
+            "run-waiting",
+            run::page(shell("/runs/a"), &samples::waiting_run(), run::Around::default())
+                .to_string(),
+        ),
         (
             "events",
-            events::page(shell("/events"), &Default::default(), &samples::events()).to_string(),
+            events::page(
+                shell("/events"),
+                &Default::default(),
+                &samples::events(),
+                &Default::default(),
+            )
+            .to_string(),
         ),
         (
             "event",
-            event::page(shell("/events/a"), &samples::event(), &samples::explanations())
+            event::page(shell("/events/a"), &samples::event(), &explained(samples::explanations()))
                 .to_string(),
         ),
         ("tickets", tickets::page(shell("/tickets"), &Default::default(), &tickets).to_string()),
@@ -163,16 +199,26 @@ fn pages() -> Vec<(&'static str, String)> {
             )
             .to_string(),
         ),
-        ("error", errors::page(shell("/runs/a"), &missing.into(), "req_01KAQ").to_string()),
-        ("sign-in", sign_in::page(away.clone(), "/runs", None).to_string()),
-        ("sign-in-wrong", sign_in::page(away, "/runs", wrong).to_string()),
     ];
     pages
         .into_iter()
+        .chain(refusing_pages())
         .chain(schedule_pages())
         .chain(destination_pages())
         .chain(backup_pages())
         .collect()
+}
+
+/// The pages that somebody sees instead of another.
+fn refusing_pages() -> [(&'static str, String); 3] {
+    let missing = Error::NotFound { what: "run", id: "run_01".to_owned() };
+    let away = Shell { viewer: None, ..shell("/sign-in") };
+    let wrong = Some("This key is not known, or it was revoked.".to_owned());
+    [
+        ("error", errors::page(shell("/runs/a"), &missing.into(), "req_01KAQ").to_string()),
+        ("sign-in", sign_in::page(away.clone(), "/runs", None).to_string()),
+        ("sign-in-wrong", sign_in::page(away, "/runs", wrong).to_string()),
+    ]
 }
 
 /// The pages about who may do what.
@@ -275,7 +321,6 @@ fn hostile_pages() -> Vec<(&'static str, String)> {
     let comments: Vec<Value> = samples::comments().iter().map(poisoned).collect();
     let one = |data| Page { data: vec![data], next_cursor: Some(HOSTILE.to_owned()) };
     let error = Error::NotFound { what: "run", id: HOSTILE.to_owned() };
-    let query = runs::RunsQuery { q: Some(HOSTILE.to_owned()), ..Default::default() };
     vec![
         (
             "workflow",
@@ -294,22 +339,19 @@ fn hostile_pages() -> Vec<(&'static str, String)> {
             )
             .to_string(),
         ),
-        ("event", event::page(shell.clone(), &event, &whys).to_string()),
+        ("event", event::page(shell.clone(), &event, &explained(whys)).to_string()),
         (
             "events",
             events::page(
                 shell.clone(),
                 &Default::default(),
                 &Page { data: vec![event], next_cursor: None },
+                &Default::default(),
             )
             .to_string(),
         ),
-        ("run", run::page(shell.clone(), &run).to_string()),
-        (
-            "runs",
-            runs::page(shell.clone(), &query, &Page { data: vec![run.summary], next_cursor: None })
-                .to_string(),
-        ),
+        ("run", run::page(shell.clone(), &run, run::Around::default()).to_string()),
+        ("runs", list_of_runs(HOSTILE, Page { data: vec![run.summary], next_cursor: None })),
         ("schedules", schedules::page(shell.clone(), None, &schedules_of(HOSTILE)).to_string()),
         ("ticket", ticket::page(shell.clone(), &ticket, &comments, &[]).to_string()),
         ("tickets", tickets::page(shell.clone(), &Default::default(), &one(ticket)).to_string()),
@@ -396,7 +438,7 @@ fn poisoned(value: &Value) -> Value {
 
 #[test]
 fn a_base_path_stands_before_every_address() {
-    let html = dashboard::page(Shell::for_tests("/ops"), &samples::dashboard()).to_string();
+    let html = dashboard::page(Shell::for_tests("/ops"), &samples::dashboard(), None).to_string();
     for attribute in ["href=\"/", "src=\"/", "action=\"/", "hx-get=\"/"] {
         for rest in html.split(attribute).skip(1) {
             assert!(rest.starts_with("ops/"), "{attribute}{}", &rest[..rest.len().min(40)]);
@@ -407,7 +449,7 @@ fn a_base_path_stands_before_every_address() {
 #[test]
 fn the_theme_and_the_stripe_come_from_the_server() {
     let shell = Shell { theme: Some(Theme::Dark), data: Data::Demo, ..shell("/") };
-    let html = dashboard::page(shell, &samples::dashboard()).to_string();
+    let html = dashboard::page(shell, &samples::dashboard(), None).to_string();
     assert!(html.contains("data-theme=\"dark\"") && html.contains("class=\"stripe\""));
 }
 

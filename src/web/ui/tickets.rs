@@ -16,6 +16,8 @@ pub struct TicketsQuery {
     pub status: Option<String>,
     /// A priority's name.
     pub priority: Option<String>,
+    /// A team's id or identifier.
+    pub team: Option<String>,
     /// A text in the title, the requestor or the id.
     pub q: Option<String>,
     /// Where the page begins.
@@ -63,8 +65,6 @@ pub struct TicketModel {
     pub archived: bool,
     /// Whether it needs attention.
     pub escalated: bool,
-    /// The statuses to choose from, the present one among them.
-    pub statuses: Vec<String>,
 }
 
 /// Reads a ticket from its JSON; absent fields are empty.
@@ -89,20 +89,12 @@ pub fn read(shell: &Shell, ticket: &Value) -> TicketModel {
         updated: moment(shell, &ticket["updatedAt"]),
         archived: ticket["isArchived"] == true || !ticket["archivedAt"].is_null(),
         escalated: ticket["isEscalated"] == true,
-        statuses: statuses(&status),
         id,
         status,
         priority,
         priority_bars,
         priority_tone,
     }
-}
-
-fn statuses(present: &str) -> Vec<String> {
-    let known = ["Open", "In progress", "On hold", "Closed"].map(str::to_owned);
-    let is_known = known.iter().any(|name| name.eq_ignore_ascii_case(present));
-    let own = (!is_known && !present.is_empty()).then(|| present.to_owned());
-    known.into_iter().chain(own).collect()
 }
 
 /// Reads an instant, shown as a distance from now.
@@ -163,6 +155,7 @@ pub struct TicketsPage {
     address: Address,
     next: Option<String>,
     first: Option<String>,
+    may_write: bool,
     curl: String,
 }
 
@@ -181,6 +174,7 @@ pub fn page(shell: Shell, query: &TicketsQuery, tickets: &Page<Value>) -> Ticket
         vec![
             ("status", query.status.clone()),
             ("priority", query.priority.clone()),
+            ("team", query.team.clone()),
             ("q", query.q.clone()),
         ],
     );
@@ -191,6 +185,7 @@ pub fn page(shell: Shell, query: &TicketsQuery, tickets: &Page<Value>) -> Ticket
         empty: Empty::of(&rows, &chips),
         next: tickets.next_cursor.as_ref().map(|cursor| address.with(&shell, "cursor", cursor)),
         first: query.cursor.as_ref().map(|_| address.here(&shell)),
+        may_write: shell.viewer.as_ref().is_some_and(|viewer| viewer.may("tickets:write")),
         curl: shell.curl("/v1/tickets"),
         shell,
         rows,

@@ -9,7 +9,9 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::shell::{Data, Shell, Theme, Viewer};
+use super::taste::Taste;
 use crate::app::App;
+use crate::app::page::PageRequest;
 use crate::app::principal::{Kind, Principal};
 use crate::domain::condition::{Condition, Reason};
 use crate::failpoint;
@@ -20,6 +22,8 @@ use crate::web::state::Front;
 
 /// The cookie that holds the chosen theme.
 pub const THEME_COOKIE: &str = "ergane_theme";
+/// How many tenants the switch between them offers; the page of tenants has them all.
+const TENANTS_SHOWN: usize = 30;
 
 /// What a page's handler knows of its visitor.
 #[derive(Clone, Debug)]
@@ -76,6 +80,7 @@ pub fn shell(request: &HttpRequest) -> Shell {
         base,
         viewer,
         theme: theme.and_then(|cookie| Theme::from_cookie(cookie.value())),
+        taste: Taste::of(request),
         data,
         paused: paused(request),
         token: proof::of_request(request),
@@ -107,7 +112,18 @@ fn viewer(request: &HttpRequest) -> Option<Viewer> {
     let app = request.app_data::<web::Data<App>>()?;
     let tenant = app.tenant(who.tenant).ok()?;
     let is_person = who.kind == Kind::Person;
-    Some(Viewer { name: who.name, tenant: tenant.slug, scopes: who.scopes, is_person })
+    let tenants = choices(app, &who);
+    Some(Viewer { name: who.name, tenant: tenant.slug, scopes: who.scopes, is_person, tenants })
+}
+
+/// Returns the tenants that somebody may change to, where they have several.
+fn choices(app: &App, who: &Principal) -> Vec<(String, String)> {
+    let first = PageRequest { limit: TENANTS_SHOWN, after: None };
+    let tenants = app.tenants(who, &first).map(|page| page.data).unwrap_or_default();
+    match tenants.len() {
+        0 | 1 => Vec::new(),
+        _ => tenants.into_iter().map(|tenant| (tenant.slug, tenant.name)).collect(),
+    }
 }
 
 /// Answers with a page.

@@ -20,6 +20,8 @@ pub(in crate::web::thena) fn run(status: &str, steps: Vec<StepView>) -> RunView 
         event_id: None,
         event_type: None,
         subject: None,
+        subject_name: None,
+        attempts: 0,
         created_at: at(1_000),
         started_at: None,
         ended_at: None,

@@ -1,7 +1,9 @@
 //! The parts that pages are made of: each knows how it looks and nothing of where it stands.
 
+pub mod chart;
 pub mod copy;
-pub mod hours;
+pub mod day;
+pub mod frame;
 pub mod icon;
 pub mod json_tree;
 pub mod list;
@@ -12,3 +14,4 @@ pub mod rules;
 pub mod source;
 pub mod strip;
 pub mod trace;
+pub mod twin;

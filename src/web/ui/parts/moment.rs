@@ -47,6 +47,21 @@ pub fn hour(at: Timestamp) -> String {
     utc(at).format("%H:00").to_string()
 }
 
+/// Returns the instant's day as `23 Nov`, UTC.
+pub fn day(at: Timestamp) -> String {
+    utc(at).format("%-d %b").to_string()
+}
+
+/// Returns the minute of the instant as `14:05`, UTC.
+pub fn minute(at: Timestamp) -> String {
+    utc(at).format("%H:%M").to_string()
+}
+
+/// Returns the second of the instant as `14:05:09`, UTC.
+pub fn second(at: Timestamp) -> String {
+    utc(at).format("%H:%M:%S").to_string()
+}
+
 fn distance(away_ms: i64) -> String {
     let seconds = away_ms.unsigned_abs() / 1000;
     let (count, unit) = match seconds {
