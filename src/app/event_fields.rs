@@ -1,7 +1,7 @@
 //! What the events of a type hold: the fields that its schema declares and those that really came,
 //! with examples, so that a filter can be written without looking anything up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -23,6 +23,8 @@ const EVENTS_LOOKED_AT_MAX: usize = 50;
 const FIELDS_MAX: usize = 400;
 const DEPTH_MAX: usize = 5;
 const EXAMPLES_MAX: usize = 3;
+/// With more values than this a field is nothing to choose from.
+const CHOICES_MAX: usize = 8;
 const EXAMPLE_CHARS_MAX: usize = 60;
 
 /// An event type among those that a trigger can choose.
@@ -79,6 +81,21 @@ pub struct FieldView {
     pub seen: usize,
     /// Whether the schema declares it.
     pub declared: bool,
+    /// The values that came, until they are too many to choose among.
+    #[serde(skip)]
+    values: BTreeSet<String>,
+}
+
+impl FieldView {
+    /// Fields with a few values are what filters are mostly about; every event has its own id.
+    fn rank(&self) -> (bool, bool, u8) {
+        let kinds = match self.values.len() {
+            2..=CHOICES_MAX => 0,
+            0 | 1 => 1,
+            _ => 2, // Nearly every event has a value of its own.
+        };
+        (self.seen == 0, self.path.starts_with("previous"), kinds)
+    }
 }
 
 impl App {
@@ -234,7 +251,14 @@ impl Fields {
         if !field.types.iter().any(|known| known == kind) {
             field.types.push(kind.to_owned());
         }
-        let short = !value.is_object() && value.to_string().chars().count() <= EXAMPLE_CHARS_MAX;
+        if field.values.len() <= CHOICES_MAX {
+            field.values.insert(value.to_string());
+        }
+        let is_empty = matches!(value, Value::String(text) if text.is_empty())
+            || matches!(value, Value::Array(items) if items.is_empty());
+        let short = !value.is_object()
+            && !is_empty
+            && value.to_string().chars().count() <= EXAMPLE_CHARS_MAX;
         if short && field.examples.len() < EXAMPLES_MAX && !field.examples.contains(value) {
             field.examples.push(value.clone());
         }
@@ -243,7 +267,7 @@ impl Fields {
     fn into_list(self) -> Vec<FieldView> {
         let mut all: Vec<FieldView> =
             self.found.into_iter().filter(|field| !field.path.is_empty()).collect();
-        all.sort_by_key(|field| (field.seen == 0, field.path.starts_with("previous")));
+        all.sort_by_key(FieldView::rank);
         all
     }
 }

@@ -1,20 +1,25 @@
 //! What helps to write workflows: fields of events, versions compared, cases kept, templates, and
 //! the pages on which all of that is done without a script.
 
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::support::{TestApp, send, with_app};
 
 fn definition(name: &str, wanted: &str) -> Value {
-    json!({"name": name, "title": "Watch",
+    json!({"name": name, "title": format!("Do {name}"),
         "trigger": {"event": "order:placed", "filter": {"total": {"~gt": 100}, "state": {"~eq": wanted}}},
         "steps": [{"id": "note", "activity": "workflows:transform-platform",
             "input": {"output": "{{ trigger.payload.total }}"}}]})
 }
 
 async fn posted(app: &TestApp, path: &str, fields: &[(&str, &str)]) -> crate::support::Answer {
-    send(app.request(Method::POST, path).form(fields)).await
+    send(form(app.request(Method::POST, path), fields)).await
+}
+
+fn form(request: RequestBuilder, fields: &[(&str, &str)]) -> RequestBuilder {
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    request.header("content-type", "application/x-www-form-urlencoded").body(body)
 }
 
 #[test]
@@ -49,12 +54,10 @@ fn a_trigger_is_edited_in_rows_and_tried_without_being_saved() {
         app.publish("order:placed", json!({"state": "paid", "total": 300})).await;
         let page = app.get("/workflows/watch/match").await;
         assert_eq!(page.status, 200, "{}", page.text);
-        for shown in
-            ["1 of the last 2 order:placed match", "near miss", "state is paid, but was new"]
-        {
+        for shown in ["1 of the last 2 order:placed match", "near miss", "state is paid, but was"] {
             assert!(page.text.contains(shown), "{shown}: {}", page.text);
         }
-        let form = [
+        let fields = [
             ("trigger.kind", "event"),
             ("trigger.event", "order:placed"),
             ("trigger.f.group", "all"),
@@ -66,10 +69,10 @@ fn a_trigger_is_edited_in_rows_and_tried_without_being_saved() {
             ("trigger.f.1.value", "paid"),
             ("trigger.do", "remove 1"),
         ];
-        let tried = posted(&app, "/workflows/watch/match", &form).await;
+        let tried = posted(&app, "/workflows/watch/match", &fields).await;
         assert!(tried.text.contains("2 of the last 2 order:placed match"), "{}", tried.text);
         let part = app.request(Method::POST, "/workflows/watch/match").header("hx-request", "true");
-        let part = send(part.form(&form)).await;
+        let part = send(form(part, &fields)).await;
         assert!(!part.text.contains("<html") && part.text.contains("2 of the last 2"));
         let wrong = [
             ("trigger.kind", "event"),
@@ -81,7 +84,7 @@ fn a_trigger_is_edited_in_rows_and_tried_without_being_saved() {
         assert!(wrong.text.contains("there is no operator"), "{}", wrong.text);
         assert!(wrong.text.contains("~more"), "what was typed is kept");
 
-        let saved = posted(&app, "/workflows/watch/trigger/save", &form).await;
+        let saved = posted(&app, "/workflows/watch/trigger/save", &fields).await;
         assert_eq!(saved.status, 200, "{}", saved.text); // Led to the difference.
         assert!(saved.text.contains("trigger.filter.state"), "{}", saved.text);
         let live = app.get("/v1/workflows/watch").await.expect(200);
@@ -129,7 +132,7 @@ fn versions_are_counted_compared_and_restored() {
             "lastRunAt": records["data"][0]["lastRunAt"]}])
         );
         let diff = app.get("/v1/workflows/watch/diff?from=1&to=2").await.expect(200);
-        assert_eq!(diff["changes"][0]["pointer"], "/trigger/filter/state/~eq", "{diff:#}");
+        assert_eq!(diff["changes"][0]["pointer"], "/trigger/filter/state/~0eq", "{diff:#}");
         let page = app.get("/workflows/watch/diff?from=1&to=2").await;
         assert!(page.text.contains("trigger.filter.state.~eq"), "{}", page.text);
         let list = app.get("/workflows/watch/versions").await;
@@ -271,6 +274,48 @@ fn the_list_tells_how_workflows_do_and_changes_several() {
         assert_eq!(off["data"].as_array().map(Vec::len), Some(2));
         assert_eq!(posted(&app, "/bulk/workflows", &[("wish", "enable")]).await.status, 422);
         let copy = app.post("/v1/workflows/watch/duplicate", json!({})).await.expect(201);
-        assert_eq!((&copy["name"], &copy["title"]), (&json!("watch-copy"), &json!("Watch (copy)")));
+        assert_eq!(
+            (&copy["name"], &copy["title"]),
+            (&json!("watch-copy"), &json!("Do watch (copy)"))
+        );
+    });
+}
+
+#[test]
+fn hostile_text_comes_out_as_text() {
+    const HOSTILE: &str = "</textarea></script><img src=x onerror=1>\"'";
+    with_app(async |app| {
+        let mut hostile = definition("watch", HOSTILE);
+        hostile["title"] = json!(HOSTILE);
+        hostile["description"] = json!(HOSTILE);
+        hostile["steps"][0]["title"] = json!(HOSTILE);
+        hostile["tests"] = json!([{"name": HOSTILE, "event": {"payload": {"state": HOSTILE}},
+            "expect": {"matches": false}}]);
+        app.save(hostile.clone()).await;
+        hostile["description"] = json!(format!("{HOSTILE} again"));
+        app.put("/v1/workflows/watch", hostile).await.expect(200);
+        app.publish("order:placed", json!({"state": HOSTILE, "total": 300, HOSTILE: HOSTILE}))
+            .await;
+        for path in ["", "/match", "/test", "/cases", "/backtest", "/versions", "/diff?from=1&to=2"]
+        {
+            let page = app.get(&format!("/workflows/watch{path}")).await;
+            assert_eq!(page.status, 200, "{path}: {}", page.text);
+            assert!(!page.text.contains("<img src=x") && !page.text.contains(" style="), "{path}");
+        }
+        let raw = [
+            ("text", HOSTILE),
+            ("trigger.kind", "event"),
+            ("trigger.event", HOSTILE),
+            ("trigger.f.mode", "raw"),
+            ("trigger.f.raw", HOSTILE),
+            ("payload", HOSTILE),
+        ];
+        for path in ["/workflows/import", "/workflows/watch/match", "/workflows/watch/test"] {
+            let page = posted(&app, path, &raw).await;
+            assert_eq!(page.status, 200, "{path}: {}", page.text);
+            assert!(!page.text.contains("<img src=x"), "{path}");
+        }
+        let list = app.get("/workflows?q=watch").await;
+        assert!(list.text.contains("&#60;img") && !list.text.contains("<img src=x"));
     });
 }

@@ -64,6 +64,7 @@ pub struct WorkflowPage {
     active: bool,
     version: u32,
     is_newest: bool,
+    newest: u32,
     href: String,
     trigger: String,
     by_hand: ByHand,
@@ -147,6 +148,7 @@ pub fn page(
         active: workflow.active,
         version: workflow.version,
         is_newest: workflow.version == newest,
+        newest,
         trigger: workflow.event.clone().unwrap_or_else(|| workflow.trigger_kind.clone()),
         by_hand: match (&workflow.event, &around.newest_event) {
             (None, _) => ByHand::Plain,

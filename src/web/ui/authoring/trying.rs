@@ -265,7 +265,9 @@ fn page(
 
 fn event_choice(event: &EventView) -> (String, String) {
     let subject = event.subject.as_deref().unwrap_or(&event.id);
-    (event.id.clone(), format!("{} · {subject}", event.received_at))
+    let day = event.received_at.to_string().replace('T', " ");
+    let minute = day.get(5..16).unwrap_or(&day);
+    (event.id.clone(), format!("{minute} · {subject}"))
 }
 
 fn version_choice(view: &WorkflowView) -> (String, String) {
@@ -316,7 +318,9 @@ fn outcome(shell: &Shell, trial: Trial) -> Outcome {
         trace: Trace::read(&trial.trace),
         mark: Mark::of(if trial.matches { &status } else { "skipped" }),
         sentence,
-        why: error.map(|error| format!("{}: {}", error.code, error.message)),
+        why: error
+            .filter(|_| trial.matches)
+            .map(|error| format!("{}: {}", error.code, error.message)),
         problems: trial.problems.clone(),
         jumps: jumps(&trial),
         undo: trial
@@ -365,6 +369,7 @@ fn step_row(shell: &Shell, step: &StepView, trial: &Trial) -> StepRow {
         output: step
             .output
             .as_ref()
+            .filter(|_| step.error.is_none())
             .map(|output| JsonTree::new(&format!("steps.{}.output", step.id), output)),
         expressions: expressions
             .iter()

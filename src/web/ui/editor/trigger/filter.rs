@@ -15,7 +15,7 @@ use crate::domain::filter::rows::{GROUPS_DEEP_MAX, Quantity, Row, RowGroup, valu
 use crate::domain::filter::{Kind, OperatorInfo};
 
 /// How many fields a list offers; every other one can be typed.
-const FIELDS_OFFERED_MAX: usize = 150;
+const FIELDS_OFFERED_MAX: usize = 60;
 const PREFIX: &str = "trigger.f";
 
 /// The filter of a trigger, as rows or as JSON.

@@ -20,7 +20,7 @@ use crate::web::state::Front;
 
 /// On how many of the newest events a filter is tried.
 const EVENTS_TRIED: usize = 200;
-const EVENTS_SHOWN_MAX: usize = 40;
+const EVENTS_SHOWN_MAX: usize = 25;
 const TIMES_SHOWN: usize = 10;
 /// One condition away from a match.
 const NEAR: usize = 1;
