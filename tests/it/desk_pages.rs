@@ -243,11 +243,6 @@ fn sessions_are_seen_and_ended_and_people_limited_to_teams() {
         let people = people["data"].as_array().expect("a list");
         let vera_id = people.iter().find(|it| it["email"] == "vera@example.com");
         let vera_id = vera_id.expect("she is there")["id"].as_str().expect("an id");
-        let form = [("role", "viewer"), ("teams", "shown"), ("team", team.as_str())];
-        let answer = browser.form(&format!("/people/{vera_id}"), &form).await;
-        followed(&mut browser, &answer).await;
-        let person = app.get(&format!("/v1/people/{vera_id}")).await.expect(200);
-        assert_eq!(person["teams"], json!([team]));
         let sessions = app.get("/v1/sessions").await.expect(200);
         let session = sessions["data"].as_array().expect("a list").iter();
         let session = session.filter(|it| it["person"] == vera_id).next_back();
@@ -255,6 +250,11 @@ fn sessions_are_seen_and_ended_and_people_limited_to_teams() {
         let answer = browser.form(&format!("/people/sessions/{id}/end"), &[]).await;
         assert!(followed(&mut browser, &answer).await.contains("The session has ended."));
         assert_eq!(vera.get("/tickets").await.status, 303);
+        let form = [("role", "viewer"), ("teams", "shown"), ("team", team.as_str())];
+        let answer = browser.form(&format!("/people/{vera_id}"), &form).await;
+        followed(&mut browser, &answer).await;
+        let person = app.get(&format!("/v1/people/{vera_id}")).await.expect(200);
+        assert_eq!(person["teams"], json!([team]));
         let matrix = browser.get("/people/roles").await.text;
         assert!(matrix.contains("approvals") && matrix.contains("looks"), "{matrix}");
     });

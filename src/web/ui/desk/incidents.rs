@@ -97,9 +97,9 @@ fn group(shell: &Shell, id: usize, mut view: CauseView) -> Group {
 /// Shows the causes.
 pub async fn list(app: web::Data<App>, visit: Visit, query: Query) -> Answer {
     let mut page = page(visit.shell, app.causes(&visit.who)?);
-    if let Some(settled) = query.number("settled")? {
-        let refused = query.number("refused")?.unwrap_or(0);
-        let left = query.number("left")?.unwrap_or(0);
+    let count = |name: &str| query.text(name).and_then(|text| text.parse::<u32>().ok());
+    if let Some(settled) = count("settled") {
+        let (refused, left) = (count("refused").unwrap_or(0), count("left").unwrap_or(0));
         page.said = Some(told(settled, refused, left));
         page.tone = if refused == 0 { "ok" } else { "bad" };
     }
