@@ -134,8 +134,8 @@ impl App {
             let id = format!("{} {} {}", cause.workflow, cause.step, cause.code);
             return Err(Error::NotFound { what: "incident", id });
         }
-        let mut outcome = Settled::default();
-        outcome.left = found.len().saturating_sub(SETTLED_MAX);
+        let left = found.len().saturating_sub(SETTLED_MAX);
+        let mut outcome = Settled { left, ..Settled::default() };
         for incident in found.into_iter().take(SETTLED_MAX) {
             let (run, step) = (incident.run, incident.step);
             match self.resolve_incident(who, run, &step, settlement.clone()).await {

@@ -136,7 +136,7 @@ impl App {
         for choice in &mut all {
             choice.recent = counts.get(&choice.kind).copied().unwrap_or_default();
         }
-        all.sort_by(|a, b| b.recent.cmp(&a.recent));
+        all.sort_by_key(|it| std::cmp::Reverse(it.recent));
         Ok(all)
     }
 

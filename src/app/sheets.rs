@@ -162,7 +162,7 @@ impl App {
 
 /// Returns the names of the fields that a table may fill.
 pub fn names(kind: RecordKind) -> impl Iterator<Item = &'static str> {
-    kind.fields().iter().filter(|field| is_fillable(field)).map(|field| field.name)
+    kind.fields().iter().filter(is_fillable).map(|field| field.name)
 }
 
 fn is_fillable(field: &&Field) -> bool {

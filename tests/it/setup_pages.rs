@@ -53,7 +53,7 @@ fn a_connection_lives_in_the_browser() {
         let fields = [
             ("app", "http"),
             ("name", "pager"),
-            ("settings.baseUrl", peer.base.as_str()),
+            ("settings.baseUrl", peer.url.as_str()),
             ("settings.auth", "bearer"),
             ("settings.headers", "{\"x-a\": \"1\"}"),
             ("secret", "token"),
@@ -72,7 +72,7 @@ fn a_connection_lives_in_the_browser() {
         assert!(tested.text.contains("It works"), "{}", tested.text);
         assert!(ada.get("/connections").await.text.contains("Works"));
         let change = [
-            ("settings.baseUrl", peer.base.as_str()),
+            ("settings.baseUrl", peer.url.as_str()),
             ("settings.auth", "bearer"),
             ("more", "{\"signature\": \"standard\"}"),
             ("secret", "token"),
@@ -163,7 +163,7 @@ fn a_subscription_lives_in_the_browser() {
         assert!(ada.get("/webhooks").await.text.contains("Nobody is told of events yet"));
         assert!(ada.get("/webhooks?direction=in").await.text.contains("No hooks yet"));
         let fields = [
-            ("url", peer.base.as_str()),
+            ("url", peer.url.as_str()),
             ("types", "ticket:*\r\naccount:created"),
             ("format", "event"),
             ("description", "The shop"),
@@ -264,7 +264,7 @@ fn an_app_lives_in_the_browser() {
     with_config(quick, async |app| {
         let (mut ada, peer) = (owner(&app).await, peer().await);
         let team = app.team().await;
-        let manifest = crate::apps::pager(&peer.base).to_string();
+        let manifest = crate::apps::pager(&peer.url).to_string();
         let fields = [("manifest", manifest.as_str()), ("deed", "check")];
         let check = ada.form("/apps", &fields).await.text;
         assert!(check.contains("The manifest is right"), "{check}");

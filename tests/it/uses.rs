@@ -64,17 +64,17 @@ fn a_secret_says_who_set_it() {
 fn a_test_of_a_connection_is_remembered_with_what_was_said() {
     with_config(reach_inner_networks, async |app| {
         let peer = pager().await;
-        connected(&app, &peer.base).await;
+        connected(&app, &peer.url).await;
         let test = app.post("/v1/connections/pager/test", json!({})).await;
         assert!(!test.text.contains("hush-hush-hush"), "{}", test.text);
         let test = test.expect(200);
         assert_eq!((&test["ok"], &test["response"]["status"]), (&json!(true), &json!(200)));
-        assert_eq!(test["request"]["url"], format!("{}/health", peer.base));
+        assert_eq!(test["request"]["url"], format!("{}/health", peer.url));
         assert!(test["latencyMs"].is_u64(), "{test}");
         let view = app.get("/v1/connections/pager").await.expect(200);
         assert_eq!(view["lastTest"]["ok"], true, "{view}");
         app.delete("/v1/connections/pager").await.expect(204);
-        connected(&app, &peer.base).await;
+        connected(&app, &peer.url).await;
         let again = app.get("/v1/connections/pager").await.expect(200);
         assert_eq!(again.get("lastTest"), None, "{again}");
     });
@@ -84,7 +84,7 @@ fn a_test_of_a_connection_is_remembered_with_what_was_said() {
 fn an_activity_is_tried_without_effect_and_for_real() {
     with_config(reach_inner_networks, async |app| {
         let peer = pager().await;
-        connected(&app, &peer.base).await;
+        connected(&app, &peer.url).await;
         let path = "/v1/activities/workflows:http-request-platform/try";
         let input = json!({"method": "POST", "path": "/page", "connection": "pager"});
         let mock = app.post(path, json!({"input": input})).await.expect(200);

@@ -196,7 +196,7 @@ fn model(shell: &Shell, run: &RunView, around: Around) -> RunModel {
         tabs: tabs(shell, &path, &panel, run),
         here: match open.is_empty() {
             true => shell.url(&path),
-            false => shell.url(&format!("{path}?step={}", encoded(&open))),
+            false => shell.url(&format!("{path}?step={}", encoded(open))),
         },
         relations: related(shell, &relations),
         panel,

@@ -82,7 +82,9 @@ fn panel(
     match tab {
         None | Some("timeline") => Ok(Panel::Timeline),
         Some("context") => context(app, who, shell, view, query),
-        Some("history") => Ok(Panel::History(HistoryPanel::new(shell, id, &app.journal(who, id)?))),
+        Some("history") => {
+            Ok(Panel::History(Box::new(HistoryPanel::new(shell, id, &app.journal(who, id)?))))
+        }
         Some("redo") => Ok(Panel::Redo(Box::new(redo(app, who, shell, view)?))),
         Some("compare") => {
             let other = query.text("diff").map(|other| run_id(other.trim())).transpose()?;
@@ -90,7 +92,7 @@ fn panel(
             let workflow = Some(view.summary.workflow.clone());
             let filter = RunFilter { workflow, ..RunFilter::default() };
             let near = app.runs(who, &filter, &PageRequest { limit: NEAR, after: None })?;
-            Ok(Panel::Compare(ComparePanel::new(shell, id, &near.data, diff.as_ref())))
+            Ok(Panel::Compare(Box::new(ComparePanel::new(shell, id, &near.data, diff.as_ref()))))
         }
         Some(other) => Err(ApiError::bad_parameter("tab", format!("there is no `{other}`"))),
     }

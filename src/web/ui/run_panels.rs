@@ -27,11 +27,11 @@ pub(super) enum Panel {
     /// What its expressions saw.
     Context(Box<ContextPanel>),
     /// Its journal.
-    History(HistoryPanel),
+    History(Box<HistoryPanel>),
     /// How it could be tried again.
     Redo(Box<RedoPanel>),
     /// Another run beside it.
-    Compare(ComparePanel),
+    Compare(Box<ComparePanel>),
 }
 
 /// What the expressions of the run saw at one moment.

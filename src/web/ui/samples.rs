@@ -448,6 +448,7 @@ pub fn health() -> Diagnosis {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one of everything")]
 pub fn dashboard() -> DashboardView {
     let hours = (0..24)
         .map(|n: i64| SpanView {

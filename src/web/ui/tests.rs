@@ -131,6 +131,7 @@ fn around_a_workflow() -> workflow::Surroundings {
 }
 
 /// Every page with a name for its file.
+#[expect(clippy::too_many_lines, reason = "one of everything")]
 fn pages() -> Vec<(&'static str, String)> {
     let around = around_a_workflow();
     let open = samples::workflow("escalate-urgent", true);

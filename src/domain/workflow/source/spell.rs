@@ -136,7 +136,7 @@ fn is_plain(text: &str) -> bool {
         return false;
     }
     let read = parse_text(text, Format::Yaml, TextLimits::default());
-    read.is_ok_and(|value| value == Value::from(text))
+    read.is_ok_and(|value| value == text)
 }
 
 /// A text of several lines that a literal block can hold as it is.

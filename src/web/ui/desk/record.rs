@@ -155,7 +155,7 @@ pub fn show(noun: &'static Noun) -> actix_web::Route {
             let around = around(&app, &visit.who, &visit.shell, noun.kind, &record)?;
             let mut page = page(visit.shell, noun, &record, around);
             page.said = said(&query);
-            Answer::Ok(html(&page)?)
+            html(&page)
         },
     )
 }

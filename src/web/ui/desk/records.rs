@@ -10,7 +10,6 @@ use super::said::said;
 use crate::app::App;
 use crate::app::desk::Record;
 use crate::app::views::Page;
-use crate::web::error::Answer;
 use crate::web::query::Query;
 use crate::web::ui::parts::list::{Address, Chip, Empty};
 use crate::web::ui::parts::moment::Moment;
@@ -108,7 +107,7 @@ pub fn list(noun: &'static Noun) -> actix_web::Route {
         let mut page = page(visit.shell, noun, query.text("q"), &query.seal(list));
         page.said = said(&query);
         page.first = query.text("cursor").map(|_| page.address.here(&page.shell));
-        Answer::Ok(html(&page)?)
+        html(&page)
     })
 }
 

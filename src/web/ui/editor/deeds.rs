@@ -49,7 +49,7 @@ pub fn is_meant(document: &Value, posted: &Posted) -> bool {
     document.pointer(posted.text("at")).is_some_and(|step| match &step["id"] {
         Value::String(known) => known == was,
         Value::Null => was.is_empty(),
-        other => other.to_string() == was,
+        other => *other == was,
     })
 }
 
@@ -71,7 +71,7 @@ fn done(
 ) -> Option<Next> {
     let (list, index) = at.rsplit_once('/')?;
     let index: usize = index.parse().ok()?;
-    let taken: Vec<String> = outline(document).into_iter().map(|step| step.id).collect();
+    let mut taken: Vec<String> = outline(document).into_iter().map(|step| step.id).collect();
     let known: Vec<&str> = catalogue.iter().map(|spec| spec.identifier.as_str()).collect();
     let steps = document.pointer_mut(list)?.as_array_mut()?;
     let length = steps.len();
@@ -99,7 +99,7 @@ fn done(
         "off" => changes::switch_off(step),
         "on" => changes::switch_on(step),
         "suggest" => step["compensate"] = changes::suggested_undo(step, &known)?,
-        "way" => changes::add_way(step, &mut taken.clone()),
+        "way" => changes::add_way(step, &mut taken),
         "insert" => insert_reference(step, posted),
         _ => return None,
     }

@@ -82,7 +82,7 @@ fn read(
     let told = |event: crate::app::views::EventView| {
         let subject = event.subject.clone().unwrap_or_default();
         let time = visit.shell.at(&event.time).to_string();
-        (event.id.clone(), format!("{subject} {}", plain(&time)))
+        (event.id, format!("{subject} {}", plain(&time)))
     };
     let events = events.into_iter().map(told).collect();
     Ok(Read { name: name.to_owned(), opened, document, verdict, sample, events })

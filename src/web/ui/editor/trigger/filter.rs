@@ -51,8 +51,8 @@ impl HtmlSafe for GroupView {}
 
 #[derive(Clone, Debug)]
 enum RowView {
-    Test(TestView),
-    Group(GroupView),
+    Test(Box<TestView>),
+    Group(Box<GroupView>),
 }
 
 #[derive(Clone, Debug)]
@@ -100,9 +100,9 @@ impl Maker<'_> {
         let rows = group.rows.iter().enumerate().map(|(index, row)| {
             let place: Vec<usize> = place.iter().copied().chain([index]).collect();
             match row {
-                Row::Group(inner) => RowView::Group(self.group(inner, &place)),
+                Row::Group(inner) => RowView::Group(Box::new(self.group(inner, &place))),
                 Row::Test { path, operator, value } => {
-                    RowView::Test(self.test((path, operator, value), &place))
+                    RowView::Test(Box::new(self.test((path, operator, value), &place)))
                 }
             }
         });
