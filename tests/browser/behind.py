@@ -19,7 +19,7 @@ const found = names.flatMap(name => [...document.querySelectorAll(`[${name}]`)].
 return {
   addresses: [...new Set(found)],
   links: [...document.querySelectorAll('a[href]')].filter(link => !link.download).map(link =>
-    ({to: link.href, odd: odd.test((link.closest('tr, li, dd, .row') || link).textContent)})),
+    ({to: new URL(link.getAttribute('href'), location).href, odd: odd.test((link.closest('tr, li, dd, .row') || link).textContent)})),
   odd: odd.test(document.body.textContent),
 };
 """

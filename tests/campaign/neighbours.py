@@ -75,7 +75,7 @@ def parse():
     arguments.binary = os.path.abspath(arguments.binary)
     arguments.seconds = arguments.seconds or (3 if arguments.short else 60)
     # So few times as the short form takes say little of the slowest hundredth.
-    arguments.floor_ms = arguments.floor_ms or (250.0 if arguments.short else 50.0)
+    arguments.floor_ms = arguments.floor_ms or (2_000.0 if arguments.short else 50.0)
     arguments.sleepers = arguments.sleepers or (1_000 if arguments.short else 100_000)
     arguments.panics = arguments.panics or (200 if arguments.short else 10_000)
     return arguments

@@ -244,8 +244,8 @@ fn sessions_are_seen_and_ended_and_people_limited_to_teams() {
         let vera_id = people.iter().find(|it| it["email"] == "vera@example.com");
         let vera_id = vera_id.expect("she is there")["id"].as_str().expect("an id");
         let sessions = app.get("/v1/sessions").await.expect(200);
-        let session = sessions["data"].as_array().expect("a list").iter();
-        let session = session.filter(|it| it["person"] == vera_id).next_back();
+        let mut session = sessions["data"].as_array().expect("a list").iter();
+        let session = session.rfind(|it| it["person"] == vera_id);
         let id = session.expect("one")["id"].as_str().expect("an id");
         let answer = browser.form(&format!("/people/sessions/{id}/end"), &[]).await;
         assert!(followed(&mut browser, &answer).await.contains("The session has ended."));

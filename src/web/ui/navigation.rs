@@ -180,8 +180,8 @@ mod tests {
         assert!(titles(&shell).contains(&"Audit"));
         let viewer = shell.viewer.as_mut().expect("somebody looks");
         viewer.scopes = Scopes::new(vec!["runs:read".to_owned()]);
-        assert_eq!(titles(&shell), ["Dashboard", "Runs"]);
-        assert_eq!(dock(&shell).len(), 2);
+        assert_eq!(titles(&shell), ["Dashboard", "Runs", "Incidents"]);
+        assert_eq!(dock(&shell).len(), 3);
     }
 
     #[test]

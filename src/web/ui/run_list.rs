@@ -303,7 +303,7 @@ mod tests {
             "Drop the filter status failed",
             "Drop the filter step notify",
             "Drop the filter q BIL",
-            "href=\"/runs?status=failed&#38;q=BIL\"",
+            "href=\"/runs?q=BIL&#38;status=failed\"",
             "/v1/runs/export?status=failed",
             "value=\"errorCode:not_in_channel\"",
             "/bulk?action=retry",

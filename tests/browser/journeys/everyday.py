@@ -209,7 +209,7 @@ def invite(walk):
     browser.type("#name", "Bob")
     browser.click('form[action$="/people"] [value="viewer"]')
     browser.click('form[action$="/people"] .button')
-    link = browser.text("pre.code")
+    link = browser.text("main pre.code")
     walk.check(f"the link is shown, not {link}", "/join?t=" in link)
     walk.look("people, invited")
     guest = Browser(walk.driver, walk.appliance.base)

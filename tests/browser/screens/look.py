@@ -59,6 +59,6 @@ def command(walk):
     browser.open("/runs?status=failed")
     browser.click(".api summary")
     walk.check("it has the filter", "/v1/runs?status=failed" in browser.text(".api pre"))
-    browser.click("h1")
+    browser.click("#find")
     walk.check("it closes", not browser.run("return document.querySelector('.api').open"))
     walk.quiet("the API's command")

@@ -310,8 +310,8 @@ mod tests {
             ("trigger.kind", "event"),
             ("trigger.event", "a:b"),
             ("trigger.f.mode", "raw"),
-            ("trigger.f.raw", "{\"x\": "),
+            ("trigger.f.raw", "{\"x\":"),
         ]);
-        assert_eq!(read, Some(json!({"event": "a:b", "filter": "{\"x\": "})));
+        assert_eq!(read, Some(json!({"event": "a:b", "filter": "{\"x\":"})));
     }
 }
