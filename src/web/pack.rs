@@ -30,8 +30,11 @@ pub fn pack(mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> 
 fn is_worth_it(response: &ServiceResponse<BoxBody>) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
-    let is_long = matches!(response.response().body().size(),
-        BodySize::Sized(bytes) if bytes >= WORTH_BYTES_MIN);
+    let is_long = match response.response().body().size() {
+        BodySize::Sized(bytes) => bytes >= WORTH_BYTES_MIN,
+        BodySize::Stream => true, // What is long is handed over in pieces.
+        BodySize::None => false,
+    };
     is_long
         && PACKED.contains(&kind)
         && response.request().method() != Method::HEAD

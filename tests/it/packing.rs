@@ -1,6 +1,5 @@
 //! What goes over the line: packed where a client can unpack it, and once where it stays the same.
 
-use reqwest::Method;
 use serde_json::json;
 
 use crate::support::{TestApp, with_app};
@@ -12,8 +11,12 @@ async fn fetch(
     offer: (&str, &str),
     header: &str,
 ) -> (u16, String, usize) {
-    let request = app.request(Method::GET, path).header("accept", "text/html");
-    let answer = request.header(offer.0, offer.1).send().await.expect("an answer");
+    // A client that unpacks by itself would hide what came over the line.
+    let client = reqwest::Client::builder().no_gzip().no_brotli().no_deflate().build();
+    let request =
+        client.expect("a client").get(format!("{}{path}", app.base)).bearer_auth(&app.key);
+    let request = request.header("accept", "text/html").header(offer.0, offer.1);
+    let answer = request.send().await.expect("an answer");
     let named = answer.headers().get(header).and_then(|value| value.to_str().ok());
     let (status, named) = (answer.status().as_u16(), named.unwrap_or_default().to_owned());
     (status, named, answer.bytes().await.expect("a body").len())

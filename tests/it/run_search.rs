@@ -138,11 +138,11 @@ fn a_search_is_saved_for_oneself_or_for_everybody() {
         eve.call(reqwest::Method::DELETE, &path, json!({})).await.expect(403);
         let share = json!({"title": "Eve's", "q": "status:failed", "shared": true});
         eve.call(reqwest::Method::POST, "/v1/run-views", share).await.expect(403);
-        let wrong = json!({"title": "", "q": "stauts:failed"});
+        let wrong = json!({"title": "Misspelled", "q": "stauts:failed"});
         let wrong = eve.call(reqwest::Method::POST, "/v1/run-views", wrong).await.expect(422);
         let places: Vec<&Value> =
             wrong["errors"].as_array().expect("problems").iter().map(|it| &it["pointer"]).collect();
-        assert_eq!(places, ["/title", "/q"]);
+        assert_eq!(places, ["/q"]);
         ada.call(reqwest::Method::DELETE, &path, json!({})).await.expect(204);
         assert_eq!(seen(&eve.get("/v1/run-views").await.expect(200)), Vec::<String>::new());
         let audit = app.get("/v1/audit?action=runView.remove").await.expect(200);
@@ -248,7 +248,7 @@ fn the_pages_of_runs_and_events_lead_to_each_other() {
             (format!("/runs/{failed}?tab=history"), "stepFailed"),
             (format!("/runs/{failed}?tab=redo"), "Retry, with changes"),
             (format!("/runs/{failed}?diff={worked}"), "fields differ"),
-            ("/events?q=ada".to_owned(), "in the last minute"),
+            ("/events?q=ada".to_owned(), " minute</span>"),
         ] {
             let text = ada.get(&path).await.expect_text(200);
             assert!(text.contains(part), "{part} in {path}");

@@ -45,7 +45,11 @@ def by_keyboard(walk):
         browser.press(CONTROL, "a", RELEASE)
         write(browser, SOURCE.replace("{name}", name).replace("\n", ENTER))
         # Tab leads out of the text, as everywhere.
+        # A page that is on its way takes no further key.
+        browser.run("window.isOld = true")
         press_at(browser, walk.check, 'button[name="do"][value="save"]')
+        fresh = "return !window.isOld && document.readyState === 'complete'"
+        browser.wait("the saved source", lambda: browser.run(fresh))
         press_at(browser, walk.check, f'a[href*="/workflows/{name}/publish"]')
         browser.wait("what is published", lambda: "/publish" in browser.path())
         press_at(browser, walk.check, f'form[action$="/workflows/{name}/publish"] .button')

@@ -85,7 +85,9 @@ pub struct EditorPage {
     revision: u64,
     hand: String,
     tabs: Option<WorkflowTabs>,
+    /// While a step is open, the trigger is told in a word.
     trigger: Option<TriggerCard>,
+    begins: String,
     cards: Vec<Card>,
     undone: usize,
     shelves: Vec<Shelf>,
@@ -198,7 +200,8 @@ pub fn page(shell: Shell, query: EditQuery, known: Known<'_>) -> EditorPage {
         text: known.opened.source.text.clone(),
         unkept: false,
         revision: known.opened.revision(),
-        trigger: known.trigger,
+        begins: trigger_word(known.document),
+        trigger: known.trigger.filter(|_| open.is_none()),
         tabs: live.then(|| WorkflowTabs::new(&shell, known.name, "/edit")),
         undone: cards
             .iter()
