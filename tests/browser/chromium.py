@@ -19,6 +19,8 @@ FLAGS = (
 ).split()
 # A browser must wait for the test and not the other way round, also on a busy machine.
 ANSWER_SECONDS_MAX = 120
+# Of the WebDriver protocol (https://www.w3.org/TR/webdriver2/#keyboard-actions).
+CONTROL, RELEASE = "\ue009", "\ue000"
 WAIT_SECONDS_MAX = 60
 # Counts, before a page does anything, what it does against its content security policy.
 WITNESS = """
@@ -154,9 +156,19 @@ class Browser:
         self.ask("POST", "/actions", {"actions": [touch]})
 
     def press(self, *keys):
-        """Presses keys where the focus is."""
-        downs = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
-        actions = [{"type": "key", "id": "keyboard", "actions": downs}]
+        """Presses keys where the focus is; Control is held until `RELEASE` or the last key."""
+        turns, held = [], []
+        for key in (*keys, RELEASE):
+            if key == RELEASE:
+                turns += [("keyUp", modifier) for modifier in held]
+                held = []
+            elif key == CONTROL:
+                turns.append(("keyDown", key))
+                held.append(key)
+            else:
+                turns += [("keyDown", key), ("keyUp", key)]
+        turns = [{"type": kind, "value": key} for kind, key in turns]
+        actions = [{"type": "key", "id": "keyboard", "actions": turns}]
         self.ask("POST", "/actions", {"actions": actions})
 
     def answer_dialog(self, answer):

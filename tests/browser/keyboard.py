@@ -2,8 +2,6 @@
 
 TAB = "\ue004"
 ENTER = "\ue007"
-CONTROL = "\ue009"
-RELEASE = "\ue000"
 STOPS_MAX = 200
 
 # Where the focus is, whether a person sees it there, and that nothing covers it (WCAG 2.4.7, 2.4.11).

@@ -1,8 +1,8 @@
 """From nothing to a published workflow: with a keyboard alone, and without scripts."""
 
-from chromium import Browser
+from chromium import CONTROL, RELEASE, Browser
 from journeys.keyboard import sign_in
-from keyboard import CONTROL, ENTER, RELEASE, press_at, stops, write
+from keyboard import ENTER, press_at, stops, write
 
 SOURCE = """\
 name: {name}
