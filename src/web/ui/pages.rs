@@ -49,6 +49,7 @@ pub async fn workflow(
         versions: app.workflow_versions(&visit.who, &view.name)?,
         runs: app.runs(&visit.who, &filter, &beside())?.data,
         rehearsal: app.rehearse_workflow(&visit.who, &view.name, view.version)?,
+        yaml: app.export_yaml(&visit.who, &view.name, Some(view.version))?,
     };
     html(&workflow::page(visit.shell, &asked, &view, &around))
 }

@@ -127,6 +127,8 @@ fn around_a_workflow() -> workflow::Surroundings {
         runs: samples::runs().data[..4].to_vec(),
         newest_event: Some("evt_01KAQ00003".to_owned()),
         rehearsal: vec![samples::rehearsed("notify", HOSTILE)],
+        yaml: serde_norway::to_string(&samples::workflow("escalate-urgent", true).definition)
+            .unwrap(),
     }
 }
 

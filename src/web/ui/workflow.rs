@@ -39,6 +39,8 @@ pub struct Surroundings {
     pub newest_event: Option<String>,
     /// What happens if each of its steps fails.
     pub rehearsal: Vec<Rehearsed>,
+    /// Its text in YAML, with the comments of whoever wrote it.
+    pub yaml: String,
 }
 
 /// What a run that is started by hand runs with.
@@ -136,7 +138,7 @@ pub fn page(
     let href = shell.url(&path);
     let newest = around.versions.iter().map(|view| view.version).max().unwrap_or(workflow.version);
     let is_json = query.source.as_deref() == Some("json");
-    let text = if is_json { json(&workflow.definition) } else { yaml(&workflow.definition) };
+    let text = if is_json { json(&workflow.definition) } else { around.yaml.clone() };
     let pinned = query.version.map_or_else(String::new, |version| format!("version={version}&"));
     let definition = &workflow.definition;
     let steps = steps(definition);
@@ -219,10 +221,6 @@ fn version(shell: &Shell, shown: &WorkflowView, view: &WorkflowView) -> VersionR
 
 fn json(definition: &Value) -> String {
     serde_json::to_string_pretty(definition).unwrap_or_else(|_| definition.to_string())
-}
-
-fn yaml(definition: &Value) -> String {
-    serde_norway::to_string(definition).unwrap_or_else(|_| json(definition))
 }
 
 fn limits(definition: &Value) -> Vec<String> {
