@@ -26,6 +26,8 @@ LEFT_OUT = [
     "/v1/me",
 ]
 # What is left out of the checks, and why:
+# - negative_data_rejection: `null` stands for a field left out, and a few lists ignore what they do
+#   not know.
 # - positive_data_acceptance: a body that fits its schema may still name what is not there.
 # - missing_required_header, ignored_auth: keys come in three headers, and `tests/it/roles.rs` asks
 #   every route without any.
@@ -38,7 +40,6 @@ CHECKS = ",".join(
         "content_type_conformance",
         "response_headers_conformance",
         "response_schema_conformance",
-        "negative_data_rejection",
         "unsupported_method",
         "allow_header_conformance",
     ]
