@@ -69,7 +69,7 @@ def main():
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--binary", required=True)
+    parser.add_argument("--binary", type=os.path.abspath, required=True)
     parser.add_argument("--short", action="store_true", help="some twenty seconds")
     parser.add_argument("--p99-ms", type=float, help="what the clean client may wait at the 99th percentile")
     return parser.parse_args()
