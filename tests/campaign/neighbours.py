@@ -64,7 +64,7 @@ def main():
 
 def parse():
     parser = argparse.ArgumentParser(description="Measures what one tenant does to another.")
-    parser.add_argument("--binary", type=os.path.abspath, default="target/release/ergane")
+    parser.add_argument("--binary", default="target/release/ergane")
     parser.add_argument("--short", action="store_true", help="within half a minute, for every change")
     parser.add_argument("--seconds", type=int, help="how long the flood lasts")
     parser.add_argument("--sleepers", type=int, help="how many runs of the herd")
