@@ -4,6 +4,7 @@
     limits.py --binary target/debug/ergane [--short] [--only NAME]
 """
 
+import contextlib
 import http.client
 import os
 import signal
@@ -54,16 +55,9 @@ def few_descriptors(arguments):
 
 def little_memory(arguments):
     """128 MB by the kernel's group under load: it refuses rather than dies."""
-    root = "/sys/fs/cgroup/memory"
-    if os.geteuid() != 0 or not os.path.isdir(root):
-        return "skipped: no memory groups of the first kind"
-    group = os.path.join(root, f"ergane-limits-{os.getpid()}")
-    try:
-        os.mkdir(group)
-    except OSError as fault:
-        return f"skipped: {fault}"
-    try:
-        write(os.path.join(group, "memory.limit_in_bytes"), "128M")
+    with kernel_group("memory", "memory.limit_in_bytes", "128M") as group:
+        if group is None:
+            return "skipped: no memory groups of the first kind"
         enter = ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh"]
         with Machine(arguments.binary, wrapper=enter) as it:
             it.start()
@@ -95,9 +89,29 @@ def little_memory(arguments):
             assert not lost, lost[:3]
             it.check_ledger(accepted[:50] + accepted[-50:])
         return f"{len(accepted)} accepted, {len(refused)} refused, alive"
+
+
+@contextlib.contextmanager
+def kernel_group(kind, limit, value):
+    """A group of the kernel (cgroups, version 1) with a limit; None where there is none to be had."""
+    group = os.path.join("/sys/fs/cgroup", kind, f"ergane-limits-{os.getpid()}")
+    try:
+        os.mkdir(group)
+    except OSError:
+        group = None
+    try:
+        if group:
+            write(os.path.join(group, limit), value)
+        yield group
     finally:
-        time.sleep(0.2)
-        os.rmdir(group)
+        if group:
+            wait_for(lambda: not read(os.path.join(group, "cgroup.procs")), 15, "the group is empty")
+            os.rmdir(group)
+
+
+def read(path):
+    with open(path, encoding="ascii") as file:
+        return file.read()
 
 
 def write(path, text):
@@ -258,16 +272,9 @@ def second_process(arguments):
 
 def starved(arguments):
     """A tenth of a processor: slow, and correct."""
-    root = "/sys/fs/cgroup/cpu"
-    if os.geteuid() != 0 or not os.path.isdir(root):
-        return "skipped: no processor groups of the first kind"
-    group = os.path.join(root, f"ergane-limits-{os.getpid()}")
-    try:
-        os.mkdir(group)
-    except OSError as fault:
-        return f"skipped: {fault}"
-    try:
-        write(os.path.join(group, "cpu.cfs_quota_us"), "10000")
+    with kernel_group("cpu", "cpu.cfs_quota_us", "10000") as group:
+        if group is None:
+            return "skipped: no processor groups of the first kind"
         with Machine(arguments.binary) as it:
             it.start()
             it.save_echo()
@@ -279,11 +286,6 @@ def starved(arguments):
             took = time.monotonic() - begun
             it.check_ledger(range(10))
         return f"health within {took * 1000:.0f} ms"
-    except OSError as fault:
-        return f"skipped: {fault}"
-    finally:
-        time.sleep(0.3)
-        subprocess.run(["rmdir", group], check=False)
 
 
 def main():
